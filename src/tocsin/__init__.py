@@ -1,0 +1,1 @@
+"""Tocsin watches AI systems and opens few, explained, provable incidents."""

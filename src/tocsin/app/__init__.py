@@ -1,0 +1,1 @@
+"""Assembly and supervision: the only place that builds things."""

@@ -1,0 +1,1 @@
+"""Drift, performance, fairness of models."""

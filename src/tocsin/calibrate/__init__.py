@@ -1,0 +1,1 @@
+"""From raw scores to log10 p-values, levels and hysteresis."""

@@ -1,0 +1,1 @@
+"""The demo world: a chatbot that fails in a known way."""

@@ -1,0 +1,1 @@
+"""Spans, logs, records, histograms and counters become points; new values become change events."""

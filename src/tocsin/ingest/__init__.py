@@ -1,0 +1,1 @@
+"""From the wire to frames: decoders, limits, redaction, identity, collectors."""

@@ -1,0 +1,1 @@
+"""The words everything else is written in: signals, series, frames, log entries, findings, incidents."""

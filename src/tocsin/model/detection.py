@@ -1,0 +1,105 @@
+"""The Detector contract: one instance scores all its series, one array row of state per series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeAlias
+
+from tocsin.model.arrays import F8, I4, I8, Array
+
+State: TypeAlias = dict[str, Array]
+"""Snapshot of a detector: named arrays, copies."""
+
+Params: TypeAlias = Mapping[str, Array]
+"""What fitting found, as it enters the log."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One closed window of many series; no row occurs twice.
+
+    Attributes
+    ----------
+    rows : (n,) int32, dense rows of this detector instance
+    time : (n,) int64, ns, end of the window
+    value : (n,) float64, the aggregate in the signal's unit; NaN = no value
+    """
+
+    rows: I4
+    time: I8
+    value: F8
+
+    def __len__(self) -> int:
+        return int(self.rows.size)
+
+    def take(self, pick: Array) -> Step:
+        """The rows selected by a mask or index."""
+        return Step(self.rows[pick], self.time[pick], self.value[pick])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Raw scores, larger = stranger, never called a probability.
+
+    Attributes
+    ----------
+    rows : (n,) int32, as in the step
+    value : (n,) float64 >= 0; NaN until warm and for a NaN input
+    at : (n,) int64, ns, the time that the verdict is about (<= time of the step)
+    """
+
+    rows: I4
+    value: F8
+    at: I8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """What was expected, in the signal's unit: `lower <= centre <= upper`, each (n,), NaN until warm."""
+
+    lower: F8
+    centre: F8
+    upper: F8
+
+
+class Detector(Protocol):
+    """Scores every series of a step at once. Laws: `tocsin.testing.check_detector`.
+
+    Call order per step: `score`, `expect`, then `learn`. `score` and `expect` are pure.
+    """
+
+    name: ClassVar[str]
+
+    def score(self, step: Step) -> Scores:
+        """Score each row against what was learned before; pure; NaN until warm."""
+
+    def expect(self, step: Step) -> Band:
+        """Band in which a value at `step.time` would have been unremarkable; pure."""
+
+    def learn(self, step: Step, weight: F8) -> None:
+        """Take a step in, each row with weight in [0, 1]; 0 learns nothing; influence is bounded."""
+
+    def adopt(self, params: Params) -> None:
+        """Take what fitting found; it comes as a Control record."""
+
+    def explain(self, row: int) -> Mapping[str, float]:
+        """Numbers that tell how this row's expectation came about."""
+
+    def warm(self, rows: I4) -> F8:
+        """Share of the needed history seen, (n,), in [0, 1]; 1 = scores are given."""
+
+    def snapshot(self) -> State:
+        """Copy of all state."""
+
+    def restore(self, state: State) -> None:
+        """Take a snapshot back.
+
+        Raises
+        ------
+        Corrupt
+            The snapshot is of another detector or layout.
+        """
+
+    def forget(self, rows: I4) -> None:
+        """Make these rows new."""

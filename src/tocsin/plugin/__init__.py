@@ -1,0 +1,1 @@
+"""Finding what can be named in a spec: built in or installed."""

@@ -1,0 +1,1 @@
+"""Client library, standard library only."""

@@ -1,0 +1,1 @@
+"""Own health: metrics, structured logs."""

@@ -1,0 +1,1 @@
+"""What users and packs write: monitors, sources, destinations, routes, packs."""

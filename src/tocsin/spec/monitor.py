@@ -1,0 +1,96 @@
+"""`MonitorSpec`: what a user, or a pack, asks to be watched."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tocsin.spec.quantity import DurationNs, QuantityField
+
+SECOND = 1_000_000_000
+
+
+class Spec(BaseModel):
+    """Base of every spec: frozen, and a key nobody knows is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True)
+
+
+class WindowSpec(Spec):
+    """Event-time window: `size` long, evaluated every `step`, with at least `min_samples` points."""
+
+    size: DurationNs = 60 * SECOND
+    step: DurationNs = 10 * SECOND
+    min_samples: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> WindowSpec:
+        if self.step <= 0 or self.size <= 0 or self.size % self.step:
+            raise ValueError("window size must be a whole multiple of its step")
+        return self
+
+
+class ThresholdSpec(Spec):
+    """Fixed limits; a value beyond either is a breach."""
+
+    above: QuantityField | None = None
+    below: QuantityField | None = None
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> ThresholdSpec:
+        if self.above is None and self.below is None:
+            raise ValueError("a threshold needs `above`, `below` or both")
+        return self
+
+
+class DetectSpec(Spec):
+    """Exactly one detector by name, with its parameters."""
+
+    threshold: ThresholdSpec | None = None
+    zscore: dict[str, float] | None = None
+    iqr: dict[str, float] | None = None
+    ewma: dict[str, float] | None = None
+    cusum: dict[str, float] | None = None
+    record: dict[str, float] | None = None
+    baseline: dict[str, float | str] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> DetectSpec:
+        chosen = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(chosen) != 1:
+            raise ValueError(f"name exactly one detector, found {', '.join(chosen) or 'none'}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Name of the chosen detector."""
+        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+
+class MonitorSpec(Spec):
+    """What is watched: a signal (or glob), where, by what, over which window, with which detector.
+
+    `role: support` findings join incidents that others open, and open none themselves.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
+    signal: str
+    where: dict[str, str] = {}
+    unless: dict[str, str] = {}
+    by: list[str] | None = None  # None: every series on its own
+    aggregate: Literal["last", "mean", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"] | None = None
+    window: WindowSpec | None = None
+    detect: DetectSpec = DetectSpec(baseline={})
+    for_: DurationNs = Field(default=0, alias="for")
+    clear: DurationNs = 60 * SECOND
+    direction: Literal["up", "down", "both"] = "both"
+    role: Literal["open", "support"] = "open"
+    impact: dict[Literal["users", "revenue", "compliance", "money"], Literal["low", "high"]] = {}
+    summary: str = ""
+    runbook: str = ""
+
+    @property
+    def per_point(self) -> bool:
+        """Whether it is a stateless threshold on raw points, judged as they come."""
+        return self.detect.name == "threshold" and self.window is None and self.aggregate is None and self.by is None

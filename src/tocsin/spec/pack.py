@@ -1,0 +1,76 @@
+"""`PackSpec`: all that is known about one kind of system, as data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tocsin.spec.monitor import MonitorSpec, Spec
+
+
+class MappingSpec(Spec):
+    """Names in the wild, first match wins, of one canonical field (versioned with the pack)."""
+
+    field: str
+    names: list[str]
+    values: dict[str, str] = {}
+
+
+class SpanSignalSpec(Spec):
+    """A signal derived from spans: one point per matching span, at its end.
+
+    `value` is `duration` (seconds), `count` (1), `error` (1 when the status is error, else 0) or a canonical
+    field that holds a number. `where` values are exact texts, or `*` for "has one".
+    """
+
+    name: str
+    unit: str = "1"
+    where: dict[str, str] = {}
+    value: str = "duration"
+    by: list[str] = ["service.name"]
+
+
+class RatioSignalSpec(Spec):
+    """A signal that is one signal divided by another with the same labels, at the same window."""
+
+    name: str
+    unit: str = "1"
+    numerator: str
+    denominator: str
+
+
+class ChangeSpec(Spec):
+    """A change event found in telemetry: a value of `field` that this entity never showed before.
+
+    A first value is no change; `settle` spans with the new value are needed, so that one stray span is none.
+    """
+
+    kind: str
+    field: str
+    entity: str = "service.name"
+    settle: int = Field(default=3, ge=1)
+
+
+class EdgeSpec(Spec):
+    """A causal edge between signals (globs) or kinds of change: cause -> effect."""
+
+    cause: str
+    effect: str
+    within: Literal["entity", "anywhere"] = "entity"
+
+
+class PackSpec(Spec):
+    """One file in `packs/`."""
+
+    name: str
+    version: int
+    description: str = ""
+    entities: list[list[str]] = []  # label keys that name an entity, most specific first
+    relations: list[list[str]] = []  # pairs of label keys: first runs on / belongs to second
+    mappings: list[MappingSpec] = []
+    span_signals: list[SpanSignalSpec] = []
+    ratios: list[RatioSignalSpec] = []
+    changes: list[ChangeSpec] = []
+    monitors: list[MonitorSpec] = []
+    edges: list[EdgeSpec] = []

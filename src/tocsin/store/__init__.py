@@ -1,0 +1,1 @@
+"""Telemetry store (chDB), state store (SQLite), export, backup."""

@@ -1,0 +1,1 @@
+"""Laws and harnesses that plug-ins can run on themselves."""

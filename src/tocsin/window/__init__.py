@@ -1,0 +1,1 @@
+"""Event-time windows, and the five states of a series."""
