@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer
 
 _NS = {
     "ns": 1,
@@ -44,7 +44,7 @@ def parse_duration_ns(text: object) -> int:
     900
     """
     match = _NUMBER.fullmatch(str(text))
-    if match is None or (match[2] or "s") not in _NS:
+    if isinstance(text, bool) or match is None or (match[2] or "s") not in _NS:
         raise ValueError(f"{text!r} is not a duration; write it like 30s, 5m, 1h or 7d")
     return round(float(match[1]) * _NS[match[2] or "s"])
 
@@ -66,7 +66,7 @@ def parse_bytes(text: object) -> int:
     return round(float(match[1]) * _BYTES[match[2] or "B"])
 
 
-DurationNs = Annotated[int, BeforeValidator(parse_duration_ns)]
+DurationNs = Annotated[int, BeforeValidator(parse_duration_ns), PlainSerializer("{}ns".format, str)]
 """Pydantic field: a duration as people write it, held as nanoseconds."""
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
@@ -79,6 +79,9 @@ class Quantity:
 
     number: float
     unit: str
+
+    def __str__(self) -> str:
+        return f"{self.number!r}{self.unit}"
 
     def in_unit(self, unit: str) -> float:
         """The number in a signal's UCUM unit (s, ms, us, ns, By, KiBy, MiBy, %, 1); as it stands if unrelated.
@@ -121,5 +124,5 @@ def parse_quantity(text: object) -> Quantity:
     return Quantity(float(match[1]), match[2])
 
 
-QuantityField = Annotated[Quantity, BeforeValidator(parse_quantity)]
+QuantityField = Annotated[Quantity, BeforeValidator(parse_quantity), PlainSerializer(str, str)]
 """Pydantic field: a number with the unit it was written in."""

@@ -1,0 +1,31 @@
+"""A page on its way out: written in the transaction that changed its incident, drained by the outbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from tocsin.model.incident import Incident
+
+MessageAction: TypeAlias = Literal["trigger", "update", "acknowledge", "resolve", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One notice for one destination.
+
+    `id` is deterministic (incident, destination, action, revision), so that a replayed transition can't page
+    twice; `dry_run` messages are recorded and never sent; times are nanoseconds.
+    """
+
+    id: str
+    tenant: str
+    destination: str
+    action: MessageAction
+    incident: Incident
+    dedup_key: str
+    created_at: int
+    not_before: int
+    attempts: int = 0
+    dry_run: bool = False
+    reason: str = ""

@@ -1,0 +1,32 @@
+"""`EngineSpec`: all that the engine needs to be told, as it enters the log in a Control record `spec`."""
+
+from __future__ import annotations
+
+from tocsin.model.log import Control
+from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
+from tocsin.spec.pack import PackSpec
+from tocsin.spec.quantity import DurationNs
+
+
+class EngineSpec(Spec):
+    """Monitors (the user's and those of the packs), packs, and the budget of false pages."""
+
+    monitors: list[MonitorSpec] = []
+    packs: list[PackSpec] = []
+    false_pages_per_week: float = 3.0
+    absorb_after: DurationNs = 24 * 3600 * SECOND  # an anomaly nobody resolves becomes the new normal
+
+    def control(self) -> Control:
+        """The record that puts this spec into force."""
+        return Control.of("spec", self.model_dump_json(by_alias=True).encode())
+
+    @staticmethod
+    def of(control: Control) -> EngineSpec:
+        """Read a spec back from its record."""
+        return EngineSpec.model_validate_json(control.body)
+
+    def all_monitors(self) -> list[MonitorSpec]:
+        """Monitors by name, the user's replacing those of packs."""
+        named = {monitor.name: monitor for pack in self.packs for monitor in pack.monitors}
+        named.update({monitor.name: monitor for monitor in self.monitors})
+        return [named[name] for name in sorted(named)]
