@@ -1,0 +1,252 @@
+"""`Config`: all of tocsin.yaml, and what of it the engine is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field
+
+from tocsin.model.incident import CAUSE_KINDS, Severity
+from tocsin.spec.destination import DestinationSpec, RouteSpec
+from tocsin.spec.engine import EngineSpec
+from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
+from tocsin.spec.pack import PackSpec
+from tocsin.spec.problem import nearest
+from tocsin.spec.quantity import Bytes, DurationNs
+from tocsin.spec.source import SourceSpec
+from tocsin.spec.text import HttpUrl, Pattern, Texts
+from tocsin.spec.tree import Loc
+
+Fault: TypeAlias = tuple[Loc, str]
+DAY = 86_400 * SECOND
+
+
+def _cause_kind(text: str) -> str:
+    if text not in CAUSE_KINDS:
+        raise ValueError(f"`{text}` is no kind of cause{nearest(text, CAUSE_KINDS)}")
+    return text
+
+
+class CallAction(Spec):
+    """An action that calls an address."""
+
+    type: Literal["webhook"]
+    url: HttpUrl
+    secret: str = ""
+
+
+class NotifyAction(Spec):
+    """An action that tells destinations."""
+
+    type: Literal["notify"]
+    to: Texts = Field(min_length=1)
+
+
+DriftAction: TypeAlias = Annotated[CallAction | NotifyAction, Field(discriminator="type")]
+
+
+class DriftSpec(Spec):
+    """One model whose inputs and predictions are compared with a reference."""
+
+    model: str
+    reference: str
+    chunk: str = "1d"
+    threshold: float = Field(default=0.2, gt=0)
+    for_: DurationNs = Field(default=0, alias="for")
+    min_n: int = Field(default=500, ge=1)
+    actions: list[DriftAction] = []
+
+
+class TeamSpec(Spec):
+    """A team, the labels it owns, and how many false pages a week it puts up with."""
+
+    name: str
+    owns: dict[str, str] = {}
+    false_pages_per_week: float = Field(default=3.0, gt=0)
+
+
+class ContextSpec(Spec):
+    """A place to ask about the world while an incident is open."""
+
+    name: str
+    type: Literal["status_page"]
+    url: HttpUrl
+
+
+class TrafficWeightAction(Spec):
+    """Takes traffic from a variant and gives it to a fallback."""
+
+    type: Literal["traffic_weight"]
+    url: HttpUrl
+    variant: str
+    factor: float = Field(gt=0, lt=1)
+    fallback: str
+
+
+class WhenSpec(Spec):
+    """Which incidents a playbook is for."""
+
+    monitor: str | None = None
+    cause: Annotated[str, AfterValidator(_cause_kind)] | None = None
+
+
+class VerifySpec(Spec):
+    """When to look whether an action helped, and what to do if not."""
+
+    after: DurationNs
+    else_: Literal["rollback", "keep"] = Field(default="rollback", alias="else")
+
+
+class PlaybookSpec(Spec):
+    """A prepared answer to a kind of incident."""
+
+    name: str
+    when: WhenSpec
+    approved: bool = False
+    action: Annotated[TrafficWeightAction | CallAction, Field(discriminator="type")]
+    verify: VerifySpec | None = None
+
+
+class RemediationSpec(Spec):
+    """The main switch of all playbooks."""
+
+    enabled: bool = False
+
+
+class RetentionSpec(Spec):
+    """How long each kind of stored row is kept."""
+
+    points: DurationNs = Field(default=30 * DAY, ge=3600 * SECOND)
+    spans: DurationNs = Field(default=7 * DAY, ge=3600 * SECOND)
+    logs: DurationNs = Field(default=7 * DAY, ge=3600 * SECOND)
+    panes: DurationNs = Field(default=30 * DAY, ge=3600 * SECOND)
+
+
+class LimitsSpec(Spec):
+    """Bounds on what is taken in and kept."""
+
+    series_per_source: int = Field(default=100_000, ge=1)
+    series_per_tenant: int = Field(default=1_000_000, ge=1)
+    body_bytes: Annotated[Bytes, Field(ge=1024, le=1 << 30)] = 20 << 20
+    log_bytes: Annotated[Bytes, Field(ge=16 << 20)] = 4 << 30  # each of the two logs on disk
+    retention: RetentionSpec = RetentionSpec()
+
+
+class RedactionRule(Spec):
+    """What matches `pattern` (RE2) in any text is stored as `replacement`."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    pattern: Pattern
+    replacement: str = "[redacted]"
+
+
+class RedactionSpec(Spec):
+    """What is taken out of texts before anything is stored; prompts and completions are not kept unless asked."""
+
+    keep_content: bool = False
+    rules: list[RedactionRule] = []
+
+
+class SeveritySpec(Spec):
+    """Severity of a finding by the ratio of its score to its calibrated threshold."""
+
+    warning: float = Field(default=1.5, gt=0)
+    critical: float = Field(default=2.5, gt=0)
+
+
+class Config(Spec):
+    """All of tocsin.yaml; empty is a good one."""
+
+    sources: list[SourceSpec] = []
+    monitors: list[MonitorSpec] = []
+    drift: list[DriftSpec] = []
+    destinations: list[DestinationSpec] = []
+    routes: list[RouteSpec] = []
+    teams: list[TeamSpec] = []
+    context: list[ContextSpec] = []
+    remediation: RemediationSpec = RemediationSpec()
+    playbooks: list[PlaybookSpec] = []
+    limits: LimitsSpec = LimitsSpec()
+    redaction: RedactionSpec = RedactionSpec()
+    severity: SeveritySpec = SeveritySpec()
+    lateness: DurationNs = Field(default=0, ge=0, le=DAY)
+    dry_run: bool = False
+
+    def engine_spec(self, packs: Sequence[PackSpec] = ()) -> EngineSpec:
+        """What the engine is told; the budget is that of the team that owns everything, if there is one."""
+        budgets = [team.false_pages_per_week for team in self.teams if not team.owns]
+        rest = {"false_pages_per_week": min(budgets)} if budgets else {}
+        return EngineSpec.model_validate({"monitors": self.monitors, "packs": list(packs), **rest})
+
+    def faults(self, packs: Sequence[PackSpec] = ()) -> Iterator[Fault]:
+        """What no single part can know to be wrong: names that are taken, or that nothing has."""
+        for key in ("sources", "monitors", "destinations", "teams", "context", "playbooks"):
+            yield from _twice(key, [part.name for part in getattr(self, key)])
+        destinations = [destination.name for destination in self.destinations]
+        for loc, names in self._sent_to():
+            for index, name in enumerate(names):
+                if name not in destinations:
+                    yield (*loc, index), f"no destination is called `{name}`{_known(name, destinations)}"
+        yield from self._severity_faults()
+        monitors = [monitor.name for monitor in self.engine_spec(packs).all_monitors()]
+        for number, playbook in enumerate(self.playbooks):
+            wanted = playbook.when.monitor
+            if packs and wanted is not None and wanted not in monitors:
+                loc = ("playbooks", number, "when", "monitor")
+                yield loc, f"no monitor is called `{wanted}`{nearest(wanted, monitors)}"
+
+    def _severity_faults(self) -> Iterator[Fault]:
+        severities = [severity.name.lower() for severity in Severity]
+        for number, route in enumerate(self.routes):
+            for index, value in enumerate(route.match.get("severity", [])):
+                if value not in severities:
+                    loc = ("routes", number, "match", "severity", index)
+                    yield loc, f"`{value}` is no severity{nearest(value, severities)}"
+        if self.severity.critical <= self.severity.warning:
+            yield ("severity", "critical"), "`critical` must be above `warning`"
+
+    def cautions(self) -> Iterator[Fault]:
+        """What is understood and kept but has no effect in this build."""
+        for number, source in enumerate(self.sources):
+            if source.type in ("kafka", "redis"):
+                yield ("sources", number, "type"), f"reading from {source.type} is not in this build; nothing is read"
+        absent: tuple[tuple[str, Callable[[], bool], str], ...] = (
+            ("drift", lambda: bool(self.drift), "comparing models with a reference"),
+            ("context", lambda: bool(self.context), "asking status pages"),
+            ("playbooks", lambda: bool(self.playbooks), "running playbooks"),
+            ("remediation", lambda: self.remediation.enabled, "remediation"),
+        )
+        for key, used, what in absent:
+            if used():
+                yield (key,), f"{what} is not in this build; this part has no effect"
+        for number, team in enumerate(self.teams):
+            if team.owns:
+                yield (
+                    ("teams", number, "owns"),
+                    "budgets by owner are not in this build; only a team without `owns` counts",
+                )
+        if self.destinations and not self.routes:
+            yield ("destinations",), "there are no routes, so nothing is sent; add `routes: [{match: {}, to: [...]}]`"
+
+    def _sent_to(self) -> Iterator[tuple[Loc, list[str]]]:
+        for number, route in enumerate(self.routes):
+            yield ("routes", number, "to"), route.to
+            if route.escalate is not None:
+                yield ("routes", number, "escalate", "to"), route.escalate.to
+        for number, drift in enumerate(self.drift):
+            for index, action in enumerate(drift.actions):
+                if isinstance(action, NotifyAction):
+                    yield ("drift", number, "actions", index, "to"), action.to
+
+
+def _known(name: str, destinations: Iterable[str]) -> str:
+    return nearest(name, destinations) or "; there are none yet: add it under `destinations:`"
+
+
+def _twice(key: str, names: Sequence[str]) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if name in first:
+            yield (key, number, "name"), f"the name `{name}` is already taken by number {first[name] + 1} under `{key}`"
+        first.setdefault(name, number)

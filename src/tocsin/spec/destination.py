@@ -1,0 +1,104 @@
+"""Where pages go: the kinds of `destinations:` and the `routes:` that choose among them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from tocsin.spec.monitor import SECOND, Spec
+from tocsin.spec.quantity import DurationNs
+from tocsin.spec.text import HttpUrl, Network, Texts
+
+
+class DestinationBase(Spec):
+    """What all destinations share; `allow` names the private networks this one may reach."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    allow: list[Network] = []
+
+
+class WebhookDestination(DestinationBase):
+    """Posts JSON, signed with `secret` when there is one."""
+
+    type: Literal["webhook"]
+    url: HttpUrl
+    secret: str = ""
+    headers: dict[str, str] = {}
+
+
+class SlackDestination(DestinationBase):
+    """A Slack channel: `token` and `channel` of a bot, or the `url` of an incoming webhook."""
+
+    type: Literal["slack"]
+    token: str = ""
+    channel: str = ""
+    url: HttpUrl | None = None
+
+    @model_validator(mode="after")
+    def _bot_or_hook(self) -> SlackDestination:
+        if not (self.token and self.channel) and not self.url:
+            raise ValueError("needs `token` and `channel` of a bot, or the `url` of an incoming webhook")
+        return self
+
+
+class PagerdutyDestination(DestinationBase):
+    """PagerDuty Events API v2; `url` overrides its address."""
+
+    type: Literal["pagerduty"]
+    routing_key: str = Field(min_length=1)
+    url: HttpUrl = "https://events.pagerduty.com/v2/enqueue"
+
+
+class EmailDestination(DestinationBase):
+    """Mail over SMTP; `tls: true` takes STARTTLS (or TLS from the start on port 465)."""
+
+    type: Literal["email"]
+    host: str = Field(min_length=1)
+    port: int = Field(default=587, ge=1, le=65535)
+    username: str = ""
+    password: str = ""
+    tls: bool = True
+    from_: str = Field(alias="from", min_length=3)
+    to: Texts = Field(min_length=1)
+
+
+class AlertmanagerDestination(DestinationBase):
+    """Alertmanager API v2."""
+
+    type: Literal["alertmanager"]
+    url: HttpUrl
+
+
+class ConsoleDestination(DestinationBase):
+    """One line on stderr."""
+
+    type: Literal["console"]
+
+
+DestinationSpec: TypeAlias = Annotated[
+    WebhookDestination
+    | SlackDestination
+    | PagerdutyDestination
+    | EmailDestination
+    | AlertmanagerDestination
+    | ConsoleDestination,
+    Field(discriminator="type"),
+]
+"""Any destination, told apart by its `type`."""
+
+
+class EscalateSpec(Spec):
+    """Who is told when nobody acknowledges for `after`."""
+
+    after: DurationNs = Field(ge=SECOND)
+    to: Texts = Field(min_length=1)
+
+
+class RouteSpec(Spec):
+    """Incidents whose labels (and `severity`, `monitor`) are among the given values go to `to`; the first match wins."""
+
+    match: dict[str, Texts] = {}
+    to: Texts = Field(min_length=1)
+    cooldown: DurationNs = Field(default=300 * SECOND, ge=0)
+    escalate: EscalateSpec | None = None

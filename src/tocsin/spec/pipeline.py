@@ -1,0 +1,177 @@
+"""The `pipeline:` file: an older, smaller language that loads unchanged and becomes a `Config`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from tocsin.spec.config import Config, Fault, SeveritySpec
+from tocsin.spec.destination import DestinationSpec, RouteSpec, SlackDestination, WebhookDestination
+from tocsin.spec.monitor import DetectSpec, MonitorSpec, Spec, WindowSpec
+from tocsin.spec.quantity import DurationNs
+from tocsin.spec.source import KafkaSource, RedisSource
+from tocsin.spec.text import HttpUrl, Texts
+
+MS = 1_000_000
+
+
+def _count_of_points(value: str) -> str:
+    number, _, unit = value.partition("_")
+    if not number.isdigit() or unit != "points":
+        raise ValueError(f"{value!r} is not a frequency; write it like 1000_points")
+    return value
+
+
+class IngestionSpec(Spec):
+    """Where points come from."""
+
+    source: Literal["kafka", "redis"]
+    topic: str = Field(min_length=1)
+    group_id: str = "tocsin"
+    concurrency: int = Field(default=1, ge=1, le=256)
+
+
+class WindowingSpec(Spec):
+    """Sliding windows in event time."""
+
+    size_ms: int = Field(default=60_000, ge=1)
+    step_ms: int = Field(default=10_000, ge=1)
+    min_samples: int = Field(default=15, ge=1)
+
+
+class NormalizationSpec(Spec):
+    """How values are brought to one scale."""
+
+    strategy: Literal["per_metric_family"] = "per_metric_family"
+    update_frequency: Annotated[str, AfterValidator(_count_of_points)] = "1000_points"
+
+
+class ModelSpec(Spec):
+    """A model file, its calibration, and what to do without it."""
+
+    path: str | None = None
+    batch_size: int = Field(default=1, ge=1)
+    calibration_window: int = Field(default=500, ge=30)
+    std_multiplier: float = Field(default=3.0, gt=0)
+    fallback_strategy: Literal["statistical_baseline"] | None = None
+
+
+class AlertingSpec(Spec):
+    """Who is told, and how often."""
+
+    cooldown_ms: int = Field(default=300_000, ge=0)
+    severity_thresholds: SeveritySpec = SeveritySpec()
+    webhook: HttpUrl | None = None
+    deduplication: Literal["metric_id + severity"] = "metric_id + severity"
+    dry_run: bool = False
+
+
+class MonitoringSpec(Spec):
+    """Own health and drift of the detector's input."""
+
+    drift_test: Literal["psi", "ks"] = "psi"
+    drift_threshold: float = Field(default=0.2, gt=0)
+    metrics_export: Literal["prometheus"] = "prometheus"
+    health_check_interval: DurationNs = 10_000 * MS
+
+
+class PipelineSpec(Spec):
+    """What stands under `pipeline:`."""
+
+    ingestion: IngestionSpec
+    windowing: WindowingSpec = WindowingSpec()
+    normalization: NormalizationSpec = NormalizationSpec()
+    model: ModelSpec = ModelSpec()
+    alerting: AlertingSpec = AlertingSpec()
+    monitoring: MonitoringSpec = MonitoringSpec()
+
+
+class PipelineFile(Spec):
+    """A pipeline file; `brokers` may stand beside the pipeline."""
+
+    pipeline: PipelineSpec
+    brokers: Texts = []
+
+
+def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
+    """The configuration that does what a pipeline file says, with warnings and errors about the rest."""
+    pipeline = file.pipeline
+    odd, wrong = _about_model(pipeline.model)
+    source = _source(file)
+    odd.append(
+        (("pipeline", "ingestion", "source"), f"reading from {source.type} is not in this build; nothing is read")
+    )
+    if "monitoring" in pipeline.model_fields_set:
+        message = "watching the input of the detector for drift is not in this build; calibration still adapts"
+        odd.append((("pipeline", "monitoring"), message))
+    windowing, alerting = pipeline.windowing, pipeline.alerting
+    if windowing.size_ms % windowing.step_ms:
+        wrong.append((("pipeline", "windowing", "step_ms"), "`size_ms` must be a whole multiple of `step_ms`"))
+        windowing = WindowingSpec()
+    monitor = MonitorSpec(
+        name="pipeline",
+        signal="*",
+        aggregate="mean",
+        window=_window(windowing),
+        detect=DetectSpec(baseline={}),
+        summary="from the pipeline file",
+    )
+    config = Config(
+        sources=[source],
+        monitors=[monitor],
+        destinations=[_destination(alerting.webhook)] if alerting.webhook else [],
+        routes=[_route(alerting.cooldown_ms)] if alerting.webhook else [],
+        severity=alerting.severity_thresholds,
+        dry_run=alerting.dry_run,
+    )
+    return config, odd, wrong
+
+
+def _about_model(model: ModelSpec) -> tuple[list[Fault], list[Fault]]:
+    if model.path is None:
+        return [], []
+    loc = ("pipeline", "model", "path")
+    if model.fallback_strategy is None:
+        message = "running an ONNX model is not in this build; add `fallback_strategy: statistical_baseline`"
+        return [], [(loc, message)]
+    return [(loc, "running an ONNX model is not in this build; the statistical baseline is used instead")], []
+
+
+def _window(windowing: WindowingSpec) -> WindowSpec:
+    # durations are given as people write them: the field reads a bare number as seconds
+    sizes: dict[str, Any] = {"size": f"{windowing.size_ms}ms", "step": f"{windowing.step_ms}ms"}
+    return WindowSpec(**sizes, min_samples=windowing.min_samples)
+
+
+def _source(file: PipelineFile) -> KafkaSource | RedisSource:
+    ingestion = file.pipeline.ingestion
+    if ingestion.source == "redis":
+        return RedisSource(
+            name="pipeline",
+            type="redis",
+            streams=[ingestion.topic],
+            group_id=ingestion.group_id,
+            concurrency=ingestion.concurrency,
+            url=file.brokers[0] if file.brokers else "",
+        )
+    return KafkaSource(
+        name="pipeline",
+        type="kafka",
+        topics=[ingestion.topic],
+        group_id=ingestion.group_id,
+        concurrency=ingestion.concurrency,
+        brokers=list(file.brokers),
+    )
+
+
+def _destination(url: str) -> DestinationSpec:
+    if urlsplit(url).hostname == "hooks.slack.com":  # takes Slack's own message form only
+        return SlackDestination(name="webhook", type="slack", url=url)
+    return WebhookDestination(name="webhook", type="webhook", url=url)
+
+
+def _route(cooldown_ms: int) -> RouteSpec:
+    cooldown: dict[str, Any] = {"cooldown": f"{cooldown_ms}ms"}
+    return RouteSpec(match={}, to=["webhook"], **cooldown)

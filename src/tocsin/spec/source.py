@@ -1,0 +1,90 @@
+"""Where telemetry is fetched from: the kinds of `sources:` (what is pushed to a port needs none)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field
+
+from tocsin.spec.monitor import SECOND, Spec
+from tocsin.spec.quantity import DurationNs
+from tocsin.spec.text import HttpUrl, pattern_with_value
+
+
+class SourceBase(Spec):
+    """What all sources share; `lateness` is 0 for a source that delivers in order."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    resource: dict[str, str] = {}
+    lateness: DurationNs | None = None
+
+
+class PrometheusSource(SourceBase):
+    """Scrapes Prometheus or OpenMetrics text from `targets` every `interval`."""
+
+    type: Literal["prometheus"]
+    targets: list[HttpUrl] = Field(min_length=1)
+    interval: DurationNs = Field(default=15 * SECOND, ge=SECOND // 10)
+    timeout: DurationNs | None = None  # None: the interval, at most 10 s
+    headers: dict[str, str] = {}
+
+    @property
+    def timeout_ns(self) -> int:
+        """How long one scrape may take."""
+        return self.timeout if self.timeout is not None else min(self.interval, 10 * SECOND)
+
+
+class LineRule(Spec):
+    """Turns lines that match `pattern` (RE2) into points; without a group `value` each line counts 1."""
+
+    signal: str = Field(min_length=1)
+    pattern: Annotated[str, AfterValidator(pattern_with_value)]
+    unit: str = "1"
+
+
+class FileSource(SourceBase):
+    """Follows a text file as logs; `rules` make points from its lines."""
+
+    type: Literal["file"]
+    path: str = Field(min_length=1)
+    rules: list[LineRule] = []
+
+
+class JsonlSource(SourceBase):
+    """Follows a file of JSON lines, one point each."""
+
+    type: Literal["jsonl"]
+    path: str = Field(min_length=1)
+
+
+class HostSource(SourceBase):
+    """The metrics of the machine this runs on."""
+
+    type: Literal["host"]
+    interval: DurationNs = Field(default=10 * SECOND, ge=SECOND)
+
+
+class KafkaSource(SourceBase):
+    """Topics of a Kafka cluster; `brokers` or TOCSIN_KAFKA_BOOTSTRAP."""
+
+    type: Literal["kafka"]
+    topics: list[str] = Field(min_length=1)
+    group_id: str = "tocsin"
+    concurrency: int = Field(default=1, ge=1, le=256)
+    brokers: list[str] = []
+
+
+class RedisSource(SourceBase):
+    """Streams of a Redis server; `url` or TOCSIN_REDIS_URL."""
+
+    type: Literal["redis"]
+    streams: list[str] = Field(min_length=1)
+    group_id: str = "tocsin"
+    concurrency: int = Field(default=1, ge=1, le=256)
+    url: str = ""
+
+
+SourceSpec: TypeAlias = Annotated[
+    PrometheusSource | FileSource | JsonlSource | HostSource | KafkaSource | RedisSource, Field(discriminator="type")
+]
+"""Any source, told apart by its `type`."""
