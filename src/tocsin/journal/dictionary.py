@@ -1,0 +1,163 @@
+"""A segment's own dictionaries: numbers of a process's `Catalog` to codes of the segment, and back."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from tocsin.model.arrays import I4
+from tocsin.model.errors import Corrupt
+from tocsin.model.frame import SCHEMAS, FrameKind
+from tocsin.model.series import Catalog, Kind, Series, Signal
+
+_COUNT = struct.Struct("<I")
+_ID_BYTES = 16
+_NONE = -1
+SERIES_PER_BLOCK = 10_000
+
+
+def _said(series: Series) -> list[object]:
+    signal = series.signal
+    labels = [part for pair in series.labels for part in pair]
+    kind = [signal.unit, signal.kind.value, int(signal.monotonic), int(signal.cumulative)]
+    return [series.tenant, signal.name, *kind, labels]
+
+
+def _series(series_id: bytes, said: list[object]) -> Series:
+    tenant, name, unit, kind, monotonic, cumulative, labels = said
+    assert isinstance(labels, list)
+    signal = Signal(str(name), str(unit), Kind(kind), bool(monotonic), bool(cumulative))
+    return Series(series_id, str(tenant), signal, tuple(zip(labels[::2], labels[1::2], strict=True)))
+
+
+def pack_series(series: list[Series]) -> bytes:
+    """Identities, then one JSON list per series behind its length."""
+    # ASCII escapes also carry lone surrogates, which a hostile sender can get into a label
+    texts = [json.dumps(_said(one), separators=(",", ":")).encode("ascii") for one in series]
+    lengths = np.fromiter(map(len, texts), "<u4", len(texts))
+    return b"".join((_COUNT.pack(len(series)), *(one.id for one in series), lengths.tobytes(), *texts))
+
+
+def unpack_series(payload: memoryview, catalog: Catalog) -> list[int]:
+    """Catalog numbers of a dictionary block, in its order; only what the catalog lacks is decoded."""
+    (n,) = _COUNT.unpack_from(payload)
+    ids_end = _COUNT.size + n * _ID_BYTES
+    texts = ids_end + n * _COUNT.size
+    ends = texts + np.cumsum(np.frombuffer(payload[ids_end:texts], "<u4"), dtype=np.int64)
+    numbers = []
+    start = texts
+    for i, stop in enumerate(ends.tolist()):
+        series_id = bytes(payload[_COUNT.size + i * _ID_BYTES : _COUNT.size + (i + 1) * _ID_BYTES])
+        number = catalog.find(series_id)
+        if number is None:
+            number = catalog.intern(_series(series_id, json.loads(bytes(payload[start:stop]))))
+        numbers.append(number)
+        start = stop
+    return numbers
+
+
+def pack_schema(code: int, kind: FrameKind) -> bytes:
+    """The column layout of a kind, under the code its frames use in this segment."""
+    name = kind.value.encode()
+    schema: bytes = SCHEMAS[kind].serialize().to_pybytes()
+    return bytes((code, len(name))) + name + schema
+
+
+def unpack_schema(payload: memoryview) -> tuple[int, FrameKind, pa.Schema]:
+    """Code, kind and the schema as it was when the segment was written."""
+    code, size = payload[0], payload[1]
+    return code, FrameKind(bytes(payload[2 : 2 + size]).decode()), pa.ipc.read_schema(pa.py_buffer(payload[2 + size :]))
+
+
+class WrittenDictionary:
+    """Codes given out so far in the segment that is being written."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._codes: I4 = np.full(1024, _NONE, np.int32)
+        self._used = 0
+        self._schemas: dict[FrameKind, int] = {}
+        self._fresh: list[Series] = []
+
+    def codes(self, numbers: I4) -> I4:
+        """Segment codes of catalog numbers, shape (n,); new ones are remembered for `fresh`."""
+        if not len(numbers):
+            return numbers
+        top = int(numbers.max())
+        if top >= len(self._codes):
+            grown = np.full(max(2 * len(self._codes), top + 1), _NONE, np.int32)
+            grown[: len(self._codes)] = self._codes
+            self._codes = grown
+        found: I4 = self._codes[numbers]
+        if found.min() == _NONE:
+            fresh = np.unique(numbers[found == _NONE])
+            self._codes[fresh] = np.arange(self._used, self._used + len(fresh), dtype=np.int32)
+            self._used += len(fresh)
+            self._fresh.extend(self._catalog[int(number)] for number in fresh)
+            found = self._codes[numbers]
+        return found
+
+    def schema(self, kind: FrameKind) -> tuple[int, bytes | None]:
+        """Code of a kind's schema, and its block payload when it is used for the first time."""
+        code = self._schemas.get(kind)
+        if code is not None:
+            return code, None
+        code = self._schemas[kind] = len(self._schemas)
+        return code, pack_schema(code, kind)
+
+    def fresh(self) -> Iterator[bytes]:
+        """Payloads of the series blocks that must precede what was just encoded."""
+        for at in range(0, len(self._fresh), SERIES_PER_BLOCK):
+            yield pack_series(self._fresh[at : at + SERIES_PER_BLOCK])
+        self._fresh.clear()
+
+
+class ReadDictionary:
+    """What the dictionary blocks of a segment have said up to the place read so far."""
+
+    def __init__(self, catalog: Catalog, version: int) -> None:
+        self._catalog = catalog
+        self.version = version
+        self._numbers: list[int] = []
+        self._array: I4 = np.empty(0, np.int32)
+        self._schemas: dict[int, tuple[FrameKind, pa.Schema]] = {}
+
+    def add_series(self, payload: memoryview) -> None:
+        """Take in a series block."""
+        self._numbers.extend(unpack_series(payload, self._catalog))
+
+    def add_schema(self, payload: memoryview) -> None:
+        """Take in a schema block."""
+        code, kind, schema = unpack_schema(payload)
+        self._schemas[code] = kind, schema
+
+    def numbers(self, codes: I4) -> I4:
+        """Catalog numbers of segment codes, shape (n,).
+
+        Raises
+        ------
+        Corrupt
+            A code was never defined.
+        """
+        if len(self._array) != len(self._numbers):
+            self._array = np.array(self._numbers, np.int32)
+        if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < len(self._array):
+            raise Corrupt("a frame uses a series that its segment never defined")
+        found: I4 = self._array[codes]
+        return found
+
+    def schema(self, code: int) -> tuple[FrameKind, pa.Schema]:
+        """Kind and schema under a code.
+
+        Raises
+        ------
+        Corrupt
+            The code was never defined.
+        """
+        if code not in self._schemas:
+            raise Corrupt("a frame uses a schema that its segment never defined")
+        return self._schemas[code]
