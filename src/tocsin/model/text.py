@@ -1,0 +1,21 @@
+"""Text from telemetry made fit to be shown: one line, no control characters, bounded."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_BAD = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    r"""Replace control, format and surrogate characters by spaces, squeeze spaces, cut at `limit` characters.
+
+    >>> one_line("a\x1b[31mb\n\u202ec", 20)
+    'a [31mb c'
+    >>> one_line("abcdef", 4)
+    'abc…'
+    """
+    head = text[: limit * 4]  # hostile text may be huge: what can't be shown is not looked at
+    shown = "".join(" " if unicodedata.category(char) in _BAD else char for char in head)
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
