@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -98,6 +99,7 @@ class Catalog:
     def __init__(self) -> None:
         self._refs: dict[bytes, int] = {}
         self._series: list[Series] = []
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._series)
@@ -105,11 +107,15 @@ class Catalog:
     def intern(self, series: Series) -> int:
         """Number of a series, a new one if it was never seen."""
         ref = self._refs.get(series.id)
-        if ref is None:
-            # list first: a reader in another thread that finds the number must find the series
-            ref = len(self._series)
-            self._series.append(series)
-            self._refs[series.id] = ref
+        if ref is not None:
+            return ref
+        with self._lock:  # the edge, collectors and the engine number series in threads of one process
+            ref = self._refs.get(series.id)
+            if ref is None:
+                # list first: a reader in another thread that finds the number must find the series
+                ref = len(self._series)
+                self._series.append(series)
+                self._refs[series.id] = ref
         return ref
 
     def find(self, series_id: bytes) -> int | None:
