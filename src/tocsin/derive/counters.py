@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from tocsin.model.arrays import F8, I4, I8, Array, Mask
-from tocsin.model.rows import grown
+from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.model.samples import Samples
+from tocsin.stats.columns import Columns, column
 
 
-class Rates:
+class Rates(Columns):
     """Last reading of each cumulative series, one array row per series."""
 
-    def __init__(self) -> None:
-        self.time: I8 = np.zeros(0, "i8")
-        self.value: F8 = np.zeros(0)
-
-    def _reserve(self, need: int) -> None:
-        self.time = grown(self.time, need, 0).astype("i8", copy=False)
-        self.value = grown(self.value, need, np.nan).astype("f8", copy=False)
+    kind = "rates"
+    time: I8 = column(0, "i8")
+    value: F8 = column(np.nan)
 
     def fold(self, readings: Samples) -> tuple[Samples, I4]:
         """Turn readings, sorted by row and time, into rates at their times.
@@ -31,7 +27,7 @@ class Rates:
         if not len(readings):
             return readings, np.empty(0, "i4")
         row = readings.row
-        self._reserve(int(row.max()) + 1)
+        self.touch(row)
         first: Mask = np.ones(len(readings), bool)
         first[1:] = row[1:] != row[:-1]
         before_time = np.where(first, self.time[row], np.r_[np.int64(0), readings.time[:-1]])
@@ -47,14 +43,6 @@ class Rates:
             rate = increase / seconds
         found = Samples(row, readings.time, rate, seconds, rate, rate, readings.uid)
         return found.take(ok), np.unique(row[ok & reset])
-
-    def snapshot(self) -> dict[str, Array]:
-        """Copy of all state."""
-        return {"time": self.time.copy(), "value": self.value.copy()}
-
-    def restore(self, state: dict[str, Array]) -> None:
-        """Take a snapshot back."""
-        self.time, self.value = state["time"].astype("i8"), state["value"].astype("f8")
 
 
 def delta_rates(points: Samples, start: I8) -> Samples:

@@ -86,6 +86,7 @@ class MonitorSpec(Spec):
     clear: DurationNs = 60 * SECOND
     direction: Literal["up", "down", "both"] = "both"
     role: Literal["open", "support"] = "open"
+    fallback: bool = False  # only for series that no other monitor watches
     impact: dict[Literal["users", "revenue", "compliance", "money"], Literal["low", "high"]] = {}
     summary: str = ""
     runbook: str = ""

@@ -31,15 +31,6 @@ class SpanSignalSpec(Spec):
     by: list[str] = ["service.name"]
 
 
-class RatioSignalSpec(Spec):
-    """A signal that is one signal divided by another with the same labels, at the same window."""
-
-    name: str
-    unit: str = "1"
-    numerator: str
-    denominator: str
-
-
 class ChangeSpec(Spec):
     """A change event found in telemetry: a value of `field` that this entity never showed before.
 
@@ -70,7 +61,6 @@ class PackSpec(Spec):
     relations: list[list[str]] = []  # pairs of label keys: first runs on / belongs to second
     mappings: list[MappingSpec] = []
     span_signals: list[SpanSignalSpec] = []
-    ratios: list[RatioSignalSpec] = []
     changes: list[ChangeSpec] = []
     monitors: list[MonitorSpec] = []
     edges: list[EdgeSpec] = []
