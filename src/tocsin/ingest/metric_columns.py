@@ -1,0 +1,111 @@
+"""Columns of points and distributions while they are being decoded: lists, converted once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tocsin.ingest.otlp_values import FloatsColumn
+from tocsin.model.frame import NO_VALUE, SCHEMAS, Frame, FrameKind, points_frame
+from tocsin.selfmon.metrics import counter
+
+_NAN = float("nan")
+_INT64_MAX = 2**63 - 1
+_INFINITE = counter(
+    "tocsin_ingest_infinite_values_total", "Values taken in that are plus or minus infinity", ["tenant", "source"]
+)
+
+
+class PointColumns:
+    """Points of one source."""
+
+    def __init__(self) -> None:
+        self._series: list[int] = []
+        self._time: list[int] = []
+        self._value: list[float] = []
+        self._start: list[int] = []
+        self._flags: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def append(self, ref: int, time: int, value: float, start: int, flags: int) -> None:
+        """Add one point; a start that can't be a time counts as unknown."""
+        self._series.append(ref)
+        self._time.append(time)
+        self._value.append(value)
+        self._start.append(start if start <= _INT64_MAX else 0)
+        self._flags.append(flags & NO_VALUE)
+
+    def frame(self, tenant: str, source: str) -> Frame:
+        """All points so far; those that say they have no value get NaN."""
+        flags = np.array(self._flags, "u1")
+        value = np.array(self._value, "f8")
+        value[flags != 0] = np.nan
+        infinite = int(np.isinf(value).sum())
+        if infinite:
+            _INFINITE.labels(tenant, source).inc(infinite)
+        series, time = np.array(self._series, "i4"), np.array(self._time, "i8")
+        return points_frame(tenant, source, series, time, value, np.array(self._start, "i8"), flags)
+
+
+class DistributionColumns:
+    """Histograms of one source, explicit and exponential."""
+
+    def __init__(self) -> None:
+        self._plain: list[tuple[int, int, int, int, float, float, float, float]] = []
+        self._exponential: list[tuple[int | None, float, int | None, int | None]] = []
+        self._bounds = FloatsColumn()
+        self._counts = FloatsColumn()
+        self._negative = FloatsColumn()
+
+    def __len__(self) -> int:
+        return len(self._plain)
+
+    def append(self, ref: int, point: Any, *, exponential: bool) -> None:
+        """Add one data point of OTLP."""
+        empty = bool(point.flags & NO_VALUE)
+        start = point.start_time_unix_nano
+        self._plain.append(
+            (
+                ref,
+                point.time_unix_nano,
+                start if start <= _INT64_MAX else 0,
+                NO_VALUE if empty else 0,
+                _NAN if empty else float(point.count),
+                point.sum if point.HasField("sum") else _NAN,
+                point.min if point.HasField("min") else _NAN,
+                point.max if point.HasField("max") else _NAN,
+            )
+        )
+        if exponential:
+            positive, negative = point.positive, point.negative
+            self._exponential.append((point.scale, float(point.zero_count), positive.offset, negative.offset))
+            self._bounds.append(())
+            self._counts.append(positive.bucket_counts)
+            self._negative.append(negative.bucket_counts)
+        else:
+            self._exponential.append((None, 0.0, None, None))
+            self._bounds.append(point.explicit_bounds)
+            self._counts.append(point.bucket_counts)
+            self._negative.append(())
+
+    def frame(self, tenant: str, source: str) -> Frame:
+        """All distributions so far."""
+        schema = SCHEMAS[FrameKind.DISTRIBUTIONS]
+        plain = dict(zip(schema.names[:8], zip(*self._plain, strict=True), strict=True))
+        scales = dict(
+            zip(("scale", "zero_count", "offset", "negative_offset"), zip(*self._exponential, strict=True), strict=True)
+        )
+        lists = {
+            "bounds": self._bounds.array(),
+            "counts": self._counts.array(),
+            "negative_counts": self._negative.array(),
+        }
+        columns = [
+            lists[column.name] if column.name in lists else pa.array((plain | scales)[column.name], column.type)
+            for column in schema
+        ]
+        return Frame(FrameKind.DISTRIBUTIONS, tenant, source, pa.RecordBatch.from_arrays(columns, schema=schema))
