@@ -1,0 +1,175 @@
+"""The main port: telemetry goes to ingest, own health is answered here, everything else is the cold process's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from tocsin.api.guard import from_elsewhere, host_name
+from tocsin.app.internal import METRICS_PATH, SECRET_HEADER, merged
+from tocsin.app.proxy import Proxy
+from tocsin.app.settings import SUPERVISOR_FILE, ServeSettings
+from tocsin.model.access import Authorise, Scope
+from tocsin.selfmon.metrics import REGISTRY, counter, exposition
+
+MAX_HEADER_BYTES = 64 << 10
+MAX_TARGET_BYTES = 16 << 10
+_REFUSED = counter("tocsin_front_refused_requests_total", "Requests refused before anybody looked at them.", ["reason"])
+
+Waiting = Callable[[], Sequence[str]]
+"""What a process still waits for, in words; empty when it is ready."""
+
+
+class Front:
+    """ASGI application of the main port.
+
+    `waiting` says what the hot process still waits for (kernels, log, replay). `allowed_hosts` are the host names it
+    answers to on a loopback bind, None for any: a page on another site must not reach an open port by a name of its own.
+    """
+
+    def __init__(
+        self,
+        ingest: ASGIApp,
+        proxy: Proxy,
+        *,
+        authorise: Authorise,
+        waiting: Waiting,
+        internal_secret: str = "",
+        allowed_hosts: frozenset[str] | None = None,
+    ) -> None:
+        self._ingest = ingest
+        self._proxy = proxy
+        self._authorise = authorise
+        self._waiting = waiting
+        self._secret = internal_secret
+        self._allowed = allowed_hosts
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Send one request where it belongs."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        refusal = self._refuse(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+        elif is_ingest(scope["method"], scope["path"]):
+            await self._ingest(scope, receive, send)
+        else:
+            own = await self._own(scope)
+            await (own or self._proxy)(scope, receive, send)
+
+    def _refuse(self, scope: AsgiScope) -> Response | None:
+        """Refuse what is too large to be looked at, or what a foreign page made a browser send."""
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            return _refusal(431, "headers_too_large", f"the headers are over {MAX_HEADER_BYTES} bytes")
+        if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MAX_TARGET_BYTES:
+            return _refusal(414, "target_too_large", f"the address is over {MAX_TARGET_BYTES} bytes")
+        headers = Headers(scope=scope)
+        if self._allowed is not None and host_name(headers.get("host", "")) not in self._allowed:
+            return _refusal(421, "foreign_host", "this server answers to localhost only; start it with --host ADDRESS")
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(headers):
+            return _refusal(403, "foreign_site", "a page of another site may not send this")
+        return None
+
+    async def _own(self, scope: AsgiScope) -> Response | None:
+        """The answer to what this process answers itself."""
+        path = scope["path"]
+        if path not in ("/healthz", "/readyz", "/metrics") or scope["method"] not in ("GET", "HEAD"):
+            return None
+        if path == "/healthz":
+            return PlainTextResponse("ok\n")
+        if path == "/readyz":
+            return await self._readyz()
+        access = self._authorise(Headers(scope=scope).get("authorization"))
+        if access is None:
+            return _refusal(401, "no_key", "send `Authorization: Bearer KEY`", {"www-authenticate": "Bearer"})
+        if not (access.allows(Scope.READ) or access.allows(Scope.OPERATE)):
+            return _refusal(403, "scope", "this key does not have the scope read")
+        return await self._metrics()
+
+    async def _readyz(self) -> Response:
+        waiting = list(self._waiting())
+        status, _ = await self._proxy.get("/readyz", timeout_s=1.0)
+        body: dict[str, Any] = {
+            "ready": not waiting,
+            "hot": {"ready": not waiting, "waiting_for": waiting},
+            "cold": {"ready": status == 200, "waiting_for": [] if status == 200 else [_cold_state(status)]},
+        }
+        return JSONResponse(body, 503 if waiting else 200, {"retry-after": "1"} if waiting else {})
+
+    async def _metrics(self) -> Response:
+        status, body = await self._proxy.get(METRICS_PATH, headers={SECRET_HEADER: self._secret})
+        texts = {"hot": exposition().decode()}
+        if status == 200:
+            texts["cold"] = body.decode(errors="replace")
+        up = "1.0" if status == 200 else "0.0"
+        whole = merged(texts) + f'# TYPE tocsin_process_up gauge\ntocsin_process_up{{process="cold"}} {up}\n'
+        return PlainTextResponse(whole, media_type="text/plain; version=0.0.4")
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._proxy.aclose()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def is_ingest(method: str, path: str) -> bool:
+    """Whether a request on the main port brings telemetry (or asks how to).
+
+    >>> is_ingest("POST", "/v1/traces"), is_ingest("GET", "/api/events"), is_ingest("POST", "/api/events")
+    (True, False, True)
+    """
+    if path.startswith(("/v1/", "/v1development/")) or path == "/api/v1/write":
+        return True
+    return path == "/api/events" and method == "POST"
+
+
+class SupervisorCollector(Collector):
+    """How often the supervisor restarted each process, read from the file it keeps in the run directory."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._path: Path = settings.run_dir / SUPERVISOR_FILE
+
+    def collect(self) -> list[CounterMetricFamily]:
+        """The family, empty while there is no supervisor."""
+        family = CounterMetricFamily("tocsin_supervisor_restarts", "Restarts of a process.", labels=["child"])
+        for child, count in _restarts(self._path).items():
+            family.add_metric([child], count)
+        return [family]
+
+    def register(self) -> None:
+        """Show it among the process's own metrics."""
+        REGISTRY.register(self)
+
+
+def _restarts(path: Path) -> Mapping[str, int]:
+    try:
+        found: Mapping[str, int] = json.loads(path.read_text())["restarts"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return found
+
+
+def _cold_state(status: int) -> str:
+    return "the process does not answer" if status == 0 else "it is still starting"
+
+
+def _refusal(status: int, reason: str, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    _REFUSED.labels(reason).inc()
+    return JSONResponse({"title": text, "status": status, "code": reason}, status, dict(headers or {}))

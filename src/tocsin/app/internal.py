@@ -1,0 +1,106 @@
+"""What the two processes tell each other over their private sockets: their own metrics, guarded by a shared secret."""
+
+from __future__ import annotations
+
+import hmac
+import http.client
+import socket as socket_module
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tocsin.selfmon.metrics import exposition
+
+SECRET_HEADER = "x-tocsin-internal"  # noqa: S105 - the name of a header
+METRICS_PATH = "/internal/metrics"
+MAX_EXPOSITION_BYTES = 8 << 20
+
+
+class Internal:
+    """ASGI layer that answers `/internal/metrics` to who knows the secret, and hands everything else on."""
+
+    def __init__(self, app: ASGIApp, secret: str) -> None:
+        self._app = app
+        self._secret = secret.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or hand on."""
+        if scope["type"] == "http" and scope["path"].startswith("/internal/"):
+            given = Headers(scope=scope).get(SECRET_HEADER, "").encode("latin-1", "replace")
+            known = bool(self._secret) and hmac.compare_digest(given, self._secret)
+            fine = known and scope["path"] == METRICS_PATH
+            answer = (
+                Response(exposition(), media_type="text/plain; version=0.0.4") if fine else Response(status_code=404)
+            )
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def fetch_exposition(socket: Path, secret: str, *, timeout_s: float = 2.0) -> str:
+    """Metrics of the process behind a socket, as text; empty when it does not answer (blocking).
+
+    >>> fetch_exposition(Path("/nonexistent/x.sock"), "")
+    ''
+    """
+    connection = _UnixConnection(socket, timeout_s)
+    try:
+        connection.request("GET", METRICS_PATH, headers={SECRET_HEADER: secret})
+        answer = connection.getresponse()
+        body = answer.read(MAX_EXPOSITION_BYTES)
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()
+    return body.decode(errors="replace") if answer.status == 200 else ""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """The standard library's client over a Unix socket."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("tocsin", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket's path."""
+        self.sock = socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def merged(texts: Mapping[str, str]) -> str:
+    r"""Metrics of several processes as one text, each sample marked with its `process`.
+
+    >>> print(merged({"hot": "# TYPE a gauge\na 1.0\n", "cold": '# TYPE a gauge\na{b="c"} 2.0\n'}), end="")
+    # TYPE a gauge
+    a{process="hot"} 1.0
+    a{process="cold",b="c"} 2.0
+    """
+    families: dict[str, tuple[list[str], list[str]]] = {}
+    for process, text in texts.items():
+        samples: list[str] = []
+        seen = False
+        for line in text.splitlines():
+            if line.startswith("# "):
+                parts = line.split(" ", 3)
+                if len(parts) < 3 or parts[1] not in ("HELP", "TYPE"):
+                    continue
+                comments, samples = families.setdefault(parts[2], ([], []))
+                seen = True
+                if not any(comment.startswith(f"# {parts[1]} ") for comment in comments):
+                    comments.append(line)
+            elif line and seen:
+                samples.append(_marked(line, process))
+    return "".join(f"{line}\n" for comments, samples in families.values() for line in (*comments, *samples))
+
+
+def _marked(line: str, process: str) -> str:
+    brace, space = line.find("{"), line.find(" ")
+    if 0 <= brace < space:
+        rest = line[brace + 1 :]
+        return f'{line[:brace]}{{process="{process}"{"" if rest.startswith("}") else ","}{rest}'
+    return f'{line[:space]}{{process="{process}"}}{line[space:]}'

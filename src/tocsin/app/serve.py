@@ -1,0 +1,150 @@
+"""From the command line of `tocsin serve` to two running processes: checks first, then ports, then supervision."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import structlog
+
+from tocsin.app.keys import KeyRing
+from tocsin.app.ports import bind, holder
+from tocsin.app.reload import remember
+from tocsin.app.settings import ServeSettings, is_loopback
+from tocsin.app.supervise import MODULES, Pace, Supervisor, make_run_dir, make_secret, remove_run_dir
+from tocsin.model.access import Scope
+from tocsin.model.clock import Clock
+from tocsin.model.errors import BadConfig
+from tocsin.spec.load import Loaded
+
+_log = structlog.get_logger(__name__)
+
+
+def serve(
+    wanted: ServeSettings,
+    loaded: Loaded | None,
+    clock: Clock,
+    *,
+    say: Callable[[str], None] = print,
+    commands: Mapping[str, Sequence[str]] = MODULES,
+    pace: Pace = Pace(),  # noqa: B008 - frozen
+) -> int:
+    """Run the server until a signal; gives the exit code. `wanted.run_dir` is replaced by a fresh private one.
+
+    `say` takes the lines that scripts read: `key: KEY` when a first key had to be made, and `ready: URL`.
+
+    Raises
+    ------
+    BadConfig
+        The main port is taken, the data directory is in use or can't be written, or an open bind has no key.
+    """
+    with ExitStack() as stack:
+        lock = lock_data_dir(wanted.data_dir)
+        stack.callback(os.close, lock)
+        ready_key(wanted, clock, say)
+        listeners = _listen(wanted, stack)
+        run_dir = make_run_dir()
+        stack.callback(remove_run_dir, run_dir)
+        settings = wanted.model_copy(
+            update={"run_dir": run_dir, "internal_secret": make_secret(), **_descriptors(listeners)}
+        )
+        settings.write()
+        if loaded is not None:
+            remember(settings, loaded)
+        supervisor = Supervisor(
+            settings,
+            commands=commands,
+            pass_fds=[lock, *(listener.fileno() for listener in listeners.values())],
+            pace=pace,
+            on_ready=lambda: say(f"ready: {settings.url}"),
+            on_drain=lambda: _close(listeners),
+        )
+        return asyncio.run(supervisor.run())
+
+
+def ready_key(settings: ServeSettings, clock: Clock, say: Callable[[str], None]) -> None:
+    """See to it that a bind that others can reach has a key; the first is made here and shown once."""
+    if settings.insecure and not is_loopback(settings.host):
+        _log.warning("--insecure: everybody who reaches this address may do everything", host=settings.host)
+        return
+    keys = KeyRing(settings.keys_path, clock)
+    if settings.open_access or keys.list():
+        return
+    key = keys.create(Scope.ADMIN)
+    _log.warning("a first key was made because others can reach this address; it is not shown again")
+    say(f"key: {key}")
+
+
+def lock_data_dir(path: Path) -> int:
+    """Take a data directory for this server alone; gives the descriptor that holds the lock.
+
+    The children inherit it: the directory stays taken until the last of them has ended.
+
+    Raises
+    ------
+    BadConfig
+        It can't be made or written, or another server has it.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(path / "tocsin.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadConfig(f"can't use the data directory {path}: {reason}; choose another with --data DIR") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.pread(lock, 32, 0).decode(errors="replace").strip()
+        os.close(lock)
+        raise BadConfig(
+            f"another tocsin (pid {owner or 'unknown'}) uses the data directory {path}; "
+            "end it or choose another with --data DIR"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    os.set_inheritable(lock, True)
+    return lock
+
+
+def _listen(settings: ServeSettings, stack: ExitStack) -> dict[str, socket.socket]:
+    """Bind the HTTP ports: the main one must be had, the others are done without."""
+    listeners: dict[str, socket.socket] = {}
+    if settings.port:
+        listeners["main_fd"] = stack.enter_context(bind(settings.host, settings.port, "--port"))
+    if settings.otlp_http_port:
+        try:
+            listener = bind(settings.host, settings.otlp_http_port, "--otlp-http-port")
+        except BadConfig as error:
+            _log.warning("no OTLP/HTTP on its own port; the main port takes it as well", reason=str(error))
+        else:
+            listeners["otlp_http_fd"] = stack.enter_context(listener)
+    if not listeners and not settings.otlp_grpc_port:
+        raise BadConfig("all ports are off, so nothing could ever arrive; give --port, --otlp-http-port or others")
+    return listeners
+
+
+def _descriptors(listeners: Mapping[str, socket.socket]) -> dict[str, int]:
+    return {name: listener.fileno() for name, listener in listeners.items()}
+
+
+def _close(listeners: Mapping[str, socket.socket]) -> None:
+    for listener in listeners.values():
+        listener.close()
+
+
+def grpc_taken(settings: ServeSettings) -> str:
+    """Why OTLP/gRPC can't have its port, for the warning of the process that failed to bind it."""
+    who = holder(settings.otlp_grpc_port)
+    return f"port {settings.otlp_grpc_port} is taken{f' by {who}' if who else ''}; OTLP/gRPC is off"
+
+
+def print_line(text: str) -> None:
+    """Write a line that scripts wait for, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
