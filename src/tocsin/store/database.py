@@ -1,0 +1,163 @@
+"""`Database`: the embedded chDB engine through clickhouse-connect, opened by one process, written by one thread."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from queue import LifoQueue
+from typing import Any
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tocsin.model.errors import BadInput, Corrupt, Overloaded, TocsinError, Unreachable
+from tocsin.store.schema import DATABASE
+
+_READERS = 2
+_TOO_MUCH = ("TIMEOUT_EXCEEDED", "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_ROWS", "TOO_MANY_BYTES", "TOO_SLOW")
+
+
+class QueryFailed(TocsinError):
+    """The telemetry engine refused a statement; the message is the engine's own."""
+
+    code = "query_failed"
+
+
+class Database:
+    """Handles to one chDB directory: one for the writer, a few for readers, each used by one thread at a time.
+
+    chDB takes one engine a process and refuses a directory that another process holds.
+
+    Raises
+    ------
+    Unreachable
+        Another process has this directory open.
+    Corrupt
+        The directory is there but can't be opened.
+    """
+
+    def __init__(self, path: Path, *, memory_bytes: int = 1 << 30, query_time_s: float = 20.0) -> None:
+        self.path = path
+        self._limits = {
+            "prefer_column_name_to_alias": 1,
+            "max_threads": 2,
+            "max_execution_time": query_time_s,
+            "max_memory_usage": memory_bytes,
+            "max_bytes_before_external_group_by": memory_bytes // 2,
+            "max_bytes_before_external_sort": memory_bytes // 2,
+        }
+        self._write_lock = threading.RLock()
+        self._readers: LifoQueue[Any] = LifoQueue()
+        path.mkdir(parents=True, exist_ok=True)
+        before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+        try:
+            self._writer = self._connect(
+                {"max_threads": 1, "max_insert_threads": 1, "max_memory_usage": 2 * memory_bytes}
+            )
+            for _ in range(_READERS):
+                self._readers.put(self._connect(self._limits))
+        finally:
+            _restore_signals(before)
+
+    def _connect(self, settings: Mapping[str, object]) -> Any:
+        try:
+            return clickhouse_connect.get_client(
+                interface="chdb", path=str(self.path), settings=dict(settings), show_clickhouse_errors=True
+            )
+        except (ClickHouseError, RuntimeError, OSError) as error:
+            text = str(error)
+            if "lock" in text.lower() or "different path" in text.lower():
+                raise Unreachable(
+                    f"{self.path}: another process or store has the telemetry store open ({_first_line(text)});"
+                    " ask the running server with --url, or stop it"
+                ) from error
+            raise Corrupt(
+                f"{self.path}: the telemetry store can't be opened: {_first_line(text)};"
+                " move the directory away or bring a backup back with `tocsin restore`"
+            ) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the writer: no other thread inserts, changes tables or takes a backup meanwhile."""
+        with self._write_lock:
+            yield
+
+    def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Run a statement that gives no rows, on the writer's handle."""
+        with self._write_lock, _translated(sql):
+            self._writer.command(sql, parameters=dict(parameters or {}))
+
+    def insert(self, table: str, rows: pa.Table, token: str) -> None:
+        """Insert rows; the same `token` again inserts nothing."""
+        with self._write_lock, _translated(f"INSERT INTO {table}"):
+            self._writer.insert_arrow(f"{DATABASE}.{table}", rows, settings={"insert_deduplication_token": token})
+
+    def write_query(self, sql: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+        """Rows of a query on the writer's handle: it sees what was just written."""
+        with self._write_lock, _translated(sql):
+            return self._writer.query_arrow(sql, parameters=dict(parameters or {}))
+
+    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+        """Rows of a query, bounded in time, memory and threads.
+
+        Raises
+        ------
+        Overloaded
+            The query ran into its limits; ask for less.
+        QueryFailed
+            The engine refused it.
+        """
+        with self._reader() as client, _translated(sql):
+            return client.query_arrow(sql, parameters=dict(parameters or {}))
+
+    def raw(self, sql: str, parameters: Mapping[str, object], form: str) -> bytes:
+        """Result of a query as text of one of the engine's formats."""
+        with self._reader() as client, _translated(sql):
+            found: bytes = client.raw_query(sql, parameters=dict(parameters), fmt=form)
+            return found
+
+    @contextmanager
+    def _reader(self) -> Iterator[Any]:
+        client = self._readers.get()
+        try:
+            yield client
+        finally:
+            self._readers.put(client)
+
+    def close(self) -> None:
+        """Close all handles, waiting for what runs."""
+        with self._write_lock:
+            self._writer.close()
+        for _ in range(_READERS):
+            self._readers.get().close()
+
+
+@contextmanager
+def _translated(sql: str) -> Iterator[None]:
+    try:
+        yield
+    except ClickHouseError as error:
+        text = str(error)
+        if any(name in text for name in _TOO_MUCH):
+            raise Overloaded(
+                f"the query ran into its limits ({_first_line(text)}); narrow the time or the labels"
+            ) from error
+        if "parameter" in text.lower() and "cannot be parsed" in text.lower():
+            raise BadInput(f"a value of the query is of the wrong form: {_first_line(text)}") from error
+        raise QueryFailed(f"{_first_line(text)} [in {' '.join(sql.split())[:200]}]") from error
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0][:500] if text.strip() else "no reason given"
+
+
+def _restore_signals(before: Mapping[signal.Signals, Any]) -> None:
+    # chDB installs handlers of its own; only the main thread may put ours back
+    if threading.current_thread() is threading.main_thread():
+        for each, handler in before.items():
+            if handler is not None:
+                signal.signal(each, handler)

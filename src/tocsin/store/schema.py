@@ -1,0 +1,358 @@
+"""Tables of the telemetry store: columns, codecs, order, partitions and how long rows are kept.
+
+Every key starts with the tenant. Times are Int64 nanoseconds; partitions are whole numbers of days of event time,
+so that writer and engine agree on them without time zones. `stored` is the stamp of the batch that wrote the row:
+retention counts from it (rows that arrive late don't vanish at insert), and recovery looks batches up by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tocsin.model.errors import BadConfig
+
+DAY_NS = 86_400 * 10**9
+DATABASE = "tocsin"
+VERSION = 1
+"""Layout version: a store written by a newer program is refused, an older one is migrated at opening."""
+
+RETENTION_DAYS: Mapping[str, int] = {
+    "points": 30,
+    "points_1m": 400,
+    "distributions": 30,
+    "spans": 7,
+    "logs": 7,
+    "records": 90,
+    "events": 400,
+    "panes": 30,
+    "states": 90,
+    "findings": 400,
+}
+"""Days kept by default; `limits.retention` of tocsin.yaml overrides them by table."""
+
+_TENANT = ("tenant", "LowCardinality(String)", "ZSTD(1)")
+_SERIES = (
+    _TENANT,
+    ("signal", "LowCardinality(String)", "ZSTD(1)"),
+    ("series", "FixedString(16)", "ZSTD(1)"),
+    ("time", "Int64", "DoubleDelta, ZSTD(1)"),
+)
+_STORED = ("stored", "DateTime64(3, 'UTC')", "Delta, ZSTD(1)")
+_PAIRS = "Map(LowCardinality(String), String)"
+_ZSTD = "ZSTD(1)"
+_NUMBERS = "Array(Float64)"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: `columns` are (name, type, codec); `partition_days` 0 = not partitioned.
+
+    `replacing` tables keep the newest row of a key and may be written twice without harm; rows of the others
+    are written once.
+    """
+
+    name: str
+    columns: tuple[tuple[str, str, str], ...]
+    order: str
+    partition_days: int = 0
+    partition_by: str = "time"
+    replacing: str = ""
+    indexes: tuple[str, ...] = ()
+    kept: bool = True
+    names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(name for name, _, _ in self.columns))
+
+    def ddl(self, retention_s: int | None) -> str:
+        """The CREATE TABLE statement; `retention_s` None keeps rows for ever."""
+        columns = [f"`{name}` {kind} CODEC({codec})" for name, kind, codec in self.columns]
+        body = ",\n  ".join([*columns, *(f"INDEX {index}" for index in self.indexes)])
+        engine = f"ReplacingMergeTree({self.replacing})" if self.replacing else "MergeTree"
+        parts = [f"CREATE TABLE IF NOT EXISTS {DATABASE}.{self.name} (\n  {body}\n) ENGINE = {engine}"]
+        if self.partition_days:
+            parts.append(f"PARTITION BY intDiv({self.partition_by}, {self.partition_days * DAY_NS})")
+        parts.append(f"ORDER BY ({self.order})")
+        if retention_s is not None:
+            parts.append(f"TTL {ttl(retention_s)}")
+        parts.append(
+            "SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 10000,"
+            " fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1"
+        )
+        return "\n".join(parts)
+
+
+def ttl(retention_s: int) -> str:
+    """The TTL expression of a table."""
+    return f"toDateTime(stored) + INTERVAL {retention_s} SECOND"
+
+
+_BY_STORED = "by_stored stored TYPE minmax GRANULARITY 1"
+_BY_TIME = "by_time time TYPE minmax GRANULARITY 1"
+
+TABLES: tuple[Table, ...] = (
+    Table(
+        "series",
+        (
+            _TENANT,
+            ("signal", "LowCardinality(String)", _ZSTD),
+            ("id", "FixedString(16)", _ZSTD),
+            ("origin", "LowCardinality(String)", _ZSTD),  # points, distributions; engine: only groups of monitors
+            ("unit", "LowCardinality(String)", _ZSTD),
+            ("kind", "LowCardinality(String)", _ZSTD),
+            ("monotonic", "Bool", _ZSTD),
+            ("cumulative", "Bool", _ZSTD),
+            ("labels", _PAIRS, _ZSTD),
+            ("first_seen", "Int64", _ZSTD),
+            _STORED,
+        ),
+        order="tenant, signal, id, origin",
+        replacing="stored",
+        kept=False,
+    ),
+    Table(
+        "points",
+        (
+            *_SERIES,
+            ("value", "Float64", "Gorilla, ZSTD(1)"),
+            ("start", "Int64", _ZSTD),
+            ("flags", "UInt8", _ZSTD),
+            _STORED,
+        ),
+        order="tenant, signal, series, time",
+        partition_days=1,
+        indexes=(_BY_STORED,),
+    ),
+    Table(
+        "points_1m",
+        (
+            *_SERIES,  # time: begin of the minute
+            ("low", "Float64", "Gorilla, ZSTD(1)"),
+            ("high", "Float64", "Gorilla, ZSTD(1)"),
+            ("total", "Float64", "Gorilla, ZSTD(1)"),
+            ("samples", "UInt32", "T64, ZSTD(1)"),
+            ("last", "Float64", "Gorilla, ZSTD(1)"),
+            _STORED,
+        ),
+        order="tenant, signal, series, time",
+        partition_days=30,
+        replacing="stored",
+    ),
+    Table(
+        "distributions",
+        (
+            *_SERIES,
+            ("start", "Int64", _ZSTD),
+            ("flags", "UInt8", _ZSTD),
+            ("count", "Float64", "Gorilla, ZSTD(1)"),
+            ("sum", "Float64", "Gorilla, ZSTD(1)"),
+            ("min", "Float64", "Gorilla, ZSTD(1)"),
+            ("max", "Float64", "Gorilla, ZSTD(1)"),
+            ("bounds", _NUMBERS, _ZSTD),
+            ("counts", _NUMBERS, _ZSTD),
+            ("scale", "Nullable(Int32)", _ZSTD),
+            ("zero_count", "Nullable(Float64)", _ZSTD),
+            ("offset", "Nullable(Int32)", _ZSTD),
+            ("negative_offset", "Nullable(Int32)", _ZSTD),
+            ("negative_counts", _NUMBERS, _ZSTD),
+            _STORED,
+        ),
+        order="tenant, signal, series, time",
+        partition_days=1,
+        indexes=(_BY_STORED,),
+    ),
+    Table(
+        "spans",
+        (
+            _TENANT,
+            ("service", "LowCardinality(String)", _ZSTD),
+            ("time", "Int64", "Delta, ZSTD(1)"),
+            ("start", "Int64", "Delta, ZSTD(1)"),
+            ("trace_id", "FixedString(16)", _ZSTD),
+            ("span_id", "FixedString(8)", _ZSTD),
+            ("parent_id", "FixedString(8)", _ZSTD),
+            ("name", "LowCardinality(String)", _ZSTD),
+            ("kind", "LowCardinality(String)", _ZSTD),
+            ("status", "LowCardinality(String)", _ZSTD),
+            ("status_message", "String", _ZSTD),
+            ("scope", "LowCardinality(String)", _ZSTD),
+            ("resource", _PAIRS, _ZSTD),
+            ("attributes", _PAIRS, _ZSTD),
+            ("events", "String", _ZSTD),
+            ("model_call", "Bool", _ZSTD),
+            ("operation", "LowCardinality(String)", _ZSTD),
+            ("provider", "LowCardinality(String)", _ZSTD),
+            ("request_model", "LowCardinality(String)", _ZSTD),
+            ("response_model", "LowCardinality(String)", _ZSTD),
+            ("input_tokens", "Nullable(Int64)", "T64, ZSTD(1)"),
+            ("output_tokens", "Nullable(Int64)", "T64, ZSTD(1)"),
+            ("total_tokens", "Nullable(Int64)", "T64, ZSTD(1)"),
+            ("finish_reason", "LowCardinality(String)", _ZSTD),
+            ("error_class", "LowCardinality(String)", _ZSTD),
+            ("cost_usd", "Nullable(Float64)", _ZSTD),
+            ("time_to_first_token_s", "Nullable(Float64)", _ZSTD),
+            ("prompt_version", "LowCardinality(String)", _ZSTD),
+            _STORED,
+        ),
+        order="tenant, service, time",
+        partition_days=1,
+        indexes=(_BY_STORED, "by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 1"),
+    ),
+    Table(
+        "logs",
+        (
+            _TENANT,
+            ("service", "LowCardinality(String)", _ZSTD),
+            ("time", "Int64", "Delta, ZSTD(1)"),
+            ("severity", "LowCardinality(String)", _ZSTD),
+            ("severity_number", "Int32", _ZSTD),
+            ("body", "String", _ZSTD),
+            ("event_name", "LowCardinality(String)", _ZSTD),
+            ("template", "String", _ZSTD),
+            ("trace_id", "FixedString(16)", _ZSTD),
+            ("span_id", "FixedString(8)", _ZSTD),
+            ("resource", _PAIRS, _ZSTD),
+            ("attributes", _PAIRS, _ZSTD),
+            _STORED,
+        ),
+        order="tenant, service, time",
+        partition_days=1,
+        indexes=(_BY_STORED, "by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 1"),
+    ),
+    Table(
+        "records",
+        (
+            _TENANT,
+            ("model", "LowCardinality(String)", _ZSTD),
+            ("version", "LowCardinality(String)", _ZSTD),
+            ("time", "Int64", "Delta, ZSTD(1)"),
+            ("prediction_id", "String", _ZSTD),
+            ("prediction", "String", _ZSTD),
+            ("score", "Nullable(Float64)", _ZSTD),
+            ("features", "String", _ZSTD),
+            ("tags", _PAIRS, _ZSTD),
+            ("truth", "String", _ZSTD),
+            ("feedback", "String", _ZSTD),
+            _STORED,
+        ),
+        order="tenant, model, time, prediction_id",
+        partition_days=1,
+        indexes=(_BY_STORED,),
+    ),
+    Table(
+        "events",
+        (
+            _TENANT,
+            ("time", "Int64", "Delta, ZSTD(1)"),
+            ("kind", "LowCardinality(String)", _ZSTD),
+            ("entity", "String", _ZSTD),
+            ("what", "String", _ZSTD),
+            ("source", "LowCardinality(String)", _ZSTD),
+            ("attributes", _PAIRS, _ZSTD),
+            _STORED,
+        ),
+        order="tenant, time",
+        partition_days=30,
+        indexes=(_BY_STORED,),
+    ),
+    Table(
+        "panes",
+        (
+            _TENANT,
+            ("monitor", "LowCardinality(String)", _ZSTD),
+            ("series", "FixedString(16)", _ZSTD),
+            ("time", "Int64", "DoubleDelta, ZSTD(1)"),
+            ("signal", "LowCardinality(String)", _ZSTD),
+            ("value", "Float64", "Gorilla, ZSTD(1)"),
+            ("samples", "Int64", "T64, ZSTD(1)"),
+            ("score", "Float64", "Gorilla, ZSTD(1)"),
+            ("log10_p", "Float64", "Gorilla, ZSTD(1)"),
+            ("n_eff", "Float64", "Gorilla, ZSTD(1)"),
+            ("lower", "Float64", "Gorilla, ZSTD(1)"),
+            ("upper", "Float64", "Gorilla, ZSTD(1)"),
+            ("tick", "Int64", "Delta, ZSTD(1)"),  # offset in the input log that closed the window
+            _STORED,
+        ),
+        order="tenant, monitor, series, time",
+        partition_days=1,
+        indexes=(_BY_STORED, _BY_TIME),
+    ),
+    Table(
+        "states",
+        (
+            _TENANT,
+            ("series", "FixedString(16)", _ZSTD),
+            ("time", "Int64", "Delta, ZSTD(1)"),
+            ("signal", "LowCardinality(String)", _ZSTD),
+            ("state", "LowCardinality(String)", _ZSTD),
+            ("since", "Int64", "Delta, ZSTD(1)"),
+            ("cadence", "Int64", _ZSTD),
+            ("tick", "Int64", "Delta, ZSTD(1)"),
+            _STORED,
+        ),
+        order="tenant, series, time",
+        partition_days=30,
+        indexes=(_BY_STORED,),
+    ),
+    Table(
+        "findings",
+        (
+            _TENANT,
+            ("start", "Int64", _ZSTD),
+            ("id", "FixedString(16)", _ZSTD),
+            ("phase", "LowCardinality(String)", _ZSTD),
+            ("monitor", "LowCardinality(String)", _ZSTD),
+            ("series", "FixedString(16)", _ZSTD),
+            ("signal", "LowCardinality(String)", _ZSTD),
+            ("end", "Int64", _ZSTD),
+            ("time", "Int64", _ZSTD),
+            ("value", "Float64", _ZSTD),
+            ("lower", "Float64", _ZSTD),
+            ("upper", "Float64", _ZSTD),
+            ("log10_p", "Float64", _ZSTD),
+            ("n_eff", "Float64", _ZSTD),
+            ("level", "Float64", _ZSTD),
+            ("direction", "LowCardinality(String)", _ZSTD),
+            ("evidence", "String", _ZSTD),
+            ("news", "UInt64", _ZSTD),  # place in the output log: the latest phase wins
+            _STORED,
+        ),
+        order="tenant, id",
+        partition_days=30,
+        partition_by="start",
+        replacing="news",
+    ),
+    Table(
+        "ledger",  # what is stored up to which offset; without TTL
+        (
+            ("log", "LowCardinality(String)", _ZSTD),
+            ("next", "Int64", _ZSTD),
+            ("rows", "UInt64", _ZSTD),
+            ("dead", "UInt64", _ZSTD),
+            ("stamp", "Int64", _ZSTD),
+        ),
+        order="log",
+        replacing="stamp",
+        kept=False,
+    ),
+)
+BY_NAME: Mapping[str, Table] = {table.name: table for table in TABLES}
+
+
+def retention_seconds(limits: Mapping[str, int]) -> dict[str, int]:
+    """Seconds each table keeps its rows: the defaults, overridden by `limits` (ns, by table).
+
+    Raises
+    ------
+    BadConfig
+        A limit names no table with a retention, or is under a minute.
+    """
+    found = {name: days * 86_400 for name, days in RETENTION_DAYS.items()}
+    for name, kept_ns in limits.items():
+        if name not in found:
+            raise BadConfig(f"limits.retention: no kind {name!r}; kinds are {', '.join(sorted(found))}")
+        if kept_ns < 60 * 10**9:
+            raise BadConfig(f"limits.retention.{name}: {kept_ns}ns is under a minute; write it like 7d")
+        found[name] = kept_ns // 10**9
+    return found
