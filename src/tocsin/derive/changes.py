@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tocsin.derive.fields import FieldReader
 from tocsin.model.frame import Frame
@@ -92,13 +93,13 @@ class Changes:
             return None
         return Found(entry[0], s.tenant, spec.kind, s.entity, spec.field, tuple(old[:3]), s.value, entry[2])
 
-    def snapshot(self) -> list[list[object]]:
+    def snapshot(self) -> list[list[Any]]:
         """All state, as JSON can hold it."""
         return [[*key, values] for key, values in self._known.items()]
 
-    def restore(self, state: list[list[object]]) -> None:
+    def restore(self, state: list[list[Any]]) -> None:
         """Take a snapshot back."""
         self._known = {
-            (str(tenant), int(str(spec)), str(entity)): {v: list(e) for v, e in dict(values).items()}  # type: ignore[call-overload]  # JSON
+            (tenant, spec, entity): {value: list(entry) for value, entry in values.items()}
             for tenant, spec, entity, values in state
         }

@@ -74,8 +74,8 @@ class Detector(Protocol):
     def score(self, step: Step) -> Scores:
         """Score each row against what was learned before; pure; NaN until warm."""
 
-    def expect(self, step: Step) -> Band:
-        """Band in which a value at `step.time` would have been unremarkable; pure."""
+    def expect(self, step: Step, limit: F8 | None = None) -> Band:
+        """Band in which a value at `step.time` scores at most `limit` (n,), by default 3; pure."""
 
     def learn(self, step: Step, weight: F8) -> None:
         """Take a step in, each row with weight in [0, 1]; 0 learns nothing; influence is bounded."""

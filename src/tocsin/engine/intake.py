@@ -1,0 +1,90 @@
+"""What one source has delivered and its watermark has not yet passed."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tocsin.derive.buckets import Distribution
+from tocsin.derive.changes import Sighting
+from tocsin.model.arrays import I8
+from tocsin.model.frame import NO_VALUE, Frame
+from tocsin.model.rows import Rows
+from tocsin.model.samples import Samples
+from tocsin.window.reorder import Reorder
+
+
+@dataclass(slots=True)
+class Intake:
+    """Waiting rooms of one (tenant, source), one per way in which samples are told apart."""
+
+    number: int
+    readings: Reorder = field(default_factory=Reorder)
+    events: Reorder = field(default_factory=Reorder)
+    distributions: list[Distribution] = field(default_factory=list)
+    sightings: list[Sighting] = field(default_factory=list)
+    watermark: int = 0
+
+    def ripe_distributions(self, watermark: int) -> list[Distribution]:
+        """Histogram readings up to a watermark, by series and time, repeats left out."""
+        ripe = {(d.row, d.time): d for d in self.distributions if d.time <= watermark}
+        self.distributions = [d for d in self.distributions if d.time > watermark]
+        return [ripe[key] for key in sorted(ripe)]
+
+    def ripe_sightings(self, watermark: int) -> list[Sighting]:
+        """Sightings up to a watermark, by time."""
+        self.sightings.sort()
+        cut = bisect.bisect_right(self.sightings, watermark, key=lambda s: s.time)
+        ripe, self.sightings = self.sightings[:cut], self.sightings[cut:]
+        return ripe
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as a tree."""
+        return {
+            "number": self.number,
+            "watermark": self.watermark,
+            "readings": _room(self.readings),
+            "events": _room(self.events),
+            "distributions": [[d.row, d.time, d.edges, d.counts, d.total, d.low, d.high] for d in self.distributions],
+            "sightings": [[s.time, s.tenant, s.spec, s.entity, s.value] for s in self.sightings],
+        }
+
+    @staticmethod
+    def of(state: dict[str, Any]) -> Intake:
+        """An intake back from a snapshot."""
+        return Intake(
+            state["number"],
+            _room_of(state["readings"]),
+            _room_of(state["events"]),
+            [distribution_of(d) for d in state["distributions"]],
+            [Sighting(*s) for s in state["sightings"]],
+            state["watermark"],
+        )
+
+
+def distribution_of(d: Sequence[Any]) -> Distribution:
+    """A histogram reading back from a snapshot."""
+    row, time, edges, counts, total, low, high = d
+    return Distribution(row, time, tuple(edges), tuple(counts), total, low, high)
+
+
+def _room(room: Reorder) -> dict[str, Any]:
+    counts = [room.released, room.late, room.repeated]
+    return {"counts": counts, "waiting": dict(room.waiting().columns())}
+
+
+def _room_of(state: dict[str, Any]) -> Reorder:
+    released, late, repeated = state["counts"]
+    return Reorder.of(released, late, repeated, Samples.of_columns(state["waiting"]))
+
+
+def readings_of(frame: Frame, rows: Rows) -> tuple[Samples, I8]:
+    """Samples of a frame of points in log order, and their start times; markers of no value become NaN."""
+    row = rows.of_refs(frame.i4("series"))
+    flags = np.asarray(frame.batch.column("flags"))
+    value = np.where((flags & NO_VALUE) != 0, np.nan, frame.f8("value"))
+    return Samples.plain(row, frame.i8("time"), value), frame.i8("start")

@@ -1,0 +1,266 @@
+"""The fold over the log: what happens to each entry, in order. Read this file first.
+
+Nothing here looks at a clock, a random number, a file or the network. What it says depends on the entries alone,
+and not on how they were batched: samples wait until a tick's watermark has passed them, are then put in order,
+and only then counted, windowed and judged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tocsin.calibrate.level import level
+from tocsin.derive.buckets import Growth, spread
+from tocsin.derive.changes import Changes, Found
+from tocsin.derive.counters import Rates, delta_rates
+from tocsin.derive.fields import FieldReader
+from tocsin.derive.logs import LogCounts
+from tocsin.derive.spans import SpanSignals
+from tocsin.engine.histograms import distributions_of
+from tocsin.engine.intake import Intake, distribution_of, readings_of
+from tocsin.engine.report import ENGINE, PaneRows, panes_frames
+from tocsin.engine.roster import COUNTER, DELTA, Roster
+from tocsin.engine.watch import Flavour
+from tocsin.model.arrays import I8
+from tocsin.model.codec import findings_frame
+from tocsin.model.finding import Finding
+from tocsin.model.frame import Frame, FrameKind, frame_of
+from tocsin.model.log import Control, LogRecord, Output, SourceKey, Tick
+from tocsin.model.rows import Rows
+from tocsin.model.samples import Samples
+from tocsin.model.series import Catalog, Kind, Series, Signal
+from tocsin.spec.engine import EngineSpec
+from tocsin.window.presence import Changed, Presence, Presences
+
+SECOND = 1_000_000_000
+AWAY_NS = 60 * SECOND
+"""Ticks this far apart mean that the program itself was away: its silence is not the sources' silence."""
+WEEK_S = 7 * 86400.0
+BASE_STEP_S = 10.0
+
+
+class Pipeline:
+    """State of one shard and the fold that moves it."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.rows = Rows(catalog)
+        self.received = 0
+        self.intakes: dict[SourceKey, Intake] = {}
+        self.rates = Rates()
+        self.growth = Growth()
+        self.presences = Presences()
+        self._adopt(EngineSpec().control(), None, [])
+
+    def fold(self, record: LogRecord) -> Output | None:
+        """Take one entry in; give what there is to say about it."""
+        entry = record.entry
+        if isinstance(entry, Tick):
+            return Output(record.offset, entry.received, True, tuple(self._tick(entry)))
+        if isinstance(entry, Frame):
+            frames = self._frame(entry)
+            return Output(record.offset, self.received, False, tuple(frames)) if frames else None
+        if isinstance(entry, Control) and entry.kind == "spec":
+            self._adopt(entry, self.roster, self.changes.snapshot())
+        return None
+
+    def _adopt(self, control: Control, before: Roster | None, known: list[list[Any]]) -> None:
+        """Put a spec into force; monitors that stay the same keep what they know."""
+        self.control = control
+        self.spec = EngineSpec.of(control)
+        fields = FieldReader(self.spec.packs)
+        self.spans = SpanSignals(self.spec.packs, fields, self.rows)
+        self.logs = LogCounts(fields, self.rows)
+        self.changes = Changes(self.spec.packs, fields)
+        self.changes.restore(known)
+        self.roster = Roster(self.spec, self.rows, before)
+
+    # -- frames: per-point rules at once, all else waits for its watermark ------------------------------------------
+
+    def _frame(self, frame: Frame) -> list[Frame]:
+        intake = self._intake((frame.tenant, frame.source))
+        match frame.kind:
+            case FrameKind.POINTS:
+                return self._points(frame, intake)
+            case FrameKind.DISTRIBUTIONS:
+                readings = distributions_of(frame, self.rows)
+                intake.distributions += [d for d in readings if d.time > intake.readings.released]
+            case FrameKind.SPANS:
+                intake.events.push(self.spans.fold(frame))
+                intake.sightings += self.changes.sight(frame)
+            case FrameKind.LOGS:
+                intake.events.push(self.logs.fold(frame))
+            case FrameKind.EVENTS:
+                return [frame]
+            case _:
+                pass
+        self.roster.assign()
+        return []
+
+    def _points(self, frame: Frame, intake: Intake) -> list[Frame]:
+        readings, start = readings_of(frame, self.rows)
+        self.roster.assign()
+        kind = self.roster.kind[readings.row]
+        plain = kind != DELTA
+        if not plain.all():
+            delta = ~plain
+            intake.readings.push(delta_rates(readings.take(delta), start[delta]))
+        intake.readings.push(readings.take(plain))
+        findings: list[Finding] = []
+        gauges = readings.take(kind != COUNTER)
+        for rule in self.roster.rules.values():
+            findings += rule.fold(gauges.row, gauges.time, gauges.value)
+        return self._findings(findings)
+
+    def _intake(self, key: SourceKey) -> Intake:
+        found = self.intakes.get(key)
+        if found is None:
+            found = self.intakes[key] = Intake(len(self.intakes))
+        return found
+
+    # -- ticks: what the watermarks have passed is put in order, windowed and judged ---------------------------------
+
+    def _tick(self, tick: Tick) -> list[Frame]:
+        away = self.received > 0 and tick.received - self.received > AWAY_NS
+        self.received = tick.received
+        frames: list[Frame] = []
+        for key in sorted(self.intakes):
+            frames += self._release(key, tick.watermarks.get(key, 0))
+        self.roster.assign()
+        watermarks = {key: intake.watermark for key, intake in self.intakes.items()}
+        frames += self._judge(watermarks, away)
+        frames += self._presence(tick)
+        return frames
+
+    def _release(self, key: SourceKey, watermark: int) -> list[Frame]:
+        """Let go of all that a source's watermark has passed; gives the change events found on the way."""
+        intake = self.intakes[key]
+        if watermark <= intake.watermark:
+            return []
+        intake.watermark = watermark
+        raw = intake.readings.release(watermark)
+        self.presences.observe(raw, intake.number, self.received)
+        counters = self.roster.kind[raw.row] == COUNTER
+        rates, resets = self.rates.fold(raw.take(counters))
+        if len(resets):
+            self.presences.restarted(resets, self.received)
+        found = self.changes.fold(intake.ripe_sightings(watermark))
+        parts: list[tuple[Flavour, Samples]] = [
+            ("gauge", raw.take(~counters)),
+            ("counter", rates),
+            ("distribution", self._histograms(intake, watermark)),
+            ("event", intake.events.release(watermark)),
+        ]
+        self.roster.assign()
+        for flavour, samples in parts:
+            for watch in self.roster.watches.values():
+                watch.push(key, flavour, samples)
+        return [_change_frame(change) for change in found]
+
+    def _histograms(self, intake: Intake, watermark: int) -> Samples:
+        gains = []
+        for reading in intake.ripe_distributions(watermark):
+            signal = self.rows.series(reading.row).signal
+            gain = self.growth.fold(reading) if signal.cumulative else reading
+            if gain is not None:
+                gains.append(gain)
+        return spread(gains)
+
+    def _judge(self, watermarks: dict[SourceKey, int], away: bool) -> list[Frame]:
+        panes: list[tuple[Rows, PaneRows]] = []
+        findings: list[Finding] = []
+        for watch in self.roster.watches.values():
+            if away:
+                watch.skip_to(watermarks)
+            steps = WEEK_S / (watch.window.step / SECOND)
+            needed = level(
+                self.spec.false_pages_per_week, self.roster.judged(), steps, watch.window.size / watch.window.step
+            )
+            closed, news = watch.close(watermarks, needed, self.spec.absorb_after)
+            panes += [(watch.groups, pane) for pane in closed]
+            findings += news
+        return panes_frames(panes) + self._findings(findings)
+
+    def _findings(self, findings: list[Finding]) -> list[Frame]:
+        tenants = sorted({finding.tenant for finding in findings})
+        return [
+            findings_frame([f for f in findings if f.tenant == tenant], self.rows.catalog, tenant) for tenant in tenants
+        ]
+
+    def _presence(self, tick: Tick) -> list[Frame]:
+        marks: I8 = np.zeros(len(self.intakes), "i8")
+        for intake in self.intakes.values():
+            marks[intake.number] = intake.watermark
+        return self._states(self.presences.decide(tick.received, marks))
+
+    def _states(self, changed: Changed) -> list[Frame]:
+        by_tenant: dict[str, list[int]] = {}
+        for i, row in enumerate(changed.rows.tolist()):
+            by_tenant.setdefault(self.rows.series(row).tenant, []).append(i)
+        return [
+            frame_of(
+                FrameKind.STATES,
+                tenant,
+                ENGINE,
+                {
+                    "series": self.rows.refs(changed.rows[at]).tolist(),
+                    "time": [self.received] * len(at),
+                    "state": [Presence(s).name.lower() for s in changed.state[at].tolist()],
+                    "since": changed.since[at].tolist(),
+                    "cadence": changed.cadence[at].tolist(),
+                },
+            )
+            for tenant, at in sorted(by_tenant.items())
+        ]
+
+    # -- snapshots -------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as a tree of copies; series by what they are, not by their number in this process."""
+        return {
+            "received": self.received,
+            "control": [self.control.kind, self.control.sha256, self.control.body],
+            "rows": [_series_state(s) for s in self.rows.all()],
+            "intakes": {key: intake.snapshot() for key, intake in self.intakes.items()},
+            "rates": dict(self.rates.snapshot()),
+            "growth": [[d.row, d.time, d.edges, d.counts, d.total, d.low, d.high] for d in self.growth.last.values()],
+            "presences": dict(self.presences.snapshot()),
+            "changes": self.changes.snapshot(),
+            "roster": self.roster.snapshot(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take a snapshot back into a new pipeline."""
+        for tenant, name, unit, kind, monotonic, cumulative, labels in state["rows"]:
+            signal = Signal(name, unit, Kind(kind), monotonic, cumulative)
+            self.rows.of_series(Series.of(tenant, signal, [(k, v) for k, v in labels]))
+        self.received = state["received"]
+        self._adopt(Control(*state["control"]), None, state["changes"])
+        self.intakes = {(key[0], key[1]): Intake.of(intake) for key, intake in state["intakes"].items()}
+        self.rates.restore(state["rates"])
+        self.growth.last = {d[0]: distribution_of(d) for d in state["growth"]}
+        self.presences.restore(state["presences"])
+        self.roster.restore(state["roster"])
+
+
+def _series_state(s: Series) -> list[Any]:
+    g = s.signal
+    return [s.tenant, g.name, g.unit, g.kind.value, g.monotonic, g.cumulative, s.labels]
+
+
+def _change_frame(found: Found) -> Frame:
+    was = ", ".join(found.old)
+    return frame_of(
+        FrameKind.EVENTS,
+        found.tenant,
+        ENGINE,
+        {
+            "time": [found.time],
+            "kind": [found.kind],
+            "entity": [found.entity],
+            "what": [f"{found.field} {was} -> {found.new}"],
+            "source": ["telemetry"],
+            "attributes": [{"field": found.field, "old": was, "new": found.new, "seen": str(found.seen)}],
+        },
+    )

@@ -1,0 +1,142 @@
+"""From verdicts to findings with band and evidence, and to panes that are kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tocsin.calibrate.hysteresis import Move, Transitions
+from tocsin.model.arrays import F8, I4, I8
+from tocsin.model.detection import Band, Detector
+from tocsin.model.finding import Direction, Finding, Phase, finding_id
+from tocsin.model.frame import SCHEMAS, Frame, FrameKind
+from tocsin.model.rows import Rows
+from tocsin.spec.monitor import MonitorSpec
+
+_PHASES = {
+    Move.OPENED: Phase.OPEN,
+    Move.UPDATED: Phase.UPDATE,
+    Move.CLOSED: Phase.CLOSE,
+    Move.ABSORBED: Phase.CLOSE,
+}
+ENGINE = "engine"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PaneRows:
+    """Closed windows of one monitor with what was made of them, all columns (n,); `rows` are its groups."""
+
+    tenant: str
+    monitor: str
+    rows: I4
+    time: I8
+    value: F8
+    samples: I8
+    score: F8
+    log10_p: F8
+    n_eff: F8
+    band: Band
+
+
+def report(
+    spec: MonitorSpec,
+    groups: Rows,
+    pane: PaneRows,
+    moves: Transitions,
+    level: float,
+    needed: F8,
+    detector: Detector | None,
+) -> list[Finding]:
+    """Findings of the rows whose verdict moved, with the numbers they rest on."""
+    found = []
+    for k, i in enumerate(moves.at.tolist()):
+        row = int(pane.rows[i])
+        series = groups.series(row)
+        lower, centre, upper = (float(b[i]) for b in (pane.band.lower, pane.band.centre, pane.band.upper))
+        value = float(pane.value[i])
+        move = Move(int(moves.move[k]))
+        found.append(
+            Finding(
+                id=finding_id(series.tenant, spec.name, series.id, int(moves.start[k])),
+                phase=_PHASES[move],
+                tenant=series.tenant,
+                monitor=spec.name,
+                series=series,
+                start=int(moves.start[k]),
+                end=int(moves.end[k]),
+                time=int(pane.time[i]),
+                value=value,
+                expected=(lower, upper),
+                log10_p=float(pane.log10_p[i]),
+                n_eff=float(pane.n_eff[i]),
+                level=level,
+                direction=_direction(value, lower, centre, upper),
+                evidence=_evidence(spec, pane, i, worst=float(moves.score[k]), needed=float(needed[i]), centre=centre)
+                | _learned(detector, row, move),
+            )
+        )
+    return found
+
+
+def _direction(value: float, lower: float, centre: float, upper: float) -> Direction:
+    if math.isfinite(centre):
+        return "up" if value >= centre else "down"
+    if math.isfinite(upper) and value > upper:
+        return "up"
+    return "down" if math.isfinite(lower) and value < lower else "up"
+
+
+def _evidence(
+    spec: MonitorSpec, pane: PaneRows, i: int, *, worst: float, needed: float, centre: float
+) -> dict[str, float | str]:
+    found: dict[str, float | str] = {
+        "detector": spec.detect.name,
+        "aggregate": spec.aggregate or "mean",
+        "samples": float(pane.samples[i]),
+        "score": float(pane.score[i]),
+        "score_worst": worst,
+        "score_needed": needed,
+        "severity_ratio": worst / needed if needed > 0 else math.nan,
+        "centre": centre,
+        "times_expected": float(pane.value[i]) / centre if centre else math.nan,
+    }
+    return {k: v for k, v in found.items() if not (isinstance(v, float) and math.isnan(v))}
+
+
+def _learned(detector: Detector | None, row: int, move: Move) -> dict[str, float | str]:
+    if move is Move.ABSORBED:
+        return {"absorbed": "taken as the new normal after its stated time"}
+    if detector is None or move is not Move.OPENED:
+        return {}
+    return {f"state.{name}": value for name, value in detector.explain(row).items() if not math.isnan(value)}
+
+
+def panes_frames(panes: Sequence[tuple[Rows, PaneRows]]) -> list[Frame]:
+    """Panes as one frame per tenant; each pane comes with the groups that its rows number."""
+    by_tenant: dict[str, list[pa.RecordBatch]] = {}
+    for groups, pane in panes:
+        by_tenant.setdefault(pane.tenant, []).append(_batch(groups, pane))
+    return [
+        Frame(FrameKind.PANES, tenant, ENGINE, pa.Table.from_batches(batches).combine_chunks().to_batches()[0])
+        for tenant, batches in sorted(by_tenant.items())
+    ]
+
+
+def _batch(groups: Rows, pane: PaneRows) -> pa.RecordBatch:
+    columns = {
+        "monitor": [pane.monitor] * len(pane.rows),
+        "series": groups.refs(pane.rows),
+        "time": pane.time,
+        "value": pane.value,
+        "samples": pane.samples,
+        "score": pane.score,
+        "log10_p": pane.log10_p,
+        "n_eff": pane.n_eff,
+        "lower": pane.band.lower,
+        "upper": pane.band.upper,
+    }
+    schema = SCHEMAS[FrameKind.PANES]
+    return pa.RecordBatch.from_arrays([pa.array(columns[f.name], type=f.type) for f in schema], schema=schema)

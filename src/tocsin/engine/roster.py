@@ -1,0 +1,86 @@
+"""Who watches what: the monitors of the spec in force, and the series each was given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tocsin.engine.match import Matcher
+from tocsin.engine.points import PointRule
+from tocsin.engine.watch import Watch
+from tocsin.model.arrays import U1
+from tocsin.model.rows import Rows, grown
+from tocsin.model.series import Kind, Series
+from tocsin.spec.engine import EngineSpec
+from tocsin.spec.monitor import MonitorSpec
+
+GAUGE, COUNTER, DELTA = 0, 1, 2
+"""How the readings of a series are to be taken."""
+
+
+class Roster:
+    """Watches and point rules by monitor, and what the readings of each series are."""
+
+    def __init__(self, spec: EngineSpec, rows: Rows, before: Roster | None = None) -> None:
+        self._rows = rows
+        self._monitors = spec.all_monitors()
+        self._matcher = Matcher(self._monitors)
+        kept_watches = {watch.spec.model_dump_json(): watch for watch in (before.watches if before else {}).values()}
+        kept_rules = {rule.spec.model_dump_json(): rule for rule in (before.rules if before else {}).values()}
+        self.watches: dict[int, Watch] = {}
+        self.rules: dict[int, PointRule] = {}
+        for i, monitor in enumerate(self._monitors):
+            text = monitor.model_dump_json()
+            if monitor.per_point:
+                self.rules[i] = kept_rules.get(text) or PointRule(monitor, rows)
+            else:
+                self.watches[i] = kept_watches.get(text) or Watch(monitor, rows.catalog)
+        self.kind: U1 = np.zeros(0, "u1")
+        self._assigned = 0
+        self.assign()
+
+    def assign(self) -> None:
+        """Give every series that is new to this roster to the monitors that match it."""
+        have = len(self._rows)
+        self.kind = grown(self.kind, have, GAUGE).astype("u1", copy=False)
+        for row in range(self._assigned, have):
+            series = self._rows.series(row)
+            self.kind[row] = _kind(series)
+            for i in self._matcher.of(series):
+                if i in self.rules:
+                    self.rules[i].watch(row)
+                else:
+                    self.watches[i].watch(row, series)
+        self._assigned = have
+
+    def monitor(self, i: int) -> MonitorSpec:
+        """The spec of a monitor."""
+        return self._monitors[i]
+
+    def judged(self) -> int:
+        """How many groups are judged in all, the size of the family that shares the budget."""
+        return sum(len(watch.groups) for watch in self.watches.values())
+
+    def snapshot(self) -> dict[str, Any]:
+        """State of all monitors by name."""
+        return {
+            "watches": {watch.spec.name: watch.snapshot() for watch in self.watches.values()},
+            "rules": {rule.spec.name: rule.snapshot() for rule in self.rules.values()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take a snapshot back; the rows' series must be known."""
+        for watch in self.watches.values():
+            watch.restore(state["watches"][watch.spec.name])
+        self._assigned = 0
+        self.assign()
+        for rule in self.rules.values():
+            rule.restore(state["rules"][rule.spec.name])
+
+
+def _kind(series: Series) -> int:
+    signal = series.signal
+    if signal.kind is not Kind.SUM or not signal.monotonic:
+        return GAUGE
+    return COUNTER if signal.cumulative else DELTA

@@ -1,0 +1,111 @@
+"""The runner: reads the input log, folds it, writes the output log, keeps snapshots.
+
+Exactly once by arithmetic: an output record names the input offset that caused it, and the fold is a function of
+the log. After a crash the runner starts from a snapshot, folds again, and holds back every output whose cause the
+output log already has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+
+from tocsin.engine.pipeline import Pipeline
+from tocsin.engine.snapshot import Snapshots, pack
+from tocsin.model.errors import Corrupt
+from tocsin.model.log import Log, Output, Tick
+from tocsin.model.series import Catalog
+from tocsin.selfmon.metrics import counter, gauge
+
+FOLDED = counter("tocsin_engine_records_total", "Input log records folded in")
+OFFSET = gauge("tocsin_engine_offset_records", "Input log offset up to which the fold has come")
+LAG = gauge("tocsin_engine_lag_records", "Input log records not yet folded in")
+FINDINGS = counter("tocsin_engine_outputs_total", "Output records written")
+HELD_BACK = counter(
+    "tocsin_engine_replayed_outputs_total", "Outputs folded again after a restart and not written twice"
+)
+SNAPSHOTS = counter("tocsin_engine_snapshots_total", "Snapshots written")
+
+SNAPSHOT_EVERY_NS = 60 * 10**9
+BATCH = 512
+
+
+class Runner:
+    """Drives one pipeline over one log."""
+
+    def __init__(self, input_log: Log, output_log: Log, snapshots: Snapshots, catalog: Catalog) -> None:
+        self._input = input_log
+        self._output = output_log
+        self._snapshots = snapshots
+        self._written = _last_cause(output_log)
+        self.pipeline, self.offset = _restored(snapshots, input_log, catalog)
+        self._snapshot_at = self.pipeline.received
+
+    def step(self) -> int:
+        """Fold what the log has to offer, at most a batch; how many records it was."""
+        records = self._input.read(self.offset, BATCH)
+        outputs: list[Output] = []
+        for record in records:
+            output = self.pipeline.fold(record)
+            self.offset = record.offset + 1
+            if output is not None:
+                if output.cause <= self._written:
+                    HELD_BACK.inc()
+                else:
+                    outputs.append(output)
+            if isinstance(record.entry, Tick) and record.entry.received - self._snapshot_at >= SNAPSHOT_EVERY_NS:
+                self._write(outputs)
+                outputs = []
+                self.snapshot()
+        self._write(outputs)
+        FOLDED.inc(len(records))
+        OFFSET.set(self.offset)
+        LAG.set(self._input.end() - self.offset)
+        return len(records)
+
+    def _write(self, outputs: list[Output]) -> None:
+        if outputs:
+            self._output.append(outputs).result()
+            self._written = outputs[-1].cause
+            FINDINGS.inc(len(outputs))
+
+    def snapshot(self) -> None:
+        """Write the state down; the log is needed only from the oldest kept snapshot on."""
+        self._snapshot_at = self.pipeline.received
+        self._snapshots.save(self.offset, pack(self.pipeline.snapshot()))
+        SNAPSHOTS.inc()
+
+    def run(self, stop: Event, wait: Callable[[], object]) -> None:
+        """Fold until told to stop; `wait` blocks until there may be more to read."""
+        while not stop.is_set():
+            if not self.step():
+                wait()
+        while self.step():
+            pass
+        self.snapshot()
+
+
+def _restored(snapshots: Snapshots, log: Log, catalog: Catalog) -> tuple[Pipeline, int]:
+    pipeline = Pipeline(catalog)
+    newest = log.end()
+    while (found := snapshots.load(newest)) is not None:
+        offset, state = found
+        try:
+            pipeline.restore(state)
+        except (Corrupt, KeyError):
+            # written by another version: an older snapshot or the log itself has the same knowledge
+            newest = offset - 1
+            pipeline = Pipeline(catalog)
+        else:
+            return pipeline, offset
+    return pipeline, log.first()
+
+
+def _last_cause(log: Log) -> int:
+    """Input offset of the last output written, -1 for none; it survives however the output log was cut."""
+    end = log.end()
+    if end <= log.first():
+        return -1
+    (record,) = log.read(end - 1, 1)
+    assert isinstance(record.entry, Output)
+    return record.entry.cause

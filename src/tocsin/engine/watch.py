@@ -1,0 +1,197 @@
+"""`Watch`: one monitor at work - its groups, windows, detector, calibrator and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from tocsin.calibrate.calibrator import Calibrator
+from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions, Verdict
+from tocsin.detect.registry import build
+from tocsin.detect.threshold import breach
+from tocsin.engine.match import group_of
+from tocsin.engine.report import PaneRows, report
+from tocsin.model.arrays import F8, I4, I8, Mask
+from tocsin.model.detection import Band, Detector, Step
+from tocsin.model.finding import Finding
+from tocsin.model.rows import Rows, grown
+from tocsin.model.samples import Samples
+from tocsin.model.series import Catalog, Kind, Series, Signal
+from tocsin.spec.monitor import MonitorSpec, WindowSpec
+from tocsin.window.lane import Aggregate, Closed, Lane
+
+Flavour: TypeAlias = Literal["gauge", "counter", "event", "distribution"]
+"""What the samples of a series are: it decides what `count` and `rate` mean."""
+LaneKey: TypeAlias = tuple[str, str, str]
+"""(tenant, source or "*", flavour)."""
+_COUNTS = ("count", "rate")
+
+
+class Watch:
+    """One windowed monitor over all series it matches; rows are groups, in order of first sight."""
+
+    def __init__(self, spec: MonitorSpec, catalog: Catalog) -> None:
+        self.spec = spec
+        self.window = spec.window or WindowSpec()
+        self.groups = Rows(catalog)
+        self.lanes: dict[LaneKey, Lane] = {}
+        self.feeds: dict[LaneKey, set[tuple[str, str]]] = {}
+        self._group: I4 = np.full(0, -1, "i4")
+        self._limits: dict[int, tuple[float, float]] = {}
+        self.detector: Detector | None = None
+        if spec.detect.threshold is None:
+            self.detector = build(spec.detect.name, getattr(spec.detect, spec.detect.name))
+        self.calibrator = Calibrator()
+        self.hysteresis = Hysteresis()
+
+    def watch(self, row: int, series: Series) -> None:
+        """Take a series of the shard into its group."""
+        self._group = grown(self._group, row + 1, -1).astype("i4", copy=False)
+        self._group[row] = self.groups.of_series(group_of(series, self.spec))
+
+    def push(self, source: tuple[str, str], flavour: Flavour, samples: Samples) -> None:
+        """Take those of a source's samples that this monitor watches."""
+        if not len(samples) or not len(self._group):
+            return
+        rows = samples.row
+        known = rows < len(self._group)
+        group = np.full(len(rows), -1, "i4")
+        group[known] = self._group[rows[known]]
+        mine = group >= 0
+        if not mine.any():
+            return
+        picked = samples.take(mine)
+        grouped = Samples(group[mine], picked.time, picked.value, picked.weight, picked.low, picked.high, picked.uid)
+        key = (source[0], source[1] if self.spec.by is None else "*", flavour)
+        lane = self.lanes.get(key)
+        if lane is None:
+            lane = self.lanes[key] = self._lane(flavour)
+            self.feeds[key] = set()
+        self.feeds[key].add(source)
+        lane.push(grouped)
+
+    def _lane(self, flavour: Flavour) -> Lane:
+        aggregate: Aggregate = self.spec.aggregate or "mean"
+        if aggregate == "rate" and flavour in ("gauge", "counter"):
+            aggregate = "mean"  # counters come as rates already
+        return Lane(
+            size=self.window.size,
+            step=self.window.step,
+            aggregate=aggregate,
+            min_samples=self.window.min_samples,
+            dense=flavour == "event" and aggregate in _COUNTS,
+        )
+
+    def close(
+        self, watermarks: Mapping[tuple[str, str], int], level: float, absorb_ns: int
+    ) -> tuple[list[PaneRows], list[Finding]]:
+        """Judge every window that the watermarks have passed."""
+        panes: list[PaneRows] = []
+        findings: list[Finding] = []
+        for key in sorted(self.lanes):
+            watermark = min(watermarks.get(feed, 0) for feed in self.feeds[key])
+            for closed in self.lanes[key].close(watermark):
+                pane, news = self._judge(key[0], closed, level, absorb_ns)
+                panes.append(pane)
+                findings += news
+        return panes, findings
+
+    def skip_to(self, watermarks: Mapping[tuple[str, str], int]) -> None:
+        """Pass over counts of nothing for a time in which the program was away."""
+        for key, lane in self.lanes.items():
+            if lane.dense:
+                lane.skip_to(min(watermarks.get(feed, 0) for feed in self.feeds[key]))
+
+    def _judge(self, tenant: str, closed: Closed, level: float, absorb_ns: int) -> tuple[PaneRows, list[Finding]]:
+        rows = closed.groups
+        step = Step(rows, np.full(len(rows), closed.end, "i8"), closed.value)
+        if self.detector is None:
+            return self._judge_threshold(tenant, step, closed.samples)
+        scores = self.detector.score(step)
+        log10_p, n_eff = self.calibrator.log10_p(rows, scores.value)
+        needed = self.calibrator.score_at(rows, np.full(len(rows), level))
+        band = self._band(step, needed)
+        direction = np.sign(closed.value - band.centre)
+        odd = np.asarray(log10_p <= level) & self._wanted(direction)
+        moves = self._fold(step, odd, np.where(np.isfinite(log10_p), scores.value, np.nan), absorb_ns)
+        self.calibrator.learn(rows, scores.value)
+        held = self.hysteresis.verdicts(rows) != Verdict.CALM
+        self.detector.learn(step, np.where(odd | held, 0.0, 1.0))
+        pane = PaneRows(
+            tenant, self.spec.name, rows, step.time, closed.value, closed.samples, scores.value, log10_p, n_eff, band
+        )
+        return pane, report(self.spec, self.groups, pane, moves, level, needed, self.detector)
+
+    def _judge_threshold(self, tenant: str, step: Step, samples: I8) -> tuple[PaneRows, list[Finding]]:
+        below, above = self._bounds(step.rows)
+        band = Band(below, np.full(len(step), np.nan), above)
+        odd = breach(step.value, above, below)
+        none = np.full(len(step), np.nan)
+        moves = self._fold(step, odd, np.abs(step.value), absorb_ns=0)
+        pane = PaneRows(
+            tenant, self.spec.name, step.rows, step.time, step.value, samples, none, none, np.zeros(len(step)), band
+        )
+        return pane, report(self.spec, self.groups, pane, moves, float("nan"), none, None)
+
+    def _fold(self, step: Step, odd: Mask, score: F8, absorb_ns: int) -> Transitions:
+        moves = self.hysteresis.step(
+            step.rows, step.time, odd, score, for_ns=self.spec.for_, clear_ns=self.spec.clear, absorb_ns=absorb_ns
+        )
+        absorbed = moves.at[moves.move == Move.ABSORBED]
+        if len(absorbed) and self.detector is not None:
+            self.detector.forget(step.rows[absorbed])
+        return moves
+
+    def _band(self, step: Step, needed: F8) -> Band:
+        assert self.detector is not None
+        limit = np.where(np.isfinite(needed), np.maximum(needed, 3.0), 3.0)
+        return self.detector.expect(step, limit)
+
+    def _wanted(self, direction: F8) -> Mask:
+        if self.spec.direction == "up":
+            return direction > 0
+        if self.spec.direction == "down":
+            return direction < 0
+        return np.ones(len(direction), bool)
+
+    def _bounds(self, rows: I4) -> tuple[F8, F8]:
+        limit = self.spec.detect.threshold
+        assert limit is not None
+        for row in rows.tolist():
+            if row not in self._limits:
+                unit = self.groups.series(row).signal.unit
+                above = np.inf if limit.above is None else limit.above.in_unit(unit)
+                below = -np.inf if limit.below is None else limit.below.in_unit(unit)
+                self._limits[row] = (below, above)
+        pairs = [self._limits[row] for row in rows.tolist()]
+        return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as a tree; groups by their series."""
+        return {
+            "groups": [
+                [s.tenant, s.signal.name, s.signal.unit, s.signal.kind.value, s.labels] for s in self.groups.all()
+            ],
+            "lanes": {key: lane.snapshot() for key, lane in self.lanes.items()},
+            "feeds": {key: sorted(feeds) for key, feeds in self.feeds.items()},
+            "detector": self.detector.snapshot() if self.detector else {},
+            "calibrator": self.calibrator.snapshot(),
+            "hysteresis": self.hysteresis.snapshot(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take a snapshot back; `watch` is called for the shard's series afterwards."""
+        for tenant, name, unit, kind, labels in state["groups"]:
+            pairs = [(str(k), str(v)) for k, v in labels]
+            self.groups.of_series(Series.of(tenant, Signal(name, unit, Kind(kind)), pairs))
+        for key, lane_state in state["lanes"].items():
+            lane = self._lane(key[2])
+            lane.restore(lane_state)
+            self.lanes[key] = lane
+            self.feeds[key] = {(feed[0], feed[1]) for feed in state["feeds"][key]}
+        if self.detector is not None:
+            self.detector.restore(state["detector"])
+        self.calibrator.restore(state["calibrator"])
+        self.hysteresis.restore(state["hysteresis"])
