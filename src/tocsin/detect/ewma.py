@@ -1,0 +1,85 @@
+"""EWMA control chart: how far is a value from its own recent past?"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from tocsin.detect.array import ArrayDetector, column
+from tocsin.model.arrays import F8, I4
+from tocsin.model.detection import Step
+from tocsin.stats.jit import njit
+
+
+class Ewma(ArrayDetector):
+    """Score = |value - mean| / sd of the exponentially weighted past; deviations count up to 4 sd.
+
+    Parameters: `alpha` in (0, 1], weight of the newest value; `warmup` in steps.
+
+    Reference: S. W. Roberts, Control Chart Tests Based on Geometric Moving Averages, Technometrics 1959.
+
+    >>> d = Ewma(alpha=0.5, warmup=2)
+    >>> for v in (1.0, 2.0, 1.0, 9.0):
+    ...     s = Step(np.zeros(1, "i4"), np.zeros(1, "i8"), np.array([v]))
+    ...     print(round(float(d.score(s).value[0]), 2))
+    ...     d.learn(s, np.ones(1))
+    nan
+    nan
+    1.0
+    17.9
+    """
+
+    name: ClassVar[str] = "ewma"
+    mean: F8 = column(0.0)
+    var: F8 = column(0.0)
+
+    def __init__(self, *, alpha: float = 0.05, warmup: float = 15) -> None:
+        super().__init__(warmup=warmup)
+        if not 0 < alpha <= 1:
+            raise ValueError(f"ewma: alpha must be in (0, 1], got {alpha}")
+        self.alpha = float(alpha)
+
+    def _score(self, step: Step) -> F8:
+        out = np.full(len(step), np.nan)
+        _score(step.rows, step.value, self.mean, self.var, self.seen, self.warmup, out)
+        return out
+
+    def _band(self, step: Step, width: F8) -> tuple[F8, F8, F8]:
+        centre = self.mean[step.rows]
+        half = width * np.sqrt(self.var[step.rows])
+        return centre - half, centre, centre + half
+
+    def _learn(self, step: Step, weight: F8) -> None:
+        _learn(step.rows, step.value, weight, self.mean, self.var, self.seen, self.alpha, self.warmup)
+
+
+@njit("void(i4[::1],f8[::1],f8[::1],f8[::1],i4[::1],i8,f8[::1])")
+def _score(rows: I4, value: F8, mean: F8, var: F8, seen: I4, warmup: int, out: F8) -> None:
+    for i in range(rows.size):
+        r = rows[i]
+        if seen[r] >= warmup and math.isfinite(value[i]):
+            gap = abs(value[i] - mean[r])
+            sd = math.sqrt(var[r])
+            if sd <= 1e-6 * abs(mean[r]):  # a constant past has no scale of its own: take 5 % of its level,
+                sd = 0.05 * abs(mean[r]) if mean[r] != 0.0 else gap  # and nothing is known of a constant zero
+            out[i] = min(gap / sd, 1e6) if sd > 0.0 else 0.0
+
+
+@njit("void(i4[::1],f8[::1],f8[::1],f8[::1],f8[::1],i4[::1],f8,i8)")
+def _learn(rows: I4, value: F8, weight: F8, mean: F8, var: F8, seen: I4, alpha: float, warmup: int) -> None:
+    for i in range(rows.size):
+        r = rows[i]
+        if seen[r] == 0:
+            mean[r] = value[i]
+        gap = value[i] - mean[r]
+        if seen[r] >= warmup:
+            sd = math.sqrt(var[r])
+            if sd <= 1e-6 * abs(mean[r]):
+                sd = 0.05 * abs(mean[r]) if mean[r] != 0.0 else abs(gap)
+            gap = min(max(gap, -4.0 * sd), 4.0 * sd)
+        a = weight[i] * alpha
+        mean[r] += a * gap
+        var[r] = (1.0 - a) * (var[r] + a * gap * gap)
+        seen[r] += 1

@@ -1,0 +1,46 @@
+"""The one way to compile a kernel: scalar loops in a fixed order, no fastmath, no threads, same bits every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_kernels: list[tuple[Any, str | None]] = []
+
+
+def njit(signature: str | None = None) -> Callable[[F], F]:
+    """Compile a function on its first call, or by `compile_all` when it has a signature.
+
+    Machine code is cached where `NUMBA_CACHE_DIR` said before numba was imported, else beside the source;
+    a tree that can't be written costs the cache, not the import. Numba sees changes of a kernel's own file
+    only: a kernel therefore calls kernels of its own file, or small ones of `stats` that are settled.
+
+    >>> @njit("f8(f8)")
+    ... def twice(x: float) -> float:
+    ...     return x + x
+    >>> twice(2.0)
+    4.0
+    """
+
+    def compiled(function: F) -> F:
+        try:
+            kernel: Any = numba.njit(cache=True, error_model="numpy")(function)
+        except RuntimeError:  # numba: no locator available, nothing here is writable
+            kernel = numba.njit(error_model="numpy")(function)
+        _kernels.append((kernel, signature))
+        typed: F = kernel
+        return typed
+
+    return compiled
+
+
+def compile_all() -> int:
+    """Compile every imported kernel that has a signature (start-up, before `/readyz` says yes); how many."""
+    found = [(kernel, signature) for kernel, signature in _kernels if signature is not None]
+    for kernel, signature in found:
+        kernel.compile(signature)
+    return len(found)
