@@ -40,7 +40,8 @@ class FieldReader:
                 for table in reversed(tables):
                     table.fill(name, column)
             if mapping and mapping.values:
-                column = [mapping.values.get(v, v) if v is not None else None for v in column]
+                seen = {v: mapping.canonical(v) for v in set(column) if v is not None}
+                column = [seen[v] if v is not None else None for v in column]
             found[field] = column
         return found
 

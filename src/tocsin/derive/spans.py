@@ -24,7 +24,7 @@ class SpanSignals:
         self._fields = fields
         self._rows = rows
         self._cache: dict[tuple[object, ...], int] = {}
-        wanted = {f for s in self._specs for f in (*s.by, *s.where)}
+        wanted = {f for s in self._specs for f in (*s.by.values(), *s.where)}
         wanted |= {s.value for s in self._specs if s.value not in ("duration", "count", "error")}
         self._wanted = sorted(wanted - {"name", "kind", "status"})
 
@@ -59,7 +59,7 @@ class SpanSignals:
         at: list[int] = []
         rows: list[int] = []
         values: list[float] = []
-        by = list(zip(*(columns[key] for key in spec.by), strict=True))
+        by = list(zip(*(columns[field] for field in spec.by.values()), strict=True))
         for n in _matching(spec, columns, len(seconds)):
             value = _value(spec, columns, n, seconds[n])
             if value is None:
@@ -77,8 +77,7 @@ class SpanSignals:
 
 
 def _matching(spec: SpanSignalSpec, columns: dict[str, list[str | None]], n: int) -> list[int]:
-    found = range(n)
-    picked = list(found)
+    picked = list(range(n))
     for key, want in spec.where.items():
         column = columns[key]
         if want == "*":

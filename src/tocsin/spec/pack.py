@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tocsin.spec.monitor import MonitorSpec, Spec
 
@@ -14,7 +15,20 @@ class MappingSpec(Spec):
 
     field: str
     names: list[str]
-    values: dict[str, str] = {}
+    values: dict[str, str] = {}  # exact texts or globs, case doesn't count
+
+    def canonical(self, value: str) -> str:
+        """The canonical spelling of a value, itself where no rule speaks of it."""
+        lower = value.lower()
+        for pattern, canonical in self.values.items():
+            if pattern.lower() == lower or fnmatchcase(lower, pattern.lower()):
+                return canonical
+        return value
+
+
+def _labelled(by: object) -> object:
+    """A list of labels reads the fields of the same names."""
+    return {str(label): str(label) for label in by} if isinstance(by, list) else by
 
 
 class SpanSignalSpec(Spec):
@@ -28,7 +42,7 @@ class SpanSignalSpec(Spec):
     unit: str = "1"
     where: dict[str, str] = {}
     value: str = "duration"
-    by: list[str] = ["service.name"]
+    by: Annotated[dict[str, str], BeforeValidator(_labelled)] = {"service.name": "service.name"}  # label: field
 
 
 class ChangeSpec(Spec):
