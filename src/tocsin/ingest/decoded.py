@@ -22,6 +22,7 @@ REASONS = {
     "bad_id": "its trace or span id has not 16 or 8 bytes, or is all zero",
     "bad_json": "the line is not a JSON object",
     "bad_field": "a field has the wrong type",
+    "bad_time": "its time is neither RFC 3339 nor epoch seconds",
 }
 
 

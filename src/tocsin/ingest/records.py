@@ -1,0 +1,147 @@
+"""Inference records as JSON lines -> a RECORDS frame, and change events as JSON -> an EVENTS frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from tocsin.ingest.decoded import Decoded, Refusals, Unusable, decoded
+from tocsin.ingest.limits import Limits
+from tocsin.ingest.times import check_time, parse_time_ns
+from tocsin.model.errors import BadInput
+from tocsin.model.frame import SCHEMAS, Frame, FrameKind, frame_of
+
+Row: TypeAlias = dict[str, Any]
+
+RECORDS_SOURCE = "records"
+EVENTS_SOURCE = "events"
+CHANGE_KINDS = ("deploy", "prompt", "flag", "config", "model", "node", "gpu", "dependency", "traffic")
+_EVENT_FIELDS = ("kind", "what", "entity", "time", "source", "attributes")
+
+
+def _text(value: object) -> str:
+    """A scalar as text, "" for null."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if not isinstance(value, str):
+        raise Unusable("bad_field")
+    try:
+        value.encode()
+    except UnicodeEncodeError as bad:  # half of a surrogate pair, which JSON can spell
+        raise Unusable("not_utf8") from bad
+    return value
+
+
+def _json(value: object) -> str:
+    try:
+        return "" if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except ValueError as bad:  # an infinity, which JSON can't keep
+        raise Unusable("bad_field") from bad
+
+
+def _constant(name: str) -> float | None:
+    """NaN is how many tools write "no value"; infinities stay what they are."""
+    return None if name == "NaN" else float(name)
+
+
+def _pairs(value: object) -> list[tuple[str, str]]:
+    if value is None:
+        return []
+    if not isinstance(value, dict):
+        raise Unusable("bad_field")
+    return [(_text(key), _text(item)) for key, item in value.items()]
+
+
+def _score(value: object) -> float:
+    if value is None:
+        return float("nan")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unusable("bad_field")
+    try:
+        return float(value)
+    except OverflowError as bad:
+        raise Unusable("bad_field") from bad
+
+
+def _load(line: bytes) -> Mapping[str, object]:
+    try:
+        found = json.loads(line, parse_constant=_constant)
+    except (ValueError, RecursionError) as bad:
+        raise Unusable("bad_json") from bad
+    if not isinstance(found, dict):
+        raise Unusable("bad_json")
+    return found
+
+
+def _record(line: bytes, received: int, ahead_ns: int) -> Row:
+    found = _load(line)
+    features = found.get("features")
+    if features is not None and not isinstance(features, dict):
+        raise Unusable("bad_field")
+    time = received if found.get("time") is None else parse_time_ns(found["time"])
+    return {
+        "time": check_time(time, received, ahead_ns),
+        "prediction_id": _text(found.get("prediction_id")),
+        "model": _text(found.get("model")),
+        "version": _text(found.get("version")),
+        "prediction": _json(found.get("prediction")),
+        "score": _score(found.get("score")),
+        "features": _json(features or {}),
+        "tags": _pairs(found.get("tags")),
+        "truth": _json(found.get("truth")),
+        "feedback": _json(found.get("feedback")),
+    }
+
+
+def decode_records(body: bytes, tenant: str, received: int, limits: Limits) -> Decoded:
+    """Frames of JSON lines, one record a line; lines that can't be read are refused one by one."""
+    rows: list[Row] = []
+    refusals = Refusals()
+    for number, line in enumerate(body.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(_record(line, received, limits.ahead_ns))
+        except Unusable as bad:
+            refusals.add(RECORDS_SOURCE, bad.reason, f"line {number}")
+    frames = [_frame(FrameKind.RECORDS, tenant, RECORDS_SOURCE, rows)] if rows else []
+    return decoded(frames, refusals)
+
+
+def _frame(kind: FrameKind, tenant: str, source: str, rows: list[Row]) -> Frame:
+    return frame_of(kind, tenant, source, {name: [row[name] for row in rows] for name in SCHEMAS[kind].names})
+
+
+def decode_event(body: bytes, tenant: str, received: int, limits: Limits) -> Frame:
+    """A frame of one change event; without a time it happened now.
+
+    Raises
+    ------
+    BadInput
+        It is not a JSON object, or a field is missing, unknown or wrong.
+    """
+    found = _load(body)
+    unknown = sorted(found.keys() - set(_EVENT_FIELDS))
+    if unknown:
+        raise BadInput(f"unknown field {unknown[0][:40]!r}; an event has {', '.join(_EVENT_FIELDS)}")
+    kind = found.get("kind")
+    if kind not in CHANGE_KINDS:
+        raise BadInput(f"kind {str(kind)[:40]!r} is none of {', '.join(CHANGE_KINDS)}")
+    what = _text(found.get("what"))
+    if not what:
+        raise BadInput("`what` is missing: say in a few words what was changed")
+    time = received if found.get("time") is None else parse_time_ns(found["time"])
+    row = {
+        "time": check_time(time, received, limits.ahead_ns),
+        "kind": kind,
+        "entity": _text(found.get("entity")),
+        "what": what,
+        "source": _text(found.get("source")) or "api",
+        "attributes": _pairs(found.get("attributes")),
+    }
+    return _frame(FrameKind.EVENTS, tenant, EVENTS_SOURCE, [row])
