@@ -1,0 +1,86 @@
+"""The audit trail: entries chained by SHA-256, so that a changed, removed or inserted one shows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tocsin.model.errors import Corrupt
+from tocsin.store.tables import AUDIT
+
+_START = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what to what, and the digests that chain it to its predecessor."""
+
+    seq: int
+    time: int
+    tenant: str
+    actor: str
+    action: str
+    subject: str
+    detail: str
+    previous: str
+    sha256: str
+
+    def digest(self) -> str:
+        """SHA-256 over all fields but itself, hex."""
+        fields = [self.seq, self.time, self.tenant, self.actor, self.action, self.subject, self.detail, self.previous]
+        return hashlib.sha256(json.dumps(fields, ensure_ascii=True).encode()).hexdigest()
+
+
+def append_audit(
+    connection: Connection,
+    time: int,
+    tenant: str,
+    actor: str,
+    action: str,
+    subject: str,
+    detail: Mapping[str, object],
+) -> AuditEntry:
+    """Append one entry inside the caller's transaction."""
+    last = connection.execute(sa.select(AUDIT.c.seq, AUDIT.c.sha256).order_by(AUDIT.c.seq.desc()).limit(1)).first()
+    seq, previous = (last.seq + 1, last.sha256) if last else (1, _START)
+    text = json.dumps(dict(detail), sort_keys=True, default=str)
+    bare = AuditEntry(seq, time, tenant, actor, action, subject, text, previous, "")
+    values = {name: getattr(bare, name) for name in AuditEntry.__slots__}
+    values["sha256"] = bare.digest()
+    connection.execute(AUDIT.insert().values(values))
+    return AuditEntry(**values)
+
+
+def read_audit(connection: Connection, tenant: str | None, limit: int) -> list[AuditEntry]:
+    """Entries of a tenant (None: all), newest first."""
+    query = sa.select(AUDIT).order_by(AUDIT.c.seq.desc()).limit(limit)
+    if tenant is not None:
+        query = query.where(AUDIT.c.tenant == tenant)
+    return [AuditEntry(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def verify_audit(connection: Connection) -> int:
+    """Check the whole chain; the number of entries.
+
+    Raises
+    ------
+    Corrupt
+        The chain is broken; the message says where.
+    """
+    previous, count = _START, 0
+    for row in connection.execute(sa.select(AUDIT).order_by(AUDIT.c.seq)):
+        entry = AuditEntry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+        count += 1
+        if entry.seq != count:
+            raise Corrupt(f"audit trail: entry {count} is missing (the next one there is {entry.seq})")
+        if entry.previous != previous or entry.digest() != entry.sha256:
+            raise Corrupt(
+                f"audit trail: entry {entry.seq} ({entry.action} by {entry.actor}) was changed after it was written"
+            )
+        previous = entry.sha256
+    return count
