@@ -16,7 +16,7 @@ from tocsin.model.incident import CAUSE_KINDS
 from tocsin.spec.pack import EdgeSpec, PackSpec
 
 MAX_DEPTH = 6
-STEP = 0.92
+STEP = 0.95
 """How much of a path's strength is left after each further edge."""
 ANYTHING = 0.55
 """Strength of an edge whose effect is `*`."""

@@ -66,12 +66,15 @@ class EntityKeys:
 
 def read_key(labels: Mapping[str, str], key: str) -> str:
     """Entity that one key of a pack names in labels, empty if it names none."""
+    value = labels.get(key)
+    if value:
+        return one_line(value, ENTITY_CHARS)
     if "+" in key:
         parts = [read_key(labels, part) for part in key.split("+")]
         return "/".join(parts) if all(parts) else ""
     if key.endswith("~host"):
         return host_of(one_line(labels.get(key.removesuffix("~host"), ""), ENTITY_CHARS))
-    return one_line(labels.get(key, ""), ENTITY_CHARS)
+    return ""
 
 
 class Topology:

@@ -195,6 +195,18 @@ def cause_to_json(cause: Cause) -> Json:
     }
 
 
+def cause_from_json(found: Mapping[str, Any]) -> Cause:
+    """A candidate cause back from `cause_to_json`."""
+    return Cause(
+        kind=found["kind"],
+        entity=found["entity"],
+        what=found["what"],
+        score=float(found["score"]),
+        evidence=tuple(found["evidence"]),
+        refuted_by=tuple(found["refuted_by"]),
+    )
+
+
 def change_to_json(change: Change) -> Json:
     """The public JSON of a change event."""
     return {
@@ -256,17 +268,7 @@ def incident_from_json(found: Mapping[str, Any]) -> Incident:
             severity=Severity[found["severity"].upper()],
             severity_arithmetic=found["severity_arithmetic"],
             findings=tuple(finding_from_json(each) for each in found["findings"]),
-            causes=tuple(
-                Cause(
-                    kind=each["kind"],
-                    entity=each["entity"],
-                    what=each["what"],
-                    score=float(each["score"]),
-                    evidence=tuple(each["evidence"]),
-                    refuted_by=tuple(each["refuted_by"]),
-                )
-                for each in found["causes"]
-            ),
+            causes=tuple(cause_from_json(each) for each in found["causes"]),
             changes=tuple(change_from_json(each) for each in found["changes"]),
             entities=tuple(found["entities"]),
             opened_at=time_from_json(found["opened_at"]),

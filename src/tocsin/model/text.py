@@ -15,6 +15,8 @@ def one_line(text: str, limit: int = 200) -> str:
     >>> one_line("abcdef", 4)
     'abc…'
     """
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text and text == text.strip():
+        return text
     head = text[: limit * 4]  # hostile text may be huge: what can't be shown is not looked at
     shown = "".join(" " if unicodedata.category(char) in _BAD else char for char in head)
     shown = " ".join(shown.split())

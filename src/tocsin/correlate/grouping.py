@@ -1,0 +1,233 @@
+"""Which incident a finding belongs to: same or related entity and onset close in time, bounded under a storm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tocsin.correlate.group import Group, Member
+from tocsin.correlate.topology import EntityKeys, Topology
+from tocsin.model.codec import finding_from_json, finding_to_json, labels_text
+from tocsin.model.finding import Finding, Phase
+from tocsin.model.incident import incident_id
+from tocsin.model.text import one_line
+from tocsin.selfmon.metrics import counter
+from tocsin.spec.monitor import MonitorSpec
+
+SECOND = 1_000_000_000
+WINDOW_NS = 15 * 60 * SECOND
+"""Findings with one cause begin within this time of each other."""
+SPAN_NS = 2 * 3600 * SECOND
+"""An incident takes no other series in after this time: what goes wrong then is news."""
+REOPEN_NS = 30 * 60 * SECOND
+DISTANCE = 2
+STORM_NS = 60 * SECOND
+STORM_GROUPS = 10
+MAX_ACTIVE = 200
+MAX_WAITING = 500
+
+_WAITING = counter("tocsin_correlate_support_dropped_total", "Supporting findings that no incident took", ["reason"])
+_STORM = counter("tocsin_correlate_storm_findings_total", "Unrelated findings that a storm put into one incident")
+_UNKNOWN = counter("tocsin_correlate_unknown_closed_total", "Findings that closed before any news of their opening")
+
+
+class Grouping:
+    """The incidents of one tenant and the index by which findings find theirs."""
+
+    def __init__(self, tenant: str, keys: EntityKeys, monitors: Mapping[str, MonitorSpec]) -> None:
+        self.tenant = tenant
+        self.keys = keys
+        self.monitors = monitors
+        self.topology = Topology()
+        self.groups: dict[str, Group] = {}
+        self.merged: list[tuple[Group, str]] = []
+        self._by_finding: dict[bytes, str] = {}
+        self._by_entity: dict[str, dict[str, None]] = {}
+        self._waiting: dict[bytes, Member] = {}
+
+    def entities(self, finding: Finding) -> tuple[str, ...]:
+        """Entities that a finding is about; all labels, or the signal, where no pack knows better."""
+        found = self.keys.entities(dict(finding.series.labels))
+        return found or (one_line(labels_text(finding.series.labels) or finding.series.signal.name),)
+
+    def group_of(self, finding_id: bytes) -> Group | None:
+        """The incident that holds a finding, if any."""
+        found = self._by_finding.get(finding_id)
+        return self.groups.get(found) if found is not None else None
+
+    def take(self, finding: Finding, *, late: bool) -> None:
+        """Put news of a finding where it belongs."""
+        known = self._by_finding.get(finding.id)
+        if known is not None:
+            self.groups[known].news(finding)
+            return
+        if finding.id in self._waiting:
+            self._waiting[finding.id].take(finding)
+            return
+        if finding.phase is Phase.CLOSE:
+            _UNKNOWN.inc()
+            return
+        for pair in self.keys.pairs(dict(finding.series.labels)):
+            self.topology.relate(*pair)
+        member = Member(self._with_advice(finding), self.entities(finding))
+        group = self._home(member)
+        spec = self.monitors.get(finding.monitor)
+        if group is None and spec is not None and spec.role == "support":
+            self._wait(member)
+            return
+        if group is None:
+            group = self._storm(member) or self._found(member, late=late)
+        if late and not group.active:
+            group.late = True
+        self._join(group, member)
+
+    def _with_advice(self, finding: Finding) -> Finding:
+        spec = self.monitors.get(finding.monitor)
+        texts = {"summary": spec.summary, "runbook": spec.runbook} if spec is not None else {}
+        advice: dict[str, float | str] = {key: one_line(text, 500) for key, text in texts.items() if text}
+        return replace(finding, evidence={**advice, **finding.evidence})
+
+    def _home(self, member: Member) -> Group | None:
+        """The incident a finding belongs to; incidents that it shows to be one are merged."""
+        found = [group for group in self._near(member) if self._fits(group, member)]
+        active = sorted((group for group in found if group.active), key=lambda group: group.id)
+        if active:
+            for other in active[1:]:
+                if active[0].storm == other.storm:
+                    self._merge(active[0], other)
+            return active[0]
+        past = sorted((group for group in found if not group.active), key=lambda group: group.resolved_at or 0)
+        return past[-1] if past else None
+
+    def _near(self, member: Member) -> Iterator[Group]:
+        ids: dict[str, None] = {}
+        for entity in self.topology.around(member.entities, DISTANCE):
+            ids.update(self._by_entity.get(entity, {}))
+        return (self.groups[each] for each in ids)
+
+    def _fits(self, group: Group, member: Member) -> bool:
+        finding = member.finding
+        same = group.holds(finding.monitor, finding.series.id)
+        if not group.active:
+            back = finding.start - (group.resolved_at or 0)
+            return -WINDOW_NS <= back <= REOPEN_NS and (same or self._returns(group, member))
+        if same:
+            return True
+        if finding.start > group.founded + SPAN_NS:
+            return False
+        return group.founded - WINDOW_NS <= finding.start <= group.last_onset + WINDOW_NS
+
+    @staticmethod
+    def _returns(group: Group, member: Member) -> bool:
+        signal = member.finding.series.signal.name
+        return any(
+            each.entities[:1] == member.entities[:1] and each.finding.series.signal.name == signal
+            for each in group.members.values()
+        )
+
+    def _storm(self, member: Member) -> Group | None:
+        """The incident that takes what is unrelated once too many incidents are opened at a time."""
+        start = member.finding.start
+        near = [g for g in self.groups.values() if g.active and abs(g.founded - start) <= WINDOW_NS]
+        storm = next((group for group in near if group.storm), None)
+        recent = sum(abs(group.founded - start) <= STORM_NS for group in near)
+        if recent < STORM_GROUPS and sum(group.active for group in self.groups.values()) < MAX_ACTIVE:
+            return None
+        if storm is None:
+            storm = self._found(member, late=False)
+            storm.storm = True
+        _STORM.inc()
+        return storm
+
+    def _found(self, member: Member, *, late: bool) -> Group:
+        finding = member.finding
+        group = Group(
+            id=incident_id(self.tenant, finding.id),
+            tenant=self.tenant,
+            founded=finding.start,
+            opened_at=finding.time,
+            last_onset=finding.start,
+            updated_at=finding.time,
+            late=late,
+        )
+        self.groups[group.id] = group
+        return group
+
+    def _join(self, group: Group, member: Member) -> None:
+        if not group.active:
+            group.reopening = True
+        group.add(member)
+        self._by_finding[member.finding.id] = group.id
+        if group.storm:
+            return  # what a storm brought has nothing in common: it must draw nothing else in
+        self._index(group, member.entities)
+        for waiting in list(self._waiting.values()):
+            near = self.topology.around(waiting.entities, DISTANCE)
+            if any(entity in group.entities for entity in near) and self._fits(group, waiting):
+                del self._waiting[waiting.finding.id]
+                self._join(group, waiting)
+
+    def _index(self, group: Group, entities: Iterable[str]) -> None:
+        for entity in entities:
+            self._by_entity.setdefault(entity, {})[group.id] = None
+
+    def _wait(self, member: Member) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            oldest = min(self._waiting.values(), key=lambda each: (each.finding.start, each.finding.id))
+            del self._waiting[oldest.finding.id]
+            _WAITING.labels("full").inc()
+        self._waiting[member.finding.id] = member
+
+    def _merge(self, group: Group, other: Group) -> None:
+        group.absorb(other)
+        self._index(group, group.entities)
+        for finding in (*other.members, *other.others):
+            self._by_finding[finding] = group.id
+        self._remove(other)
+        if other.revision:
+            self.merged.append((other, group.id))
+
+    def _remove(self, group: Group) -> None:
+        del self.groups[group.id]
+        for entity in group.entities:
+            ids = self._by_entity.get(entity, {})
+            ids.pop(group.id, None)
+            if not ids:
+                self._by_entity.pop(entity, None)
+
+    def expire(self, now: int) -> None:
+        """Forget incidents too long resolved to reopen, and supporting findings too old to join."""
+        for group in list(self.groups.values()):
+            done = not group.active and group.quiet() and not group.touched
+            if done and now - (group.resolved_at or 0) > REOPEN_NS:
+                self._remove(group)
+                for finding in (*group.members, *group.others):
+                    self._by_finding.pop(finding, None)
+        for member in list(self._waiting.values()):
+            if not member.open and now - member.finding.end > WINDOW_NS:
+                del self._waiting[member.finding.id]
+                _WAITING.labels("alone").inc()
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as JSON can hold it."""
+        return {
+            "groups": [group.to_json() for group in self.groups.values()],
+            "merged": [[group.to_json(), into] for group, into in self.merged],
+            "waiting": [[finding_to_json(m.finding), list(m.entities), m.open] for m in self._waiting.values()],
+            "topology": self.topology.snapshot(),
+        }
+
+    def restore(self, found: Mapping[str, Any]) -> None:
+        """Take a snapshot back."""
+        groups = [Group.from_json(each) for each in found["groups"]]
+        self.groups = {group.id: group for group in groups}
+        self.merged = [(Group.from_json(each), into) for each, into in found["merged"]]
+        members = [Member(finding_from_json(f), tuple(entities), is_open) for f, entities, is_open in found["waiting"]]
+        self._waiting = {member.finding.id: member for member in members}
+        self.topology.restore(found["topology"])
+        self._by_finding = {each: group.id for group in groups for each in (*group.members, *group.others)}
+        self._by_entity = {}
+        for group in groups:
+            if not group.storm:
+                self._index(group, group.entities)

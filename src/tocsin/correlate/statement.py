@@ -1,0 +1,152 @@
+"""Words for findings and incidents, made from evidence only, for somebody who was just woken up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tocsin.model.codec import time_to_json
+from tocsin.model.finding import Finding
+from tocsin.model.incident import Cause
+from tocsin.model.text import one_line
+
+TITLE_CHARS = 160
+STATEMENT_CHARS = 1500
+_NAME_CHARS = 60
+_SECOND = 1_000_000_000
+_WITHOUT_NUMBER = {"absent": "silent", "shape": "of unusual shape"}
+_CLOCK = slice(11, 16)
+_FULL_CLOCK = slice(11, 19)
+_BYTES = {"By": 1, "KiBy": 2**10, "MiBy": 2**20, "GiBy": 2**30, "kBy": 10**3, "MBy": 10**6, "GBy": 10**9}
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """A finding with the entities it is about, most specific first."""
+
+    finding: Finding
+    entities: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What is measured, in words: the last part of the monitor's name."""
+        return one_line(self.finding.monitor.rsplit(".", 1)[-1].replace("-", " ").replace("_", " "), _NAME_CHARS)
+
+
+def clock(time_ns: int) -> str:
+    """Hour and minute, UTC.
+
+    >>> clock(1_500_000_000_000_000_000)
+    '02:40'
+    """
+    return time_to_json(time_ns)[_CLOCK]
+
+
+def full_clock(time_ns: int) -> str:
+    """Hour, minute and second, UTC."""
+    return time_to_json(time_ns)[_FULL_CLOCK]
+
+
+def span(ns: int) -> str:
+    """A length of time in words.
+
+    >>> span(45 * 10**9), span(150 * 10**9), span(7300 * 10**9)
+    ('45 s', '2 min 30 s', '2 h 1 min')
+    """
+    seconds = round(ns / _SECOND)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s" if seconds % 60 else f"{seconds // 60} min"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def number(value: float, unit: str = "") -> str:
+    """A number as people write it, with its unit.
+
+    >>> number(0.2504, "s"), number(3 * 2**30, "By"), number(0.913, "1"), number(12345.0)
+    ('250 ms', '3 GiB', '0.913', '12,345')
+    """
+    if math.isnan(value):
+        return "nothing"
+    if unit == "s" and 0 < abs(value) < 1:
+        return f"{value * 1000:.3g} ms"
+    if unit in _BYTES and math.isfinite(value):
+        size = value * _BYTES[unit]
+        for name, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+            if abs(size) >= scale:
+                return f"{size / scale:.3g} {name}"
+        return f"{size:.3g} B"
+    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"
+    shown = one_line(unit.strip("{}"), 20)
+    return text if shown in ("", "1") else f"{text} {shown}"
+
+
+def deviation(finding: Finding) -> str:
+    """How far out of line it is.
+
+    `3.1x above expected`, `12.5 s, limit 10 s`, `silent`; from value and band alone.
+    """
+    lower, upper = finding.expected
+    unit = finding.series.signal.unit
+    if finding.direction in _WITHOUT_NUMBER:
+        return _WITHOUT_NUMBER[finding.direction]
+    if math.isfinite(lower) and math.isfinite(upper):
+        centre = (lower + upper) / 2
+        ratio = finding.value / centre if centre > 0 else math.nan
+        if ratio >= 1.05:
+            return f"{ratio:.1f}x above expected" if ratio >= 1.95 else f"{ratio - 1:.0%} above expected"
+        if 0 <= ratio <= 0.95:
+            return f"{1 - ratio:.0%} below expected"
+        return f"at {number(finding.value, unit)}, expected {number(lower, unit)} to {number(upper, unit)}"
+    limit = upper if math.isfinite(upper) else lower
+    if math.isfinite(limit):
+        return f"at {number(finding.value, unit)}, limit {number(limit, unit)}"
+    return f"at {number(finding.value, unit)}"
+
+
+def title(symptoms: Sequence[Symptom], more: int = 0) -> str:
+    """One line that names the entity, the first symptom, since when, and what goes with it."""
+    first = symptoms[0]
+    entity = one_line(first.entities[0] if first.entities else first.finding.series.signal.name, _NAME_CHARS)
+    others = list(dict.fromkeys(each.name for each in symptoms if each.name != first.name))
+    text = f"{entity}: {first.name} {deviation(first.finding)} since {clock(first.finding.start)} UTC"
+    if others:
+        shown = others[:3] + ([f"{len(others) - 3} more"] if len(others) > 3 else [])
+        text += ", with " + (" and ".join(shown) if len(shown) < 3 else f"{', '.join(shown[:-1])} and {shown[-1]}")
+    elif len(symptoms) + more > 1:
+        text += f", on {len(symptoms) + more} series"
+    return one_line(text, TITLE_CHARS)
+
+
+def storm_title(first: int, findings: int, entities: int) -> str:
+    """Title of the incident that takes what a storm of unrelated findings brings."""
+    return f"Many things at once since {clock(first)} UTC: {findings:,} findings on {entities:,} entities"
+
+
+def sentence(symptom: Symptom) -> str:
+    """One finding as a sentence with its numbers."""
+    finding = symptom.finding
+    unit = finding.series.signal.unit
+    lower, upper = finding.expected
+    band = ""
+    if math.isfinite(lower) and math.isfinite(upper):
+        band = f" (now {number(finding.value, unit)}, expected {number(lower, unit)} to {number(upper, unit)})"
+    entity = f" on {one_line(symptom.entities[0], _NAME_CHARS)}" if symptom.entities else ""
+    return one_line(f"{symptom.name}{entity} {deviation(finding)} since {full_clock(finding.start)} UTC{band}", 300)
+
+
+def statement(symptoms: Sequence[Symptom], causes: Sequence[Cause], more: int = 0) -> str:
+    """What happened, what most likely led to it and where to start, as a few sentences."""
+    parts = [sentence(symptom) for symptom in symptoms[:5]]
+    if len(symptoms) + more > 5:
+        parts.append(f"{len(symptoms) + more - 5:,} further findings")
+    if causes and causes[0].kind != "unknown":
+        best = causes[0]
+        reason = f": {best.evidence[0]}" if best.evidence else ""
+        where = f" on {one_line(best.entity, _NAME_CHARS)}" if best.entity else ""
+        parts.append(f"Most likely cause ({best.score:.0%}): {best.kind}{where}, {one_line(best.what, 120)}{reason}")
+    else:
+        parts.append("No change or resource is a likely cause yet")
+    return one_line(". ".join(parts) + ".", STATEMENT_CHARS)
