@@ -17,7 +17,7 @@ from tocsin.app.keys import KeyRing
 from tocsin.app.ports import bind, holder
 from tocsin.app.reload import remember
 from tocsin.app.settings import ServeSettings, is_loopback
-from tocsin.app.supervise import MODULES, Pace, Supervisor, make_run_dir, make_secret, remove_run_dir
+from tocsin.app.supervise import MODULES, PACE, Pace, Supervisor, make_run_dir, make_secret, remove_run_dir
 from tocsin.model.access import Scope
 from tocsin.model.clock import Clock
 from tocsin.model.errors import BadConfig
@@ -33,9 +33,12 @@ def serve(
     *,
     say: Callable[[str], None] = print,
     commands: Mapping[str, Sequence[str]] = MODULES,
-    pace: Pace = Pace(),  # noqa: B008 - frozen
+    pace: Pace = PACE,
+    duration_s: float | None = None,
 ) -> int:
     """Run the server until a signal; gives the exit code. `wanted.run_dir` is replaced by a fresh private one.
+
+    With `duration_s` it ends by itself, so long after it was ready.
 
     `say` takes the lines that scripts read: `key: KEY` when a first key had to be made, and `ready: URL`.
 
@@ -64,6 +67,7 @@ def serve(
             pace=pace,
             on_ready=lambda: say(f"ready: {settings.url}"),
             on_drain=lambda: _close(listeners),
+            duration_s=duration_s,
         )
         return asyncio.run(supervisor.run())
 

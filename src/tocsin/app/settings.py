@@ -10,9 +10,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PORT = 8642
-OTLP_HTTP_PORT = 4318
-OTLP_GRPC_PORT = 4317
+from tocsin.app.defaults import OTLP_GRPC_PORT, OTLP_HTTP_PORT, PORT
+
 SETTINGS_FILE = "settings.json"
 SUPERVISOR_FILE = "supervisor.json"
 

@@ -44,6 +44,9 @@ class Pace:
     attempts: int = 5  # a process that was never ready and died so often is given up
 
 
+PACE = Pace()
+
+
 class Supervisor:
     """Runs the hot and the cold process until a signal, or until one can't be started."""
 
@@ -53,15 +56,17 @@ class Supervisor:
         *,
         commands: Mapping[str, Sequence[str]] = MODULES,
         pass_fds: Sequence[int] = (),
-        pace: Pace = Pace(),
+        pace: Pace = PACE,
         on_ready: Callable[[], None] = lambda: None,
         on_drain: Callable[[], None] = lambda: None,
+        duration_s: float | None = None,
     ) -> None:
         self._settings = settings
         self._pass_fds = tuple(pass_fds)
         self._pace = pace
         self._on_ready = on_ready
         self._on_drain = on_drain
+        self._duration_s = duration_s
         self._stopping = asyncio.Event()
         self._failed = 0
         self._forced = False
@@ -158,6 +163,8 @@ class Supervisor:
         if not self._was_ready and not self._stopping.is_set() and all(c.ready for c in self._children.values()):
             self._was_ready = True
             self._on_ready()
+            if self._duration_s is not None:
+                asyncio.get_running_loop().call_later(self._duration_s, self._stopping.set)
 
     async def _drain(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """End the children one after the other, the hot one first: what it still says, the cold one stores."""

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: what scripts and people at a terminal rely on."""

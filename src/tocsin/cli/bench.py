@@ -1,0 +1,30 @@
+"""`bench`: measured figures, with the machine they were measured on."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("bench")(bench)
+
+
+def bench(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Benches to run.")],
+    peers: Annotated[bool, typer.Option("--peers", help="Measure other products in the same run.")] = False,
+    datasets: Annotated[
+        Path | None, typer.Option("--datasets", metavar="DIR", envvar="TOCSIN_DATASETS", help="Real data sets.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write JSON here, Markdown beside it.")
+    ] = None,
+) -> None:
+    """Measure, and write JSON and Markdown."""
+    # by name: benches import everything and are loaded for this command only
+    sys.exit(import_module("tocsin.app.bench").run_bench(names, peers=peers, datasets=datasets, out=out))

@@ -1,0 +1,101 @@
+"""`serve` and `run`: the server, with and without its page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tocsin.app.defaults import OTLP_GRPC_PORT, OTLP_HTTP_PORT, PORT
+from tocsin.cli.options import Data, data_dir
+from tocsin.cli.output import line, say
+
+if TYPE_CHECKING:
+    from tocsin.app.settings import ServeSettings
+
+Host = Annotated[str, typer.Option(help="Address to bind; others than loopback need a key.")]
+MainPort = Annotated[int, typer.Option("--port", min=0, max=65535, help="Page, API, OTLP/HTTP, remote write; 0: off.")]
+OtlpHttp = Annotated[int, typer.Option("--otlp-http-port", min=0, max=65535, help="OTLP/HTTP; 0: off.")]
+OtlpGrpc = Annotated[int, typer.Option("--otlp-grpc-port", min=0, max=65535, help="OTLP/gRPC; 0: off.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Let everybody who reaches the address do everything.")]
+HostMetrics = Annotated[bool, typer.Option("--host-metrics/--no-host-metrics", help="Watch this machine as well.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("serve")(serve)
+    app.command("run")(run)
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="tocsin.yaml or a pipeline file.")
+    ] = None,
+    data: Data = None,
+    host: Host = "127.0.0.1",
+    port: MainPort = PORT,
+    otlp_http_port: OtlpHttp = OTLP_HTTP_PORT,
+    otlp_grpc_port: OtlpGrpc = OTLP_GRPC_PORT,
+    insecure: Insecure = False,
+    host_metrics: HostMetrics = True,
+) -> None:
+    """Take telemetry in, watch it, and open incidents, until SIGTERM or Ctrl-C."""
+    from tocsin.app.settings import ServeSettings  # noqa: PLC0415 - heavy
+
+    settings = ServeSettings(
+        data_dir=data_dir(data),
+        run_dir=Path("/"),
+        host=host,
+        port=port,
+        otlp_http_port=otlp_http_port,
+        otlp_grpc_port=otlp_grpc_port,
+        config_path=config.absolute() if config is not None else None,
+        insecure=insecure,
+        host_metrics=host_metrics,
+    )
+    _start(settings, config, None)
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="tocsin.yaml or a pipeline file.")],
+    duration: Annotated[
+        float | None, typer.Option("--duration", min=0, metavar="S", help="End after S seconds.")
+    ] = None,
+    data: Data = None,
+    host: Host = "127.0.0.1",
+    port: MainPort = PORT,
+    otlp_http_port: OtlpHttp = OTLP_HTTP_PORT,
+    otlp_grpc_port: OtlpGrpc = OTLP_GRPC_PORT,
+) -> None:
+    """Run the same engine without the page, for a file of configuration."""
+    from tocsin.app.settings import ServeSettings  # noqa: PLC0415 - heavy
+
+    settings = ServeSettings(
+        data_dir=data_dir(data),
+        run_dir=Path("/"),
+        host=host,
+        port=port,
+        otlp_http_port=otlp_http_port,
+        otlp_grpc_port=otlp_grpc_port,
+        config_path=file.absolute(),
+        host_metrics=False,
+        page=False,
+    )
+    _start(settings, file, duration)
+
+
+def _start(settings: ServeSettings, file: Path | None, duration_s: float | None) -> None:
+    from tocsin.app.serve import serve as serve_until_signal  # noqa: PLC0415 - heavy
+    from tocsin.app.settings import environment  # noqa: PLC0415 - heavy
+    from tocsin.selfmon.clock import SystemClock  # noqa: PLC0415 - heavy
+    from tocsin.selfmon.logs import set_up  # noqa: PLC0415 - heavy
+    from tocsin.spec.load import load_config  # noqa: PLC0415 - heavy
+    from tocsin.spec.packs import load_packs  # noqa: PLC0415 - heavy
+
+    set_up("supervisor")
+    loaded = load_config(file, environment(), load_packs()) if file is not None else None
+    for warning in loaded.warnings if loaded is not None else ():
+        say(str(warning))
+    sys.exit(serve_until_signal(settings, loaded, SystemClock(), say=line, duration_s=duration_s))
