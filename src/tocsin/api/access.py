@@ -1,0 +1,111 @@
+"""Who calls: a key in the Authorization header, or a browser's session made from a key."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from tocsin.api.ports import Deps
+from tocsin.api.problem import HttpProblem
+from tocsin.model.access import Access, Scope
+
+COOKIE = "tocsin_session"
+SESSION_S = 12 * 3600
+MAX_SESSIONS = 1000
+_SIGN_IN = "send `Authorization: Bearer KEY`, or sign in at /signin; `tocsin key create --scope read` makes a key"
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    header: str
+    until: int
+
+
+class Sessions:
+    """Browser sessions in memory: the hash of a random token to the key behind it.
+
+    The key is asked again at every call, so that revoking it ends its sessions; a restart ends all.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[bytes, _Session] = {}
+
+    def open(self, header: str, now: int) -> str:
+        """Start a session for an Authorization header; gives the token for the cookie."""
+        self._held = {name: session for name, session in self._held.items() if session.until > now}
+        while len(self._held) >= MAX_SESSIONS:
+            del self._held[next(iter(self._held))]
+        token = secrets.token_urlsafe(32)
+        self._held[_digest(token)] = _Session(header, now + SESSION_S * 1_000_000_000)
+        return token
+
+    def header(self, token: str, now: int) -> str | None:
+        """The Authorization header behind a token, None if there is none or it is too old."""
+        session = self._held.get(_digest(token))
+        return session.header if session is not None and session.until > now else None
+
+    def close(self, token: str) -> None:
+        """End a session."""
+        self._held.pop(_digest(token), None)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def deps_of(request: Request) -> Deps:
+    """What the application was built from."""
+    found: Deps = request.app.state.deps
+    return found
+
+
+def sessions_of(request: Request) -> Sessions:
+    """The sessions of the application."""
+    found: Sessions = request.app.state.sessions
+    return found
+
+
+def access_of(request: Request) -> Access | None:
+    """What the caller is allowed; None when the caller is not known."""
+    deps = deps_of(request)
+    header = request.headers.get("authorization")
+    if header is None:
+        token = request.cookies.get(COOKIE)
+        header = sessions_of(request).header(token, deps.clock.now()) if token else None
+    return deps.authorise(header)
+
+
+def _need(request: Request, *scopes: Scope) -> Access:
+    access = access_of(request)
+    if access is None:
+        raise HttpProblem(401, "no key, or one that is not known here", next_step=_SIGN_IN, code="unauthenticated")
+    if not any(access.allows(scope) for scope in scopes):
+        names = " or ".join(scope.value for scope in scopes)
+        step = f"make a key that may: tocsin key create --scope {scopes[0].value}"
+        raise HttpProblem(403, f"this key does not have the scope {names}", next_step=step, code="forbidden")
+    return access
+
+
+async def reader(request: Request) -> Access:
+    """A caller that may read; who may operate may read."""
+    return _need(request, Scope.READ, Scope.OPERATE)
+
+
+async def operator(request: Request) -> Access:
+    """A caller that may acknowledge, resolve and test."""
+    return _need(request, Scope.OPERATE)
+
+
+async def admin(request: Request) -> Access:
+    """A caller that may do everything."""
+    return _need(request, Scope.ADMIN)
+
+
+Reader = Annotated[Access, Depends(reader)]
+Operator = Annotated[Access, Depends(operator)]
+Admin = Annotated[Access, Depends(admin)]
+DepsIn = Annotated[Deps, Depends(deps_of)]

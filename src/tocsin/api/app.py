@@ -1,0 +1,56 @@
+"""The control API and the pages as one application, for the cold process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from tocsin.api import incidents, operate, overview, problem, session, signals, stream
+from tocsin.api.access import Sessions
+from tocsin.api.assets import STATIC, page_router
+from tocsin.api.guard import Guard
+from tocsin.api.ports import Deps
+
+_ABOUT = "Telemetry in, few explained incidents out. Times are RFC 3339 or seconds since 1970."
+
+
+def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
+    """Build the application from its ports; it owns no thread and no socket."""
+    app = FastAPI(
+        title="Tocsin",
+        version=deps.version or "0",
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.deps = deps
+    app.state.sessions = Sessions()
+    app.state.places = stream.Places(deps.max_streams)
+    problem.install(app)
+    for module in (overview, incidents, signals, operate, session, stream):
+        app.include_router(module.router)
+    app.include_router(_probes(deps))
+    app.include_router(page_router(static))
+    app.add_middleware(Guard, allowed_hosts=deps.allowed_hosts)
+    return app
+
+
+def _probes(deps: Deps) -> APIRouter:
+    router = APIRouter(tags=["probes"])
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Say that the process lives."""
+        return {"status": "ok"}
+
+    @router.get("/readyz", responses={503: {"description": "What is missing, in words"}})
+    async def readyz() -> JSONResponse:
+        """Say whether everything is up, and what is not."""
+        missing = list(await run_in_threadpool(deps.ready))
+        return JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
+
+    return router

@@ -1,0 +1,159 @@
+"""Incidents: the inbox, one incident with all its evidence, and what people do about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from tocsin.api.access import DepsIn, Operator, Reader
+from tocsin.api.ports import Action, Deps, Line
+from tocsin.api.present import Document, line_document, summary, whole
+from tocsin.api.problem import RESPONSES, HttpProblem
+from tocsin.api.times import NS, parse_time_ns
+from tocsin.model.access import Access
+from tocsin.model.codec import change_to_json
+from tocsin.model.errors import BadInput
+from tocsin.model.incident import Incident, IncidentState, Severity
+
+router = APIRouter(prefix="/api/incidents", tags=["incidents"], responses=RESPONSES)
+_BEFORE_NS = 45 * 60 * NS
+_AFTER_NS = 15 * 60 * NS
+_MAX_LINES = 24
+ALL_STATES = frozenset(IncidentState)
+ACTIVE = frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED})
+
+
+class Note(BaseModel):
+    """What a person wants to say with an action."""
+
+    note: str = Field(default="", max_length=2000)
+
+
+def _states(text: str) -> frozenset[IncidentState]:
+    names = [name for name in text.split(",") if name]
+    try:
+        return frozenset(IncidentState(name) for name in names) or ALL_STATES
+    except ValueError as error:
+        raise BadInput(f"{error}; states are {', '.join(each.value for each in IncidentState)}") from error
+
+
+@router.get("", response_class=Document)
+def incidents(
+    access: Reader,
+    deps: DepsIn,
+    state: Annotated[str, Query(description="states, joined by commas; all when empty")] = "",
+    severity: Annotated[str, Query(description="least severity: info, warning, error, critical")] = "info",
+    search: Annotated[str, Query(max_length=200)] = "",
+    since: Annotated[str | None, Query(description="RFC 3339 or seconds since 1970")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Document:
+    """List incidents, newest first."""
+    if severity.upper() not in Severity.__members__:
+        raise BadInput(f"{severity[:40]!r} is no severity; write one of info, warning, error, critical")
+    start = parse_time_ns(since) if since else 0
+    least = Severity[severity.upper()]
+    found = deps.state.incidents(access.tenant, _states(state), start, limit)
+    word = search.casefold()
+    kept = [
+        each
+        for each in found
+        if each.severity >= least
+        and (not word or any(word in text.casefold() for text in (each.title, each.id, *each.entities)))
+    ]
+    return Document({"incidents": [summary(each) for each in kept]})
+
+
+def _incident(deps: Deps, access: Access, incident_id: str) -> Incident:
+    found = deps.state.incident(access.tenant, incident_id)
+    if found is None:
+        text = f"there is no incident {incident_id[:60]!r} here"
+        raise HttpProblem(404, text, next_step="list them at /api/incidents", code="not_found")
+    return found
+
+
+def _whole(deps: Deps, access: Access, incident: Incident) -> Document:
+    pages = deps.state.pages(access.tenant, incident.id)
+    events = deps.state.incident_events(access.tenant, incident.id)
+    return Document(whole(incident, pages, events))
+
+
+@router.get("/{incident_id}", response_class=Document)
+def incident(access: Reader, deps: DepsIn, incident_id: str) -> Document:
+    """Give one incident: findings, causes with evidence, changes, timeline, what was sent."""
+    return _whole(deps, access, _incident(deps, access, incident_id))
+
+
+def _act(deps: Deps, access: Access, incident_id: str, action: Action, note: Note | None) -> Document:
+    by = access.key_id or "someone on this machine"
+    text = note.note if note is not None else ""
+    found = deps.state.act(access.tenant, incident_id, action, by=by, note=text, at=deps.clock.now())
+    if found is None:
+        _incident(deps, access, incident_id)
+        raise HttpProblem(404, f"incident {incident_id[:60]!r} is gone", code="not_found")
+    return _whole(deps, access, found)
+
+
+@router.post("/{incident_id}/ack", response_class=Document)
+def acknowledge(access: Operator, deps: DepsIn, incident_id: str, note: Note | None = None) -> Document:
+    """Say that somebody looks after it; pages about it stop escalating."""
+    return _act(deps, access, incident_id, "ack", note)
+
+
+@router.post("/{incident_id}/resolve", response_class=Document)
+def resolve(access: Operator, deps: DepsIn, incident_id: str, note: Note | None = None) -> Document:
+    """Say that it is over."""
+    return _act(deps, access, incident_id, "resolve", note)
+
+
+@router.get("/{incident_id}/signals", response_class=Document)
+def incident_signals(
+    access: Reader,
+    deps: DepsIn,
+    incident_id: str,
+    start: Annotated[str | None, Query(alias="from")] = None,
+    end: Annotated[str | None, Query(alias="to")] = None,
+    max_points: Annotated[int, Query(ge=10, le=5000)] = 600,
+) -> Document:
+    """Give the signals of its findings with their expected bands, from before the first until after the last."""
+    found = _incident(deps, access, incident_id)
+    first = min((each.start for each in found.findings), default=found.opened_at) - _BEFORE_NS
+    last = max((each.end for each in found.findings), default=found.updated_at) + _AFTER_NS
+    first = parse_time_ns(start) if start else first
+    last = min(parse_time_ns(end) if end else last, deps.clock.now() + NS)
+    if first >= last:
+        raise BadInput("the span of time is empty: `from` must be before `to`")
+    lines = _lines(deps, access, found, first, last, max_points)
+    return Document(
+        {
+            "from": first / NS,
+            "to": last / NS,
+            "signals": lines,
+            "left_out": max(0, len({(each.monitor, each.series.id) for each in found.findings}) - _MAX_LINES),
+            "changes": [change_to_json(each) for each in found.changes],
+        }
+    )
+
+
+def _lines(deps: Deps, access: Access, found: Incident, first: int, last: int, max_points: int) -> list[object]:
+    spans: dict[tuple[str, bytes], list[list[float]]] = {}
+    lines: list[object] = []
+    for each in found.findings:
+        spans.setdefault((each.monitor, each.series.id), []).append([each.start / NS, each.end / NS])
+    for each in found.findings:
+        out = spans.pop((each.monitor, each.series.id), None)
+        if out is None or len(lines) >= _MAX_LINES:
+            continue
+        series_id = each.series.id.hex()
+        got = list(deps.telemetry.panes(access.tenant, each.monitor, series_id, first, last, max_points))
+        if not got:
+            where = dict(each.series.labels)
+            signal = each.series.signal.name
+            got = list(deps.telemetry.points(access.tenant, signal, where, first, last, max_points))
+        unit = each.series.signal.unit
+        line = got[0] if got else Line(series_id, each.series.signal.name, unit, dict(each.series.labels), (), ())
+        document = line_document(line)
+        document.update(monitor=each.monitor, unit=unit, findings=out, direction=each.direction)
+        lines.append(document)
+    return lines

@@ -1,0 +1,199 @@
+"""What the control API needs from the rest of the cold process, as ports that `app` fills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from tocsin.model.access import Authorise
+from tocsin.model.clock import Clock
+from tocsin.model.incident import Incident, IncidentState
+from tocsin.model.message import Message
+
+Row: TypeAlias = Mapping[str, object]
+Where: TypeAlias = Mapping[str, str]
+Action: TypeAlias = Literal["ack", "resolve"]
+ExportFormat: TypeAlias = Literal["jsonl", "csv", "parquet"]
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""Names under which a server that is bound to loopback may be called (guards against DNS rebinding)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series as a chart draws it; times are ns, every list is (n,), None = no value.
+
+    `lower`, `upper` and `log10_p` are empty where no monitor watches the series.
+    """
+
+    series_id: str
+    signal: str
+    unit: str
+    labels: Mapping[str, str]
+    time: Sequence[int]
+    value: Sequence[float | None]
+    lower: Sequence[float | None] = ()
+    upper: Sequence[float | None] = ()
+    log10_p: Sequence[float | None] = ()
+    monitor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How far the monitors are: series that give verdicts and series that still learn."""
+
+    warm: int = 0
+    learning: int = 0
+    first_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StripRow:
+    """Worst log10 p per time bucket of one service, (buckets,), None = nothing judged."""
+
+    name: str
+    worst: Sequence[float | None]
+
+
+class Telemetry(Protocol):
+    """The telemetry store, as far as pages read it; every call is of one tenant."""
+
+    def signals(self, tenant: str, search: str, entity: str, limit: int) -> Sequence[Row]:
+        """Rows `name, unit, kind, series, last_time`; `entity` keeps those that this service or host has."""
+
+    def series(self, tenant: str, signal: str, where: Where, limit: int) -> Sequence[Row]:
+        """Rows `id, labels, last_time, last_value, state, since, cadence`."""
+
+    def points(self, tenant: str, signal: str, where: Where, start: int, end: int, max_points: int) -> Sequence[Line]:
+        """Raw values of matching series in [start, end), thinned to `max_points` each."""
+
+    def panes(self, tenant: str, monitor: str, series_id: str, start: int, end: int, max_points: int) -> Sequence[Line]:
+        """Closed windows with their expected band; an empty `monitor` or `series_id` matches all."""
+
+    def strip(self, tenant: str, start: int, end: int, buckets: int, by: str) -> Sequence[StripRow]:
+        """Worst log10 p per value of label `by` and time bucket."""
+
+    def events(self, tenant: str, start: int, end: int, limit: int) -> Sequence[Row]:
+        """Change events, newest first: `time, kind, entity, what, source`."""
+
+    def states(self, tenant: str) -> Mapping[str, int]:
+        """Number of series in each state (live, absent, zero, late, stale, reset)."""
+
+    def learning(self, tenant: str) -> Learning:
+        """How many watched series give verdicts yet."""
+
+    def export(
+        self, kind: str, tenant: str, *, signal: str, where: Where, start: int, end: int, form: ExportFormat
+    ) -> Iterator[bytes]:
+        """Everything stored of one kind, in chunks.
+
+        Raises
+        ------
+        BadInput
+            Nobody knows this kind.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentEvent:
+    """One step in the life of an incident; `seq` only grows and numbers the SSE events."""
+
+    seq: int
+    time: int
+    incident_id: str
+    kind: str
+    by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A message that went, or will go, to a destination."""
+
+    message: Message
+    state: str
+    sent_at: int | None = None
+
+
+class State(Protocol):
+    """The state store, as far as pages read and act on it."""
+
+    def incidents(self, tenant: str, states: frozenset[IncidentState], since: int, limit: int) -> Sequence[Incident]:
+        """Incidents in these states, updated since a time, newest first."""
+
+    def incident(self, tenant: str, incident_id: str) -> Incident | None:
+        """One incident, or None."""
+
+    def incident_events(self, tenant: str, incident_id: str) -> Sequence[IncidentEvent]:
+        """The life of one incident, oldest first."""
+
+    def events_after(self, tenant: str, seq: int, limit: int) -> Sequence[IncidentEvent]:
+        """Events of all incidents numbered above `seq`, in order."""
+
+    def last_seq(self, tenant: str) -> int:
+        """Number of the newest event, 0 before the first."""
+
+    def pages(self, tenant: str, incident_id: str) -> Sequence[Page]:
+        """What was sent about an incident, and what waits."""
+
+    def act(self, tenant: str, incident_id: str, action: Action, *, by: str, note: str, at: int) -> Incident | None:
+        """Acknowledge or resolve; None: no such incident. Repeating an action changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationStatus:
+    """A destination as the status page shows it; never carries a credential."""
+
+    name: str
+    type: str
+    target: str = ""
+    dry_run: bool = False
+    pending: int = 0
+    failed: int = 0
+    last_ok_at: int | None = None
+    last_error: str = ""
+
+
+class Destinations(Protocol):
+    """The configured destinations."""
+
+    def all(self, tenant: str) -> Sequence[DestinationStatus]:
+        """All destinations with what is known of them."""
+
+    def test(self, tenant: str, name: str) -> str:
+        """Send a test message now and say in words what came back.
+
+        Raises
+        ------
+        Retryable, Refused, Unreachable
+            It did not arrive, and why.
+        """
+
+
+def _no_text() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """Everything the control API is built from.
+
+    `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
+    `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
+    """
+
+    telemetry: Telemetry
+    state: State
+    destinations: Destinations
+    authorise: Authorise
+    clock: Clock
+    expositions: Callable[[], Mapping[str, str]] = _no_text
+    ready: Callable[[], Sequence[str]] = field(default=list)
+    backup: Callable[[], Iterator[bytes]] | None = None
+    allowed_hosts: frozenset[str] | None = LOOPBACK_HOSTS
+    version: str = ""
+    base_url: str = "http://127.0.0.1:8642"
+    poll_s: float = 0.5
+    heartbeat_s: float = 15.0
+    max_streams: int = 64
