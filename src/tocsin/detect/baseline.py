@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tocsin.detect import seasonal
 from tocsin.detect.array import ArrayDetector, column
+from tocsin.detect.seasonal_learning import learn_rows
 from tocsin.model.arrays import F8, I8, U1
 from tocsin.model.detection import Step
 
@@ -45,31 +46,10 @@ class Baseline(ArrayDetector):
     """
 
     name: ClassVar[str] = "baseline"
-    anchor: F8 = column(0.0)
-    offset: F8 = column(0.0)
-    fast: F8 = column(0.0)
-    drift: F8 = column(0.0)
-    error: F8 = column(0.0, shape=(4,))
-    tried: F8 = column(0.0, shape=(4,))
-    scale: F8 = column(0.0, shape=(4,))
-    hour: NDArray[np.float32] = column(np.nan, "f4", (seasonal.HOUR_SLOTS,))
-    day: NDArray[np.float32] = column(np.nan, "f4", (seasonal.DAY_SLOTS,))
-    week: NDArray[np.float32] = column(np.nan, "f4", (seasonal.WEEK_SLOTS,))
-    spread: NDArray[np.float32] = column(1.0, "f4", (seasonal.DAY_SLOTS,))
-    hour_count: U1 = column(0, "u1", (seasonal.HOUR_SLOTS,))
-    day_count: U1 = column(0, "u1", (seasonal.DAY_SLOTS,))
-    week_count: U1 = column(0, "u1", (seasonal.WEEK_SLOTS,))
-    grain: F8 = column(np.inf)
-    moves: F8 = column(0.0)
-    jump: F8 = column(0.0)
-    low: F8 = column(np.inf)
-    last: F8 = column(0.0)
-    born: I8 = column(0, "i8")
-    latest: I8 = column(0, "i8")
-    linear: F8 = column(0.0)
-    logged: F8 = column(0.0)
-    jacobian: F8 = column(0.0)
-    candidate: F8 = column(0.0)
+    times: I8 = column(0, "i8", (2,))
+    core: F8 = column(0.0, shape=(seasonal.CORE,))
+    slots: NDArray[np.float32] = column(np.nan, "f4", (seasonal.SLOTS,))
+    counts: U1 = column(0, "u1", (seasonal.COUNTS,))
 
     def __init__(
         self, *, season: str = "auto", warmup: float = 15, floor: float = 0.0, floor_ratio: float = 0.001
@@ -90,34 +70,36 @@ class Baseline(ArrayDetector):
         )
 
     def explain(self, row: int) -> Mapping[str, float]:
-        """Level in the signal's unit, robust sd on the working scale, and which seasons are trusted, as 0 or 1."""
+        """Level in the signal's unit, robust sd on the working scale, and which season is trusted, as 0 or 1."""
         if row >= self.size:
             return {}
-        rows = self._rows()
-        time = int(self.latest[row])
-        scale, centre, _, _, _, _ = seasonal.expectation(row, time, rows, self._tuning)
-        parents = {"hour": seasonal.LEVEL, "day": seasonal.LEVEL, "week": seasonal.DAY}
-        places = {"hour": seasonal.HOUR, "day": seasonal.DAY, "week": seasonal.WEEK}
-        seasons = {
-            f"season_{name}": float(seasonal.trusted(row, time, places[name], parents[name], rows, self._tuning))
-            for name in places
+        core, slots = self.core[row], self.slots[row]
+        born, latest = int(self.times[row, seasonal.BORN]), int(self.times[row, seasonal.LATEST])
+        scale, centre, *_ = seasonal.expectation(latest, born, core, slots, self._tuning)
+        chosen = seasonal.choose(latest - born, seasonal.predict(latest, core, slots), core, self._tuning)
+        offset = float(core[seasonal.OFFSET])
+        return {
+            "steps": float(core[seasonal.SEEN]),
+            "level": float(seasonal.from_work(centre + core[seasonal.ANCHOR], offset)),
+            "robust_sd": float(scale),
+            "log_scale": float(offset > 0.0),
+            "season_hour": float(chosen == seasonal.HOUR),
+            "season_day": float(chosen >= seasonal.DAY),
+            "season_week": float(chosen == seasonal.WEEK),
         }
-        offset = float(self.offset[row])
-        level = float(seasonal.from_work(centre + self.anchor[row], offset))
-        return {"steps": float(self.seen[row]), "level": level, "sd": scale, "log_offset": offset, **seasons}
 
     def _score(self, step: Step) -> F8:
         out = np.full(len(step), np.nan)
-        seasonal.score_rows(step.rows, step.time, step.value, self._rows(), self._tuning, out)
+        seasonal.score_rows(step.rows, step.time, step.value, self.times, self.core, self.slots, self._tuning, out)
         return out
 
     def _band(self, step: Step, width: F8) -> tuple[F8, F8, F8]:
-        lower, centre, upper = (np.empty(len(step)) for _ in range(3))
-        seasonal.band_rows(step.rows, step.time, width, self._rows(), self._tuning, lower, centre, upper)
-        return lower, centre, upper
+        out = np.empty((len(step), 3))
+        seasonal.band_rows(step.rows, step.time, width, self.times, self.core, self.slots, self._tuning, out)
+        return out[:, 0].copy(), out[:, 1].copy(), out[:, 2].copy()
 
     def _learn(self, step: Step, weight: F8) -> None:
-        seasonal.learn_rows(step.rows, step.time, step.value, weight, self._rows(), self._tuning)
-
-    def _rows(self) -> seasonal.Rows:
-        return seasonal.Rows(*(getattr(self, name) for name in seasonal.Rows._fields))
+        self.seen[step.rows] += 1
+        learn_rows(
+            step.rows, step.time, step.value, weight, self.times, self.core, self.slots, self.counts, self._tuning
+        )

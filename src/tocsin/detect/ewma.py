@@ -1,4 +1,4 @@
-"""EWMA control chart: how far is a value from its own recent past?"""
+"""EWMA control chart: how far a value is from its own recent past."""
 
 from __future__ import annotations
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_kernels: list[tuple[Any, str | None]] = []
+Signature: TypeAlias = str | tuple[Any, ...]
+
+_kernels: list[tuple[Any, Signature | None]] = []
 
 
-def njit(signature: str | None = None) -> Callable[[F], F]:
+def types_of(*examples: object) -> Signature:
+    """Signature of a kernel that is called with arguments like these."""
+    return tuple(numba.typeof(example) for example in examples)
+
+
+def njit(signature: Signature | None = None) -> Callable[[F], F]:
     """Compile a function on its first call, or by `compile_all` when it has a signature.
 
     Machine code is cached where `NUMBA_CACHE_DIR` said before numba was imported, else beside the source;
