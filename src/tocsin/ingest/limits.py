@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -151,23 +152,43 @@ class Budget:
         """Bytes in flight now."""
         return self._used
 
-    def take(self, size: int) -> None:
-        """Reserve bytes.
-
-        Raises
-        ------
-        Overloaded
-            They don't fit beside what is in flight.
-        """
+    def _take(self, size: int, own: int) -> None:
         with self._lock:
             # one request alone always fits: a limit below the body limit must not lock the door
-            if self._used and self._used + size > self._limit:
+            if self._used > own and self._used + size > self._limit:
                 raise Overloaded(
                     f"{self._used} bytes of other requests are in flight, the limit is {self._limit}; try again later"
                 )
             self._used += size
 
-    def give_back(self, size: int) -> None:
-        """Return reserved bytes."""
+    def _give_back(self, size: int) -> None:
         with self._lock:
             self._used -= size
+
+    @contextmanager
+    def reservation(self) -> Iterator[Reservation]:
+        """What one request reserves; all of it is given back at the end."""
+        held = Reservation(self._take)
+        try:
+            yield held
+        finally:
+            self._give_back(held.held_bytes)
+
+
+class Reservation:
+    """The bytes that one request holds in a `Budget`."""
+
+    def __init__(self, take: Callable[[int, int], None]) -> None:
+        self._take = take
+        self.held_bytes = 0
+
+    def take(self, size: int) -> None:
+        """Reserve more bytes.
+
+        Raises
+        ------
+        Overloaded
+            They don't fit beside what others have in flight.
+        """
+        self._take(size, self.held_bytes)
+        self.held_bytes += size

@@ -1,0 +1,199 @@
+"""The ingest addresses: what each is, how to send to it, and what it does with a body."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tocsin.ingest.decoded import Decoded, Unusable
+from tocsin.ingest.edge import Edge
+from tocsin.ingest.limits import Reservation, decompress
+from tocsin.ingest.otlp import SIGNALS, OtlpReceiver, Taken
+from tocsin.ingest.records import EVENTS_SOURCE, decode_event, decode_records
+from tocsin.ingest.response import Response
+from tocsin.model.access import Access, Scope
+from tocsin.model.errors import BadInput, Unsupported
+
+Headers: TypeAlias = Mapping[bytes, bytes]
+WriteRequest: TypeAlias = Callable[[Headers, bytes, Edge, str], Awaitable[Response]]
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_INLINE_BYTES = 16 * 1024
+
+
+# what a decoder holds is many times what it reads
+_PROTOBUF_WEIGHT, _JSON_WEIGHT = 4, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A complete request: its body as received, and what it holds of the budget."""
+
+    headers: Headers
+    body: bytes
+    edge: Edge
+    access: Access
+    held: Reservation
+
+    @property
+    def media(self) -> str:
+        """Content type without its parameters."""
+        return media_type(self.headers)
+
+    def raw(self) -> bytes:
+        """The body, decompressed within its limit; what decoding it will take is reserved.
+
+        Raises
+        ------
+        BadInput
+            It can't be decompressed, or is too large.
+        Overloaded
+            Others hold the budget.
+        """
+        encoding = self.headers.get(b"content-encoding", b"").decode("latin-1")
+        raw = decompress(self.body, encoding, self.edge.limits.body_bytes)
+        self.held.take(len(raw) * (_PROTOBUF_WEIGHT if self.media == PROTOBUF else _JSON_WEIGHT))
+        return raw
+
+
+Take: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One ingest address; `media` empty: the handler judges content types itself."""
+
+    path: str
+    take: Take
+    title: str
+    example: str
+    media: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = (Scope.INGEST,)
+
+    def explanation(self) -> str:
+        """What a person who opens the address should read."""
+        media = f"\nContent types: {', '.join(self.media)}" if self.media else ""
+        return (
+            f"{self.title}\n\nThis address takes POST only.{media}\n\nExample:\n\n    {self.example}\n\n"
+            f"When Tocsin asks for keys, add:  -H 'Authorization: Bearer KEY'  (tocsin key create --scope ingest)"
+        )
+
+
+def media_type(headers: Headers) -> str:
+    """Content type without its parameters, in lower case."""
+    return headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+
+
+def _otlp(signal: str, receiver: OtlpReceiver) -> Take:
+    async def take(request: Request) -> Response:
+        as_json = request.media == JSON
+
+        def work() -> Taken:
+            return receiver.take(signal, request.raw(), request.access.tenant, as_json=as_json)
+
+        # a large body takes long to decode: the loop must go on reading and answering meanwhile
+        taken = work() if len(request.body) <= _INLINE_BYTES else await asyncio.to_thread(work)
+        await asyncio.wrap_future(taken.durable)
+        media = JSON if as_json else PROTOBUF
+        return Response(200, ((b"content-type", media.encode()),), taken.reply(as_json=as_json))
+
+    return take
+
+
+async def take_records(request: Request) -> Response:
+    """Take in JSON lines of inference records; lines that can't be read are refused one by one."""
+    edge, tenant = request.edge, request.access.tenant
+
+    def work() -> Decoded:
+        return decode_records(request.raw(), tenant, edge.received(), edge.limits)
+
+    found = work() if len(request.body) <= _INLINE_BYTES else await asyncio.to_thread(work)
+    accepted = sum(map(len, found.frames))
+    await edge.accept(found.frames)
+    for (source, reason), rows in found.reasons.items():
+        edge.refuse(tenant, source, reason, rows)
+    if found.rejected and not accepted:
+        raise BadInput(found.message)
+    reply = {"accepted": accepted, "rejected": found.rejected, "message": found.message}
+    return Response(200, ((b"content-type", JSON.encode()),), json.dumps(reply).encode())
+
+
+async def take_event(request: Request) -> Response:
+    """Take in one change event."""
+    edge, tenant = request.edge, request.access.tenant
+    try:
+        frame = decode_event(request.raw(), tenant, edge.received(), edge.limits)
+    except Unusable as bad:
+        edge.refuse(tenant, EVENTS_SOURCE, bad.reason)
+        raise
+    await edge.accept([frame])
+    return Response(202, ((b"content-type", JSON.encode()),), b'{"accepted": 1}')
+
+
+def _remote_write(write_request: WriteRequest) -> Take:
+    async def take(request: Request) -> Response:
+        request.held.take(len(request.body) * _PROTOBUF_WEIGHT)
+        return await write_request(request.headers, request.body, request.edge, request.access.tenant)
+
+    return take
+
+
+def check_media(door: Door, headers: Headers) -> None:
+    """Refuse a body that this door can't read.
+
+    Raises
+    ------
+    Unsupported
+        The content type is not one of the door's.
+    """
+    found = media_type(headers)
+    if door.media and found not in door.media:
+        raise Unsupported(
+            f"content type {found[:60] or 'none'!r} is not taken by {door.path}; use {' or '.join(door.media)}"
+        )
+
+
+def doors(edge: Edge, write_request: WriteRequest) -> dict[str, Door]:
+    """All ingest addresses by path."""
+    receiver = OtlpReceiver(edge)
+    host = "http://127.0.0.1:4318"
+    found = [
+        Door(
+            f"/v1/{signal}",
+            _otlp(signal, receiver),
+            f"OTLP/HTTP {signal}: point an OpenTelemetry exporter or Collector here.",
+            f"export OTEL_EXPORTER_OTLP_ENDPOINT={host}",
+            (PROTOBUF, JSON),
+        )
+        for signal in SIGNALS
+    ]
+    found += [
+        Door(
+            "/v1/records",
+            take_records,
+            "Inference records: one JSON object a line (prediction_id, time, model, version, prediction, score, "
+            "features, tags, truth, feedback).",
+            "curl -X POST -H 'Content-Type: application/x-ndjson' "
+            '--data-binary \'{"prediction_id": "1", "model": "churn", "score": 0.7}\' http://127.0.0.1:8642/v1/records',
+            ("application/x-ndjson", "application/jsonl", "application/json-lines", JSON),
+        ),
+        Door(
+            "/api/v1/write",
+            _remote_write(write_request),
+            "Prometheus remote write, 1.0 and 2.0.",
+            'remote_write: [{url: "http://127.0.0.1:8642/api/v1/write"}]   # in prometheus.yml',
+        ),
+        Door(
+            "/api/events",
+            take_event,
+            "Change events: deploys, flags, prompts, whatever people and systems change.",
+            "curl -X POST -H 'Content-Type: application/json' "
+            '--data \'{"kind": "deploy", "entity": "checkout", "what": "v1.2.3"}\' http://127.0.0.1:8642/api/events',
+            (JSON,),
+            scopes=(Scope.INGEST, Scope.OPERATE),
+        ),
+    ]
+    return {door.path: door for door in found}
