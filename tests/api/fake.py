@@ -219,6 +219,7 @@ class FakeTelemetry:
         row = {
             "id": found.id.hex(),
             "labels": dict(found.labels),
+            "unit": found.signal.unit,
             "last_time": NOW - 4 * NS,
             "last_value": value_at(signal, NOW)[0],
             "state": "live",

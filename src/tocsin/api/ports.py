@@ -63,7 +63,7 @@ class Telemetry(Protocol):
         """Rows `name, unit, kind, series, last_time`; `entity` keeps those that this service or host has."""
 
     def series(self, tenant: str, signal: str, where: Where, limit: int) -> Sequence[Row]:
-        """Rows `id, labels, last_time, last_value, state, since, cadence`."""
+        """Rows `id, labels, unit, last_time, last_value, state, since, cadence`."""
 
     def points(self, tenant: str, signal: str, where: Where, start: int, end: int, max_points: int) -> Sequence[Line]:
         """Raw values of matching series in [start, end), thinned to `max_points` each."""

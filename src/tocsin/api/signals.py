@@ -18,6 +18,7 @@ _SIX_HOURS_S = 6 * 3600
 From = Annotated[str | None, Query(alias="from", description="RFC 3339 or seconds since 1970")]
 To = Annotated[str | None, Query(alias="to", description="RFC 3339 or seconds since 1970; now when absent")]
 WhereQuery = Annotated[list[str] | None, Query(description="label pairs KEY=VALUE", max_length=20)]
+LastSeconds = Annotated[int, Query(ge=1, le=366 * 86400, description="length of the span when `from` is absent")]
 MaxPoints = Annotated[int, Query(ge=10, le=20000)]
 
 
@@ -74,10 +75,11 @@ def points(
     where: WhereQuery = None,
     start: From = None,
     end: To = None,
+    last_s: LastSeconds = _SIX_HOURS_S,
     max_points: MaxPoints = 1000,
 ) -> Document:
     """Give values as received, thinned to at most `max_points` a series."""
-    first, last = span_ns(start, end, deps.clock.now(), _SIX_HOURS_S)
+    first, last = span_ns(start, end, deps.clock.now(), last_s)
     found = deps.telemetry.points(access.tenant, signal, where_of(where), first, last, max_points)
     return Document({"from": first / NS, "to": last / NS, "lines": [line_document(each) for each in found]})
 
@@ -90,12 +92,13 @@ def panes(
     series_id: Annotated[str, Query(alias="series", pattern="^([0-9a-f]{32})?$")] = "",
     start: From = None,
     end: To = None,
+    last_s: LastSeconds = _SIX_HOURS_S,
     max_points: MaxPoints = 1000,
 ) -> Document:
     """Give closed windows with value, expected band and log10 p."""
     if not monitor and not series_id:
         raise BadInput("name a `monitor`, a `series`, or both")
-    first, last = span_ns(start, end, deps.clock.now(), _SIX_HOURS_S)
+    first, last = span_ns(start, end, deps.clock.now(), last_s)
     found = deps.telemetry.panes(access.tenant, monitor, series_id, first, last, max_points)
     return Document({"from": first / NS, "to": last / NS, "lines": [line_document(each) for each in found]})
 

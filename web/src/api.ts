@@ -1,0 +1,80 @@
+// What the server says, and how to ask it. All texts in here come from telemetry: they are only ever shown as text.
+export type Severity = "info" | "warning" | "error" | "critical";
+export type IncidentState = "open" | "acknowledged" | "resolved";
+
+export interface Summary {
+  id: string; title: string; statement: string; severity: Severity; state: IncidentState;
+  opened_at: string; updated_at: string; resolved_at: string | null;
+  entities: string[]; findings: number; late: boolean; reopened: number;
+  cause: { kind: string; what: string; score: number } | null;
+}
+export interface Change { time: string; kind: string; entity: string; what: string; source: string }
+export interface Learning { warm: number; learning: number; first_at: string | null }
+export interface OwnNumber { process: string; name: string; labels: string; value: number }
+export interface Own { drops: OwnNumber[]; refusals: OwnNumber[]; lags: OwnNumber[]; received: OwnNumber[]; processes: OwnNumber[] }
+export interface Overview {
+  now: string; version: string;
+  health: { state: "empty" | "learning" | "ok" | "warning" | "critical" | "blind"; sentence: string };
+  incidents: Summary[]; resolved: Summary[];
+  strip: { from: number; to: number; rows: { name: string; worst: (number | null)[] }[] };
+  states: Record<string, number>; learning: Learning;
+  blind: { what: string; why: string; link: string }[];
+  changes: Change[]; own: Own;
+}
+export interface Finding {
+  id: string; monitor: string; signal: string; entity: string; start: string; end: string; value: number | null;
+  expected: [number | null, number | null]; log10_p: number | null; n_eff: number | null; level: number | null;
+  direction: string; series_id: string; unit: string; labels: Record<string, string>;
+  evidence: Record<string, unknown>;
+}
+export interface Cause { kind: string; entity: string; what: string; score: number; evidence: string[]; refuted_by: string[] }
+export interface Sent { id: string; destination: string; action: string; state: string; created_at: string; sent_at: string | null; attempts: number; dry_run: boolean; reason: string }
+export interface Moment extends Change { type: "change" | "finding" | "life" }
+export interface Incident extends Omit<Summary, "findings" | "cause"> {
+  severity_arithmetic: string; impact: Record<string, unknown>; dedup_key: string;
+  findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[];
+}
+export interface Line {
+  series_id: string; signal: string; unit: string; monitor: string; labels: Record<string, string>;
+  time: number[]; value: (number | null)[]; lower: (number | null)[]; upper: (number | null)[]; log10_p: (number | null)[];
+  findings?: [number, number][];
+}
+export interface IncidentSignals { from: number; to: number; signals: Line[]; left_out: number; changes: Change[] }
+export interface Lines { from: number; to: number; lines: Line[] }
+export interface SignalRow { name: string; unit: string; kind: string; series: number; last_time: string | null }
+export interface SeriesRow { id: string; labels: Record<string, string>; unit: string; last_time: string | null; last_value: number | null; state: string; since: string | null; cadence_s?: number }
+export interface Destination { name: string; type: string; target: string; dry_run: boolean; pending: number; failed: number; last_ok_at: string | null; last_error: string }
+export interface Status { now: string; version: string; not_ready: string[]; states: Record<string, number>; learning: Learning; own: Own; scopes: string[] }
+export interface Session { signed_in: boolean; open: boolean; tenant: string; scopes: string[] }
+
+export class Problem extends Error {
+  constructor(readonly status: number, readonly detail: string, readonly next: string) { super(detail); }
+}
+
+export async function ask<T>(url: string, init: RequestInit = {}): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(url, { credentials: "same-origin", ...init });
+  } catch (error) {
+    if ((error as Error).name === "AbortError") throw error;
+    throw new Problem(0, "The server does not answer.", "Is `tocsin serve` running? This page tries again by itself.");
+  }
+  if (answer.ok) return (await answer.json()) as T;
+  const body = (await answer.json().catch(() => ({}))) as { detail?: string; next?: string };
+  const gone = answer.status >= 502 && !body.detail;
+  throw new Problem(
+    gone ? 0 : answer.status,
+    body.detail ?? (gone ? "The server is starting or busy." : `The server answered ${answer.status}.`),
+    body.next ?? "",
+  );
+}
+
+export const act = <T>(url: string, body: unknown = {}, method = "POST"): Promise<T> =>
+  ask<T>(url, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+export const query = (path: string, params: Record<string, string | number | undefined>): string => {
+  const found = new URLSearchParams();
+  for (const [key, value] of Object.entries(params)) if (value !== undefined && value !== "") found.set(key, String(value));
+  const text = found.toString();
+  return text ? `${path}?${text}` : path;
+};

@@ -1,0 +1,108 @@
+// The frame around all pages, and which page an address is.
+import { render } from "preact";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { ask, type Session } from "./api";
+import { Help, useKeys } from "./keys";
+import { connect, disconnect, useLink, useNews } from "./live";
+import { Incident } from "./pages/incident";
+import { Overview } from "./pages/overview";
+import { SignIn } from "./pages/signin";
+import { Signals } from "./pages/signals";
+import { Status } from "./pages/status";
+import { A } from "./parts";
+import { go, usePlace } from "./url";
+import "./style.css";
+
+const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/status", "Status"]];
+const LINK = { connecting: "connecting", live: "live", gone: "not connected" } as const;
+
+function stored(): string | null {
+  try { return localStorage.getItem("theme"); } catch { return null; }
+}
+
+function useTheme(): [string, () => void] {
+  const { params } = usePlace();
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const wanted = params.get("theme");
+  const [own, setOwn] = useState(stored);
+  const theme = wanted === "dark" || wanted === "light" ? wanted : own === "dark" || own === "light" ? own : dark.matches ? "dark" : "light";
+  const [, again] = useState(0);
+  useEffect(() => {
+    const changed = (): void => again((n) => n + 1);
+    dark.addEventListener("change", changed);
+    return () => dark.removeEventListener("change", changed);
+  }, []);
+  document.documentElement.dataset["theme"] = theme;
+  const turn = (): void => {
+    const next = theme === "dark" ? "light" : "dark";
+    try { localStorage.setItem("theme", next); } catch { /* a browser that stores nothing still turns */ }
+    setOwn(next);
+    if (wanted) {
+      const all = new URLSearchParams(location.search);
+      all.set("theme", next);
+      go(`${location.pathname}?${all.toString()}`, true);
+    }
+  };
+  return [theme, turn];
+}
+
+function App() {
+  const { path } = usePlace();
+  const [theme, turn] = useTheme();
+  const [session, setSession] = useState<Session>();
+  const [help, setHelp] = useState(false);
+  const [news, setNews] = useState("");
+  const first = useRef(true);
+  const link = useLink();
+  const who = useCallback(async () => {
+    const found = await ask<Session>("/api/session").catch(() => undefined);
+    if (found) setSession(found);
+    if (found?.signed_in) connect();
+  }, []);
+  useEffect(() => { void who(); }, []);
+  useEffect(() => { if (link === "live" && !session) void who(); }, [link]);
+  useEffect(() => {
+    if (session) return undefined;
+    const timer = setInterval(() => void who(), 3000);
+    return () => clearInterval(timer);
+  }, [session]);
+  useNews((each) => setNews(each.kind === "opened" ? `New incident, ${each.severity}: ${each.title}` : `Incident ${each.state}: ${each.title}`));
+  useKeys(turn, () => setHelp(true));
+  useEffect(() => {
+    document.title = `${path.startsWith("/incidents/") ? "Incident" : PAGES.find(([to]) => to === path)?.[1] ?? "Sign in"} · Tocsin`;
+    // a page change moves the focus as a page load would; the very first view keeps the browser's own
+    if (!first.current) { scrollTo(0, 0); document.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true }); }
+    first.current = false;
+  }, [path]);
+  const out = (): void => { disconnect(); void ask("/api/session", { method: "DELETE" }).then(() => { setSession(undefined); go("/signin"); }); };
+  const at = path.startsWith("/incidents") ? "/" : path;
+  return (
+    <>
+      <a class="skip" href="#main">Skip to the page</a>
+      <header class="top">
+        <A to="/" class="brand"><svg viewBox="0 0 16 16" width="18" height="18" aria-hidden="true"><path d="M8 1a4.5 4.5 0 0 0-4.500 4.500V9L2 12h12l-1.500-3V5.500A4.500 4.500 0 0 0 8 1zM6.500 13a1.500 1.500 0 0 0 3 0z" /></svg>Tocsin</A>
+        <nav aria-label="Pages">{PAGES.map(([to, name]) => <A key={to} to={to} aria-current={to === at ? "page" : undefined}>{name}</A>)}</nav>
+        <span class="grow" />
+        {path !== "/signin" && <span class={`link ${link}`} role="status"><i aria-hidden="true" />{LINK[link]}</span>}
+        {session?.signed_in && !session.open && <button type="button" class="btn small" onClick={out}>Sign out</button>}
+        <button type="button" class="btn small" onClick={turn} aria-label={`Change to the ${theme === "dark" ? "light" : "dark"} theme`}>{theme === "dark" ? "light" : "dark"} <kbd>t</kbd></button>
+        <button type="button" class="btn small" onClick={() => setHelp(true)} aria-label="Keyboard help"><kbd>?</kbd></button>
+      </header>
+      {link === "gone" && path !== "/signin" && <p class="gone" role="alert">The server does not answer. What you see may be old; this page connects again by itself.</p>}
+      <Page path={path} theme={theme} scopes={session?.scopes ?? []} done={who} />
+      <p class="sr" role="status" aria-live="polite">{news}</p>
+      <Help open={help} close={() => setHelp(false)} />
+    </>
+  );
+}
+
+function Page({ path, theme, scopes, done }: { path: string; theme: string; scopes: string[]; done: () => Promise<void> }) {
+  const incident = /^\/incidents\/([^/]+)$/.exec(path);
+  if (incident) return <Incident key={incident[1]} id={decodeURIComponent(incident[1]!)} theme={theme} scopes={scopes} />;
+  if (path === "/signals") return <Signals theme={theme} />;
+  if (path === "/status") return <Status scopes={scopes} />;
+  if (path === "/signin") return <SignIn done={done} />;
+  return <Overview theme={theme} scopes={scopes} />;
+}
+
+render(<App />, document.getElementById("app")!);

@@ -1,0 +1,209 @@
+// One incident: what happened in plain words, then why, then everything that shows it.
+import { useMemo, useState } from "preact/hooks";
+import { act, Problem, query, type Cause, type Finding, type Incident as Answer, type IncidentSignals, type Line, type Moment, type Overview } from "../api";
+import { Chart, Dash, Overlay, type Mark } from "../chart";
+import { count, expected, quantity, rarity, span } from "../format";
+import { refresh, useAsk } from "../live";
+import { A, Fault, Labels, Loading, Panel, Sev, Time } from "../parts";
+import { set, usePlace } from "../url";
+
+const MOST = 6;
+
+export function Incident({ id, theme, scopes }: { id: string; theme: string; scopes: string[] }) {
+  const path = `/api/incidents/${encodeURIComponent(id)}`;
+  const answer = useAsk<Answer>(path, 15);
+  const all = useAsk<Overview>("/api/overview", 60);
+  const it = answer.data;
+  const order = (all.data?.incidents ?? []).concat(all.data?.resolved ?? []).map((each) => each.id);
+  const at = order.indexOf(id);
+  const [before, after] = [at > 0 ? order[at - 1] : undefined, at >= 0 ? order[at + 1] : undefined];
+  return (
+    <main id="main" class="incident">
+      <nav class="crumbs" aria-label="Incidents">
+        <A to="/">← Inbox</A>
+        <span class="grow" />
+        {before && <A to={`/incidents/${before}`} data-previous="">previous <kbd>k</kbd></A>}
+        {after && <A to={`/incidents/${after}`} data-next="">next <kbd>j</kbd></A>}
+      </nav>
+      {it ? <Body it={it} theme={theme} may={scopes.includes("operate") || scopes.includes("admin")} path={path} /> : (
+        <><h1 tabIndex={-1}>Incident</h1>{answer.error ? <Fault error={answer.error} again={answer.again} /> : <Loading what="the incident" />}</>
+      )}
+      {it && answer.error && <Fault error={answer.error} again={answer.again} />}
+    </main>
+  );
+}
+
+function Body({ it, theme, may, path }: { it: Answer; theme: string; may: boolean; path: string }) {
+  return (
+    <>
+      <header class="statement">
+        <p class="line"><Sev severity={it.severity} state={it.state} /><span class="tag">{it.state}</span>{it.late && <span class="tag">late data</span>}{it.reopened > 0 && <span class="tag">reopened {it.reopened}×</span>}<span class="id">{it.id}</span></p>
+        <h1 tabIndex={-1}>{it.title}</h1>
+        {it.statement && it.statement !== it.title && <p class="say">{it.statement}</p>}
+        {may && it.state !== "resolved" && <Buttons it={it} path={path} />}
+        {!may && <p class="note">To acknowledge or resolve, sign in with a key of scope operate.</p>}
+      </header>
+      <Facts it={it} />
+      <Causes causes={it.causes} />
+      <Timeline it={it} theme={theme} path={path} />
+      <Findings it={it} />
+      <div class="pair">
+        <History moments={it.timeline} />
+        <SentTo it={it} />
+      </div>
+    </>
+  );
+}
+
+function Buttons({ it, path }: { it: Answer; path: string }) {
+  const [busy, setBusy] = useState("");
+  const [error, setError] = useState<Problem>();
+  const press = (what: string): void => {
+    setBusy(what);
+    act(`${path}/${what}`).then(() => setError(undefined), (found: unknown) => setError(found instanceof Problem ? found : undefined)).finally(() => { setBusy(""); refresh(); });
+  };
+  return (
+    <div class="buttons">
+      {it.state === "open" && <button type="button" class="btn main" disabled={busy !== ""} onClick={() => press("ack")}>{busy === "ack" ? "Acknowledging …" : "Acknowledge"}</button>}
+      <button type="button" class="btn" disabled={busy !== ""} onClick={() => press("resolve")}>{busy === "resolve" ? "Resolving …" : "Resolve"}</button>
+      {error && <Fault error={error} />}
+    </div>
+  );
+}
+
+function Facts({ it }: { it: Answer }) {
+  const end = it.resolved_at ? Date.parse(it.resolved_at) : Date.now();
+  const surest = [...it.findings].sort((a, b) => (a.log10_p ?? 0) - (b.log10_p ?? 0))[0];
+  const impact = Object.entries(it.impact);
+  return (
+    <dl class="facts panel">
+      <div><dt>Since</dt><dd><Time at={it.opened_at} seconds /><span class="note">{it.resolved_at ? `lasted ${span((end - Date.parse(it.opened_at)) / 1000)}` : `for ${span((end - Date.parse(it.opened_at)) / 1000)}`}</span></dd></div>
+      <div><dt>Severity</dt><dd><Sev severity={it.severity} /><span class="note">{it.severity_arithmetic || "no arithmetic was recorded"}</span></dd></div>
+      <div><dt>How sure</dt><dd>{surest ? <>{rarity(surest.log10_p, surest.n_eff)}<span class="note">strongest finding: {surest.monitor}{surest.level !== null && surest.log10_p !== null ? `, log10 p ${surest.log10_p.toFixed(1)} where ${surest.level.toFixed(1)} was needed` : ""}</span></> : "–"}</dd></div>
+      <div><dt>Where</dt><dd>{it.entities.length ? it.entities.map((each) => <A key={each} class="tag" to={query("/signals", { entity: each })}>{each}</A>) : "–"}{impact.length > 0 && <span class="note">impact: {impact.map(([key, value]) => `${key.replaceAll("_", " ")} ${String(value)}`).join(", ")}</span>}</dd></div>
+    </dl>
+  );
+}
+
+function Causes({ causes }: { causes: Cause[] }) {
+  return (
+    <Panel title="Probable causes" id="causes" note={causes.length ? "ranked by evidence" : undefined}>
+      {causes.length === 0 ? <p class="quiet">No candidate yet: nothing that is known changed before the first finding.</p> : (
+        <ol class="causes">
+          {causes.map((cause, i) => (
+            <li key={i} class={i === 0 ? "first" : ""}>
+              <div class="rank"><meter min={0} max={1} value={cause.score} aria-label={`Score of cause ${i + 1}`} /><b>{Math.round(cause.score * 100)} %</b></div>
+              <div class="why">
+                <p><span class="tag">{cause.kind}</span> <b>{cause.what}</b>{cause.entity && <span class="note"> on {cause.entity}</span>}</p>
+                <ul class="evidence">
+                  {cause.evidence.map((each, k) => <li key={k} class="for"><span aria-hidden="true">+</span><span class="sr">for: </span>{each}</li>)}
+                  {cause.refuted_by.map((each, k) => <li key={k} class="against"><span aria-hidden="true">−</span><span class="sr">against: </span>{each}</li>)}
+                </ul>
+              </div>
+            </li>
+          ))}
+        </ol>
+      )}
+    </Panel>
+  );
+}
+
+const nameOf = (line: Line): string => {
+  const where = line.labels["service.name"] ?? line.labels["host.name"] ?? "";
+  return where ? `${line.signal} · ${where}` : line.signal;
+};
+
+function Timeline({ it, theme, path }: { it: Answer; theme: string; path: string }) {
+  const { params } = usePlace();
+  const [from, to, all] = [params.get("from") ?? undefined, params.get("to") ?? undefined, params.get("all")];
+  const answer = useAsk<IncidentSignals>(query(`${path}/signals`, { from, to }), 20);
+  const data = answer.data;
+  const range = useMemo<[number, number] | undefined>(() => (data ? [data.from, data.to] : undefined), [data?.from, data?.to]);
+  const marks = useMemo<Mark[]>(() => it.changes.map((each, i) => ({ at: Date.parse(each.time) / 1000, number: i + 1 })), [JSON.stringify(it.changes)]);
+  const shown = useMemo(() => data?.signals.slice(0, all ? undefined : MOST) ?? [], [data, all]);
+  const banded = useMemo(() => shown.filter((line) => line.lower.some((each) => each !== null) || line.upper.some((each) => each !== null)), [shown]);
+  const zoom = (a: number, b: number): void => set({ from: a.toFixed(0), to: b.toFixed(0) });
+  return (
+    <Panel title="Timeline" id="timeline" note={from || to ? <button type="button" class="btn small" onClick={() => set({ from: undefined, to: undefined })}>Whole span</button> : "drag over a chart to zoom"}>
+      {it.changes.length > 0 && (
+        <ol class="marks">{it.changes.map((each, i) => <li key={i}><span class="mark" aria-hidden="true">{i + 1}</span><span><Time at={each.time} /> <b>{each.kind}</b> {each.entity && <>{each.entity}: </>}{each.what}</span></li>)}</ol>
+      )}
+      {answer.error && <Fault error={answer.error} again={answer.again} />}
+      {!data || !range ? !answer.error && <Loading what="the signals" /> : data.signals.length === 0 ? <p class="quiet">No values of these signals are stored for this span of time.</p> : (
+        <>
+          {banded.length > 1 && <><h3>What moved, in half widths of its expected band</h3><Overlay lines={banded} names={banded.map(nameOf)} marks={marks} range={range} theme={theme} zoom={zoom} /></>}
+          <div class="multiples">
+            {shown.map((line) => (
+              <div key={line.monitor + line.series_id}>
+                <h3>{banded.length > 1 && banded.includes(line) && <Dash index={banded.indexOf(line)} />}<A to={query("/signals", { signal: line.signal, series: line.series_id })}>{nameOf(line)}</A></h3>
+                <Chart line={line} marks={marks} range={range} theme={theme} zoom={zoom} title={nameOf(line)} />
+              </div>
+            ))}
+          </div>
+          {data.signals.length > shown.length && <button type="button" class="btn" onClick={() => set({ all: "1" })}>Show {count(data.signals.length - shown.length, "more signal")}</button>}
+          {data.left_out > 0 && <p class="note">{count(data.left_out, "further signal")} not drawn; the table below names them.</p>}
+        </>
+      )}
+    </Panel>
+  );
+}
+
+function Findings({ it }: { it: Answer }) {
+  return (
+    <Panel title="Findings" id="findings" note={count(it.findings.length, "signal")}>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Findings">
+        <table>
+          <thead><tr><th scope="col">Signal</th><th scope="col" class="num">Value</th><th scope="col">Expected</th><th scope="col">How rare</th><th scope="col">From</th><th scope="col">Where</th></tr></thead>
+          <tbody>{it.findings.map((each) => <Row key={each.id} each={each} />)}</tbody>
+        </table>
+      </div>
+    </Panel>
+  );
+}
+
+const ARROW: Record<string, string> = { up: "↑", down: "↓", shape: "∿", absent: "∅" };
+
+function Row({ each }: { each: Finding }) {
+  return (
+    <tr>
+      <th scope="row"><A to={query("/signals", { signal: each.signal, series: each.series_id })}>{each.signal}</A><span class="note">{each.monitor}</span></th>
+      <td class="num"><span aria-hidden="true">{ARROW[each.direction] ?? ""} </span><span class="sr">{each.direction} </span>{quantity(each.value, each.unit, each.signal)}</td>
+      <td>{expected(each.expected, each.unit, each.signal)}</td>
+      <td>{rarity(each.log10_p, each.n_eff)}</td>
+      <td><Time at={each.start} seconds /></td>
+      <td><Labels labels={each.labels} /></td>
+    </tr>
+  );
+}
+
+const LIFE: Record<string, string> = { change: "changed", finding: "out of line", life: "incident" };
+
+function History({ moments }: { moments: Moment[] }) {
+  return (
+    <Panel title="What happened when" id="history">
+      <ol class="history">
+        {moments.map((each, i) => (
+          <li key={i} class={each.type}>
+            <Time at={each.time} seconds />
+            <span><span class="tag">{each.type === "life" ? each.kind : each.type === "change" ? each.kind : LIFE[each.type]}</span> {each.type === "finding" ? each.what : <>{each.entity && (each.type === "life" ? `by ${each.entity} ` : `${each.entity}: `)}{each.what}</>}</span>
+          </li>
+        ))}
+      </ol>
+    </Panel>
+  );
+}
+
+function SentTo({ it }: { it: Answer }) {
+  return (
+    <Panel title="Who was told" id="sent">
+      {it.pages.length === 0 ? <p class="quiet">Nobody: no route matched, or no destination is configured. See <A to="/status">Status</A>.</p> : (
+        <ul class="list">
+          {it.pages.map((each) => (
+            <li key={each.id}><span><b>{each.destination}</b> {each.action} <span class={`tag ${each.state === "sent" ? "" : "warn"}`}>{each.dry_run ? "dry run" : each.state}</span></span>
+              <span class="note"><Time at={each.sent_at ?? each.created_at} seconds />{each.attempts > 1 && `, ${count(each.attempts, "attempt")}`}{each.reason && `: ${each.reason}`}</span></li>
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,113 @@
+// Tocsin's own health: what it received, dropped and refused, what lags, where it sends.
+import { useState } from "preact/hooks";
+import { act, Problem, type Destination, type OwnNumber, type Status as Answer } from "../api";
+import { inBase, quantity, scaleOf, span } from "../format";
+import { refresh, useAsk, useLink } from "../live";
+import { A, Copy, Fault, Loading, Panel, Time } from "../parts";
+
+const STATES: [string, string][] = [
+  ["live", "report at their usual pace"], ["zero", "report, but only zeros"], ["late", "are later than usual"],
+  ["stale", "were declared gone by their source"], ["absent", "stopped without a word"], ["reset", "began anew"],
+];
+const EXPORTS = ["points", "distributions", "spans", "logs", "records", "events", "states", "scores", "findings", "incidents"];
+
+export function Status({ scopes }: { scopes: string[] }) {
+  const answer = useAsk<Answer>("/api/status", 10);
+  const link = useLink();
+  const it = answer.data;
+  if (!it) return <main id="main"><h1 tabIndex={-1}>Status</h1>{answer.error ? <Fault error={answer.error} again={answer.again} /> : <Loading what="the status" />}</main>;
+  const total = Object.values(it.states).reduce((sum, each) => sum + each, 0);
+  const may = scopes.includes("operate") || scopes.includes("admin");
+  return (
+    <main id="main">
+      <h1 tabIndex={-1}>Status of Tocsin itself</h1>
+      {answer.error && <Fault error={answer.error} again={answer.again} />}
+      {it.not_ready.length > 0 && <div class="fault" role="alert">{it.not_ready.map((each) => <p key={each}>{each}</p>)}</div>}
+      <div class="grid">
+        <Panel title="Processes" id="processes" note={`version ${it.version || "unknown"}`}>
+          <Processes numbers={it.own.processes} now={it.now} />
+          <p class="note">This page is {link === "live" ? "connected and live" : "not connected; it tries again by itself"}. <a href="/metrics">All metrics</a>, <a href="/openapi.json">API</a>.</p>
+        </Panel>
+        <Panel title="Dropped" id="dropped"><Numbers rows={it.own.drops} none="Nothing was dropped since start." /></Panel>
+        <Panel title="Refused or failed" id="refused"><Numbers rows={it.own.refusals} none="Nothing was refused since start." /></Panel>
+        <Panel title="Lags and queues" id="lags"><Numbers rows={it.own.lags} none="No process reports a lag." /></Panel>
+        <Panel title="Received" id="received"><Numbers rows={it.own.received} none="Nothing was received since start." /></Panel>
+        <Panel title="Series" id="states" note={total ? undefined : "none yet"}>
+          {total === 0 ? <p class="quiet">No telemetry has arrived yet. <A to="/">How to send some</A></p> : (
+            <table><tbody>{STATES.filter(([state]) => it.states[state]).map(([state, words]) => <tr key={state}><th scope="row">{state}</th><td class="num">{it.states[state]}</td><td class="note">{words}</td></tr>)}</tbody></table>
+          )}
+        </Panel>
+      </div>
+      <Destinations may={may} />
+      <Panel title="Take data out" id="export" note="everything stored can be read back">
+        <p class="links">{EXPORTS.map((kind) => <a key={kind} href={`/api/export/${kind}`} download={`tocsin-${kind}.jsonl`}>{kind}</a>)}</p>
+        <Copy text="tocsin export points --format parquet --out points.parquet" label="command to export" />
+      </Panel>
+    </main>
+  );
+}
+
+function Processes({ numbers, now }: { numbers: OwnNumber[]; now: string }) {
+  const names = [...new Set(numbers.map((each) => each.process))];
+  const value = (process: string, name: string): number | undefined => numbers.find((each) => each.process === process && each.name === name)?.value;
+  if (!names.length) return <p class="quiet">No process reports yet.</p>;
+  return (
+    <table>
+      <thead><tr><th scope="col">Process</th><th scope="col" class="num">Memory</th><th scope="col" class="num">Up</th></tr></thead>
+      <tbody>{names.map((process) => {
+        const began = value(process, "process_start_time_seconds");
+        return <tr key={process}><th scope="row">{process}</th><td class="num">{quantity(value(process, "process_resident_memory_bytes"), "By")}</td><td class="num">{began === undefined ? "–" : span(Date.parse(now) / 1000 - began)}</td></tr>;
+      })}</tbody>
+    </table>
+  );
+}
+
+const UNIT: [RegExp, string][] = [[/_seconds(_total)?$/, "s"], [/_bytes(_total)?$/, "By"], [/_ratio$/, "1"]];
+const plain = (name: string): string => name.replace(/^tocsin_/, "").replace(/_total$/, "").replaceAll("_", " ");
+const shown = (row: OwnNumber): string => {
+  const unit = UNIT.find(([pattern]) => pattern.test(row.name))?.[1] ?? "";
+  const scale = scaleOf(unit, row.name);
+  return inBase(row.value * scale.factor, scale);
+};
+
+function Numbers({ rows, none }: { rows: OwnNumber[]; none: string }) {
+  if (!rows.length) return <p class="quiet">{none}</p>;
+  return (
+    <table>
+      <tbody>{rows.map((row, i) => <tr key={i}><th scope="row" title={row.name}>{plain(row.name)}{row.labels && <span class="note">{row.labels}</span>}</th><td class="num">{shown(row)}</td></tr>)}</tbody>
+    </table>
+  );
+}
+
+function Destinations({ may }: { may: boolean }) {
+  const answer = useAsk<{ destinations: Destination[] }>("/api/destinations", 20);
+  const rows = answer.data?.destinations;
+  return (
+    <Panel title="Destinations" id="destinations" note="where incidents are sent">
+      {answer.error && <Fault error={answer.error} again={answer.again} />}
+      {!rows ? !answer.error && <Loading what="destinations" /> : rows.length === 0 ? (
+        <><p class="quiet">None: incidents are only shown here. Add one to <code>tocsin.yaml</code>:</p>
+          <Copy text={`destinations:\n  - {name: hook, type: webhook, url: "https://example.org/hook", secret: "\${HOOK_SECRET}"}\nroutes:\n  - {match: {}, to: [hook]}`} label="a destination for tocsin.yaml" /></>
+      ) : <ul class="list destinations">{rows.map((row) => <Row key={row.name} row={row} may={may} />)}</ul>}
+    </Panel>
+  );
+}
+
+function Row({ row, may }: { row: Destination; may: boolean }) {
+  const [busy, setBusy] = useState(false);
+  const [said, setSaid] = useState<{ ok: boolean; text: string }>();
+  const test = (): void => {
+    setBusy(true);
+    act<{ result: string }>(`/api/destinations/${encodeURIComponent(row.name)}/test`)
+      .then((found) => setSaid({ ok: true, text: found.result }), (error: unknown) => setSaid({ ok: false, text: error instanceof Problem ? error.detail : "no answer" }))
+      .finally(() => { setBusy(false); refresh(); });
+  };
+  return (
+    <li>
+      <span class="line"><b>{row.name}</b> <span class="tag">{row.type}</span>{row.dry_run && <span class="tag warn">dry run</span>}<span class="grow" />{may && <button type="button" class="btn small" disabled={busy} onClick={test} aria-label={`Send a test to ${row.name}`}>{busy ? "Sending …" : "Send a test"}</button>}</span>
+      <span class="note">{row.target && `${row.target} · `}last arrived <Time at={row.last_ok_at} /> · {row.pending} waiting · {row.failed} failed</span>
+      {row.last_error && <span class="note warn">last error: {row.last_error}</span>}
+      <span role="status" class={said?.ok === false ? "said bad" : "said"}>{said ? `${said.ok ? "✓" : "✗"} ${said.text}` : ""}</span>
+    </li>
+  );
+}
