@@ -23,6 +23,11 @@ def environment() -> Mapping[str, str]:
     return os.environ  # noqa: TID251 - this is its one home
 
 
+def cache_kernels(data_dir: Path) -> None:
+    """Keep compiled kernels with the data unless the environment says otherwise; call before numba is imported."""
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(data_dir / "cache"))  # noqa: TID251 - this is its one home
+
+
 def default_data_dir(env: Mapping[str, str]) -> Path:
     """Where data goes when nothing is said: `TOCSIN_DATA`, else the user's data directory by XDG.
 

@@ -75,6 +75,10 @@ class Runner:
         self._snapshots.save(self.offset, pack(self.pipeline.snapshot()))
         SNAPSHOTS.inc()
 
+    def oldest_needed(self) -> int:
+        """Input offset below which no snapshot needs the log."""
+        return self._snapshots.oldest()
+
     def run(self, stop: Event, wait: Callable[[], object]) -> None:
         """Fold until told to stop; `wait` blocks until there may be more to read."""
         while not stop.is_set():

@@ -1,0 +1,253 @@
+"""The hot process: edge and engine. `python -m tocsin.app.hot --run DIR`, started by the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tocsin.api.ports import LOOPBACK_HOSTS
+from tocsin.app.child import Child
+from tocsin.app.clock import clock_of
+from tocsin.app.front import Front, SupervisorCollector
+from tocsin.app.internal import Internal
+from tocsin.app.keys import KeyRing
+from tocsin.app.listener import Listener
+from tocsin.app.logs import open_logs, redaction_key
+from tocsin.app.progress import Progress
+from tocsin.app.proxy import Proxy
+from tocsin.app.reload import ConfigFile
+from tocsin.app.serve import grpc_taken
+from tocsin.app.settings import ServeSettings, cache_kernels, environment
+from tocsin.ingest.edge import Edge
+from tocsin.ingest.http import ingest_app
+from tocsin.ingest.limits import Limits
+from tocsin.ingest.redact import Redactor, Rule
+from tocsin.ingest.remote_write import write_request
+from tocsin.model.errors import BadConfig, Overloaded
+from tocsin.model.log import Entry, Log
+from tocsin.model.series import Catalog
+from tocsin.selfmon.logs import set_up
+from tocsin.spec.config import Config
+from tocsin.spec.packs import load_packs
+
+if TYPE_CHECKING:  # the engine compiles kernels: it is imported once the cache directory is set
+    import grpc
+
+    from tocsin.engine.runner import Runner
+
+RECOVER_RECORDS = 5_000
+DRAIN_S = 5
+_log = structlog.get_logger(__name__)
+
+
+class Hot:
+    """Everything the hot process holds together."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings = settings
+        self.clock = clock_of(settings)
+        self.stop = threading.Event()
+        self.packs = load_packs()
+        self.file = ConfigFile(settings, environment(), self.packs)
+        self.config = self.file.start()
+        self.catalog = Catalog()
+        self.input, self.output = open_logs(settings.data_dir, self.catalog, self.clock, self.config.limits, _fatal)
+        rules = [Rule(rule.name, rule.pattern, rule.replacement) for rule in self.config.redaction.rules]
+        redactor = Redactor(rules, self.config.redaction.keep_content, redaction_key(settings.data_dir))
+        self.edge = Edge(self.input, self.catalog, self.clock, redactor, _limits(self.config))
+        self.edge.recover(_tail(self.input))
+        self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
+        self.waiting = ["the engine's kernels are compiled", "the log is folded in again"]
+        self.runner: Runner | None = None
+        self.caught_up = threading.Event()
+
+    def fold(self) -> None:
+        """The engine's thread: compile, restore, catch up, then follow the log."""
+        from tocsin.engine.runner import Runner  # noqa: PLC0415 - see above
+        from tocsin.engine.snapshot import Snapshots  # noqa: PLC0415
+        from tocsin.stats.jit import compile_all  # noqa: PLC0415
+
+        compile_all()
+        del self.waiting[0]
+        snapshots = Snapshots(self.settings.data_dir / "snapshots")
+        self.runner = runner = Runner(self.input, self.output, snapshots, self.catalog)
+        while runner.step():
+            pass
+        self.adopt(self.config)
+        self.waiting.clear()
+        self.caught_up.set()
+        runner.run(self.stop, lambda: self.stop.wait(0.005))
+
+    def adopt(self, config: Config) -> None:
+        """Put a configuration into force, if it isn't already: it enters the log like everything else."""
+        control = config.engine_spec(self.packs).control()
+        assert self.runner is not None
+        if control.sha256 != self.runner.pipeline.control.sha256:
+            self.edge.control(control).result()
+
+    def retain(self) -> None:
+        """Let retention go as far as snapshot and cold process have both come."""
+        progress = Progress.read(self.settings.data_dir)
+        snapshot = self.runner.oldest_needed() if self.runner else 0
+        self.input.retain_from(min(progress.input, snapshot))
+        self.output.retain_from(progress.output)
+
+    def close(self) -> None:
+        """Flush and close both logs; the engine's thread has ended before."""
+        self.input.close()
+        self.output.close()
+
+
+def _fatal(error: BaseException) -> None:
+    """A log that can't be trusted ends the process: nothing may be acknowledged any more."""
+    sys.stderr.write(f"the log can't be written: {error}; ending\n")
+    sys.stderr.flush()
+    os._exit(70)
+
+
+def _crash(args: threading.ExceptHookArgs) -> None:
+    """A thread that dies takes the process with it: the supervisor starts a whole one again."""
+    sys.excepthook(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
+    sys.stderr.flush()
+    os._exit(70)
+
+
+def _limits(config: Config) -> Limits:
+    lateness = dict(Limits().lateness_ns)
+    if config.lateness:
+        lateness[""] = config.lateness
+    lateness |= {f"{_wire(s.type)}/{s.name}": s.lateness for s in config.sources if s.lateness is not None}
+    return Limits(
+        body_bytes=config.limits.body_bytes,
+        series_per_source=config.limits.series_per_source,
+        series_per_tenant=config.limits.series_per_tenant,
+        lateness_ns=lateness,
+    )
+
+
+def _wire(kind: str) -> str:
+    return "scrape" if kind == "prometheus" else kind
+
+
+def _tail(log: Log) -> list[Entry]:
+    start = max(log.first(), log.end() - RECOVER_RECORDS)
+    found: list[Entry] = []
+    while records := log.read(start, 1024):
+        found += [record.entry for record in records]
+        start = records[-1].offset + 1
+    return found
+
+
+async def _tick(hot: Hot) -> None:
+    """A tick a second of event time, idle or not, and retention now and then."""
+    speed = hot.settings.clock.speed if hot.settings.clock else 1.0
+    turn = 0
+    while not hot.stop.is_set():
+        try:
+            hot.edge.append_tick()
+        except Overloaded as full:
+            _log.warning("no tick could be written; the next will say more", reason=str(full))
+        turn += 1
+        if turn % 30 == 0:
+            await asyncio.to_thread(hot.retain)
+        await asyncio.sleep(max(0.05, 1.0 / speed))
+
+
+async def _serve(hot: Hot, child: Child) -> None:
+    settings = hot.settings
+    ingest = ingest_app(hot.edge, hot.keys.authorise, write_request)
+    front = Front(
+        ingest,
+        Proxy(settings.cold_socket),
+        authorise=hot.keys.authorise,
+        waiting=lambda: list(hot.waiting),
+        internal_secret=settings.internal_secret,
+        allowed_hosts=LOOPBACK_HOSTS if settings.open_access and not settings.insecure else None,
+    )
+    servers = [
+        Listener(front, fd=settings.main_fd),
+        Listener(ingest, fd=settings.otlp_http_fd),
+        Listener(Internal(ingest, settings.internal_secret), uds=settings.hot_socket),
+    ]
+    running = [asyncio.create_task(server.run()) for server in servers]
+    grpc = _grpc(hot)
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(ended.set)
+
+    child.on_stop(stop)
+    tasks = [asyncio.create_task(_tick(hot)), *_collectors(hot)]
+    first = asyncio.create_task(ended.wait())
+    ready = asyncio.create_task(asyncio.to_thread(hot.caught_up.wait))
+    await asyncio.wait({first, ready}, return_when=asyncio.FIRST_COMPLETED)
+    child.ready()
+    await first
+    hot.caught_up.set()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for server in servers:
+        server.stop()
+    if grpc is not None:
+        await asyncio.to_thread(grpc.stop(DRAIN_S).wait)
+    await asyncio.gather(*running)
+
+
+def _collectors(hot: Hot) -> list[asyncio.Task[None]]:
+    from tocsin.app.collectors import collectors  # noqa: PLC0415 - pulls in clients that a bare edge needs not
+
+    return collectors(hot.settings, hot.config, hot.edge, hot.clock)
+
+
+def _grpc(hot: Hot) -> grpc.Server | None:
+    settings = hot.settings
+    if not settings.otlp_grpc_port:
+        return None
+    from tocsin.ingest.grpc import serve_grpc  # noqa: PLC0415 - half a second of import when the port is off
+
+    try:
+        server, _ = serve_grpc(hot.edge, hot.keys.authorise, f"{settings.host}:{settings.otlp_grpc_port}")
+    except BadConfig:
+        _log.warning(grpc_taken(settings))
+        return None
+    return server
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run until the supervisor says stop; gives the exit code."""
+    child = Child.of(argv)
+    settings = child.settings
+    set_up("hot")
+    threading.excepthook = _crash
+    cache_kernels(settings.data_dir)
+    SupervisorCollector(settings).register()
+    try:
+        hot = Hot(settings)
+    except BadConfig as bad:
+        sys.stderr.write(f"{bad}\n")
+        return 2
+    engine = threading.Thread(target=hot.fold, name="engine")
+    engine.start()
+    hot.file.watch(hot.adopt)
+    signal.signal(signal.SIGHUP, lambda *_: hot.file.poke())
+    try:
+        asyncio.run(_serve(hot, child))
+    finally:
+        hot.file.close()
+        hot.stop.set()
+        engine.join()
+        hot.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

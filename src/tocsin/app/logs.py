@@ -1,0 +1,56 @@
+"""Opening the two logs of a data directory, for the process that writes and the one that reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tocsin.ingest.redact import REDACTOR_VERSION
+from tocsin.journal.log import SegmentLog
+from tocsin.journal.reader import SegmentReader
+from tocsin.model.clock import Clock
+from tocsin.model.series import Catalog
+from tocsin.spec.config import LimitsSpec
+
+INPUT, OUTPUT = "input", "output"
+DECODER_VERSION = "upb-1"
+
+
+def open_logs(
+    data_dir: Path, catalog: Catalog, clock: Clock, limits: LimitsSpec, on_fatal: Callable[[BaseException], None]
+) -> tuple[SegmentLog, SegmentLog]:
+    """The input and the output log, to write."""
+    versions = {"decoder": DECODER_VERSION, "redactor": str(REDACTOR_VERSION)}
+
+    def opened(name: str) -> SegmentLog:
+        return SegmentLog(
+            data_dir / name,
+            catalog,
+            clock,
+            disk_budget_bytes=limits.log_bytes,
+            versions=versions,
+            on_fatal=on_fatal,
+        )
+
+    return opened(INPUT), opened(OUTPUT)
+
+
+def read_logs(data_dir: Path, catalog: Catalog) -> tuple[SegmentReader, SegmentReader]:
+    """The input and the output log, to read from another process."""
+    return SegmentReader(data_dir / INPUT, catalog), SegmentReader(data_dir / OUTPUT, catalog)
+
+
+def redaction_key(data_dir: Path) -> bytes:
+    """The key of redaction tokens, made once per data directory and readable by its owner alone."""
+    path = data_dir / "redaction.key"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        key = os.urandom(32)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        return key
