@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from engine.worlds import S, T0, any_series, fold_all, records, said, span_frame, spiking
 
+from engine.worlds import T0, S, any_series, fold_all, records, said, span_frame, spiking
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.runner import Runner
 from tocsin.engine.snapshot import Snapshots, pack, unpack
@@ -150,7 +150,7 @@ def test_a_runner_killed_at_any_place_says_everything_once(tmp_path: Path, seed)
     while steady.step():
         pass
     partial = MemoryLog()
-    for until in sorted(rng.integers(1, len(entries), 5).tolist()) + [len(entries)]:
+    for until in [*sorted(rng.integers(1, len(entries), 5).tolist()), len(entries)]:
         partial.append(entries[partial.end() : until])
         runner = Runner(partial, spoken, Snapshots(tmp_path / "b"), catalog)  # a new process: nothing but files
         while runner.step():

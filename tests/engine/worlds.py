@@ -15,7 +15,12 @@ T0 = 1_790_000_000 * S
 
 
 def any_series(**changes):
-    fields = {"name": "any", "signal": "*", "window": {"size": "60s", "step": "10s"}, "detect": {"baseline": {}}} | changes
+    fields = {
+        "name": "any",
+        "signal": "*",
+        "window": {"size": "60s", "step": "10s"},
+        "detect": {"baseline": {}},
+    } | changes
     return EngineSpec(monitors=[MonitorSpec.model_validate(fields)])
 
 
@@ -43,7 +48,11 @@ def fold_all(pipeline, recs):
     return [out for rec in recs if (out := pipeline.fold(rec)) is not None]
 
 
-def said(outputs: list[Output], catalog: Catalog, kinds=(FrameKind.FINDINGS, FrameKind.PANES, FrameKind.STATES, FrameKind.EVENTS)):
+def said(
+    outputs: list[Output],
+    catalog: Catalog,
+    kinds=(FrameKind.FINDINGS, FrameKind.PANES, FrameKind.STATES, FrameKind.EVENTS),
+):
     """All rows of outputs as plain tuples, series by identity, in order."""
     rows = []
     for out in outputs:

@@ -1,0 +1,58 @@
+# Two commands matter: `make demo` and `make test`. Both set up all they need in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+STAMP := $(VENV)/.synced
+
+.PHONY: demo test soak lint types check acceptance web web-check bench wheel clean docs
+
+# the demo needs no test tools: a plain install of the package and what it depends on
+$(VENV)/.demo: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen --no-dev --quiet
+	@touch $@
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+
+$(STAMP): pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen --quiet
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	$(BIN)/tocsin demo $(ARGS)
+
+test: $(STAMP) lint types
+	$(BIN)/python -m pytest -q -m "not soak" $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+# long runs; their results are written down, with date and machine, in docs/benchmarks.md
+soak: $(STAMP)
+	TOCSIN_KILLS=50 TOCSIN_SEEDS=10 $(BIN)/python -m pytest -q -m soak --timeout 7200 $(ARGS)
+
+acceptance: $(STAMP)
+	$(BIN)/python -m tests.acceptance.run docs/acceptance.md
+
+bench: $(STAMP)
+	$(BIN)/tocsin bench ingest latency detect $(ARGS)
+
+# the pages: built assets are committed, a rebuild must give the same bytes
+web:
+	cd web && npm ci --silent && npm run --silent build
+
+web-check: web
+	git diff --exit-code --stat -- src/tocsin/api/static
+
+wheel: $(STAMP)
+	$(UV) build --wheel --quiet
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis web/node_modules
