@@ -104,7 +104,9 @@ def parse(text: str, file: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        context = f" {error.context}" if error.context else ""
+        context, since = f" {error.context}" if error.context else "", error.context_mark
+        if since is not None and since.line + 1 != line:
+            context += f" that begins at {since.line + 1}:{since.column + 1}"
         raise BadSpec([Problem(file, line, column, f"not YAML: {error.problem}{context}")]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1

@@ -1,0 +1,83 @@
+"""The pipeline file loads unchanged."""
+
+from __future__ import annotations
+
+import pytest
+
+from tocsin.spec.load import parse_config
+from tocsin.spec.problem import BadSpec
+
+S = 10**9
+PIPELINE = """pipeline:
+  ingestion: {source: kafka, topic: telemetry.metrics, group_id: anomaly-detector-v1, concurrency: 4}
+  windowing: {size_ms: 60000, step_ms: 10000, min_samples: 15}
+  normalization: {strategy: per_metric_family, update_frequency: 1000_points}
+  model: {path: /models/temporal_autoencoder.onnx, batch_size: 1, calibration_window: 500, std_multiplier: 3.0, fallback_strategy: statistical_baseline}
+  alerting:
+    cooldown_ms: 300000
+    severity_thresholds: {warning: 1.5, critical: 2.5}
+    webhook: https://hooks.slack.com/services/xxx
+    deduplication: metric_id + severity
+    dry_run: true
+  monitoring: {drift_test: psi, drift_threshold: 0.2, metrics_export: prometheus, health_check_interval: 10s}
+"""
+
+
+def read(text):
+    return parse_config(text, "p.yaml", {})
+
+
+def test_it_becomes_a_configuration():
+    loaded = read(PIPELINE)
+    config = loaded.config
+    (monitor,) = config.monitors
+    assert (monitor.window.size, monitor.window.step, monitor.window.min_samples) == (60 * S, 10 * S, 15)
+    assert (monitor.signal, monitor.detect.name) == ("*", "baseline")
+    assert (config.sources[0].type, config.sources[0].topics, config.sources[0].concurrency) == (
+        "kafka", ["telemetry.metrics"], 4,
+    )  # fmt: skip
+    assert (config.destinations[0].type, config.routes[0].cooldown, config.dry_run) == ("slack", 300 * S, True)
+    assert (config.severity.warning, config.severity.critical) == (1.5, 2.5)
+    assert [str(w) for w in loaded.warnings] == [
+        "p.yaml:2:23: warning: reading from kafka is not in this build; nothing is read",
+        "p.yaml:5:17: warning: running an ONNX model is not in this build; the statistical baseline is used instead",
+        "p.yaml:12:15: warning: watching the input of the detector for drift is not in this build; calibration still adapts",
+    ]
+
+
+def test_for_redis_only_the_source_changes():
+    config = read(PIPELINE.replace("source: kafka", "source: redis")).config
+    assert (config.sources[0].type, config.sources[0].streams) == ("redis", ["telemetry.metrics"])
+
+
+def test_a_webhook_that_is_not_slack():
+    config = read(PIPELINE.replace("hooks.slack.com", "example.org")).config
+    assert config.destinations[0].type == "webhook"
+
+
+def test_brokers_may_stand_beside():
+    assert read(PIPELINE + "brokers: a:9092\n").config.sources[0].brokers == ["a:9092"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (", fallback_strategy: statistical_baseline", "",
+         "p.yaml:5:17: running an ONNX model is not in this build; add `fallback_strategy: statistical_baseline`"),
+        ("step_ms: 10000", "step_ms: 7000", "p.yaml:3:40: `size_ms` must be a whole multiple of `step_ms`"),
+        ("source: kafka", "source: kafak", "p.yaml:2:23: `kafak` is not known here; did you mean `kafka`?"),
+        ("1000_points", "1000", "p.yaml:4:66: text is needed here, found 1000; put it in quotes"),
+        ("1000_points", "often", "p.yaml:4:66: 'often' is not a frequency; write it like 1000_points"),
+        ("cooldown_ms", "cooldwn_ms", "p.yaml:7:5: unknown key `cooldwn_ms`; did you mean `cooldown_ms`?"),
+        ("topic: telemetry.metrics, ", "", "p.yaml:2:14: the key `topic` is missing here"),
+    ],
+)  # fmt: skip
+def test_faults(old, new, message):
+    with pytest.raises(BadSpec) as caught:
+        read(PIPELINE.replace(old, new))
+    assert str(caught.value) == message
+
+
+def test_no_model_is_no_fault():
+    text = "pipeline:\n  ingestion: {source: kafka, topic: t}\n"
+    assert read(text).config.monitors[0].detect.name == "baseline"
