@@ -19,6 +19,7 @@ Where: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 Row: TypeAlias = dict[str, Any]
 _HOUR_NS = 3600 * 10**9
 _MINUTE_NS = 60 * 10**9
+_DAY_NS = 24 * _HOUR_NS
 _FAR = 2**63 - 1
 _MAX_ROWS = 10_000
 _ORIGINS = "('points', 'distributions')"
@@ -81,13 +82,24 @@ class Queries:
         self.db = database
 
     def signals(self, tenant: str, search: str = "", limit: int = 200) -> list[Row]:
-        """Signals with `name, unit, kind, monotonic, cumulative, series` (how many), by name; `search` is a part of the name."""
-        sql = f"""SELECT signal AS name, any(unit) AS unit, any(kind) AS kind, any(monotonic) AS monotonic,
-              any(cumulative) AS cumulative, uniqExact(id) AS series
-            FROM {DATABASE}.series WHERE tenant = {{tenant:String}} AND origin IN {_ORIGINS}
-              AND positionCaseInsensitive(signal, {{search:String}}) > 0
-            GROUP BY signal ORDER BY signal LIMIT {{limit:UInt32}}"""
-        return _rows(self.db.query(sql, {"tenant": tenant, "search": search, "limit": _bounded(limit)}))
+        """Signals by name: `name, unit, kind, monotonic, cumulative, series` (how many) and `last_time` (ns).
+
+        `search` is a part of the name; `last_time` is 0 for what sent nothing in the last day of data.
+        """
+        recent = " UNION ALL ".join(
+            f"""SELECT signal, max(time) AS t FROM {DATABASE}.{table} WHERE tenant = {{tenant:String}}
+            AND time >= (SELECT max(time) - {_DAY_NS} FROM {DATABASE}.{table}) GROUP BY signal"""
+            for table in ("points", "distributions")
+        )
+        sql = f"""SELECT toString(s.signal) AS name, unit, kind, monotonic, cumulative, series, l.t AS last_time FROM (
+              SELECT signal, any(unit) AS unit, any(kind) AS kind, any(monotonic) AS monotonic,
+                any(cumulative) AS cumulative, uniqExact(id) AS series
+              FROM {DATABASE}.series WHERE tenant = {{tenant:String}} AND origin IN {_ORIGINS}
+                AND positionCaseInsensitive(signal, {{search:String}}) > 0
+              GROUP BY signal ORDER BY signal LIMIT {{limit:UInt32}}) AS s
+            ANY LEFT JOIN (SELECT signal, max(t) AS t FROM ({recent}) GROUP BY signal) AS l ON s.signal = l.signal
+            ORDER BY s.signal"""
+        return rows_of(self.db.query(sql, {"tenant": tenant, "search": search, "limit": bounded(limit)}))
 
     def series(self, tenant: str, signal: str | None = None, where: Where = (), limit: int = 200) -> list[SeriesRow]:
         """Series of a signal (or of all) whose labels match, by labels."""
@@ -97,8 +109,8 @@ class Queries:
               any(cumulative) AS cumulative, any(labels) AS labels, min(first_seen) AS first_seen
             FROM {DATABASE}.series WHERE tenant = {{tenant:String}} {picked} AND origin IN {_ORIGINS} {clause}
             GROUP BY signal, id ORDER BY signal, toString(any(labels)), id LIMIT {{limit:UInt32}}"""
-        found = self.db.query(sql, {"tenant": tenant, "signal": signal or "", "limit": _bounded(limit), **values})
-        return [_series_row(row) for row in _rows(found)]
+        found = self.db.query(sql, {"tenant": tenant, "signal": signal or "", "limit": bounded(limit), **values})
+        return [_series_row(row) for row in rows_of(found)]
 
     def series_by_id(self, tenant: str, ids: Iterable[bytes]) -> dict[bytes, SeriesRow]:
         """Series of these identities, groups of monitors included."""
@@ -108,7 +120,7 @@ class Queries:
         sql = f"""SELECT id, signal, any(unit) AS unit, any(kind) AS kind, any(monotonic) AS monotonic,
               any(cumulative) AS cumulative, any(labels) AS labels, min(first_seen) AS first_seen
             FROM {DATABASE}.series WHERE tenant = {{tenant:String}} AND id IN {_ids(wanted)} GROUP BY signal, id"""
-        return {row["id"]: _series_row(row) for row in _rows(self.db.query(sql, {"tenant": tenant}))}
+        return {row["id"]: _series_row(row) for row in rows_of(self.db.query(sql, {"tenant": tenant}))}
 
     def points(
         self,
@@ -165,14 +177,14 @@ class Queries:
         for table in ("points", "points_1m"):
             sql = f"""SELECT min(time) AS a, max(time) AS b, count() AS n FROM {DATABASE}.{table}
                 WHERE {_KEY} AND series IN {_ids(chosen)}"""
-            row = _rows(self.db.query(sql, {"tenant": tenant, "signal": signal, "start": start, "end": end}))[0]
+            row = rows_of(self.db.query(sql, {"tenant": tenant, "signal": signal, "start": start, "end": end}))[0]
             found.extend([row["a"], row["b"]] if row["n"] else [])
         return max(found) - min(found) + 1 if found else 1
 
     def _rolled(self) -> int:
         """Up to which time the rollup is complete."""
         sql = f"SELECT max(next) AS n FROM {DATABASE}.ledger WHERE log = 'rollup'"
-        return int(_rows(self.db.query(sql))[0]["n"] or 0)
+        return int(rows_of(self.db.query(sql))[0]["n"] or 0)
 
     def panes(
         self,
@@ -191,8 +203,8 @@ class Queries:
         keys = {"tenant": tenant, "monitor": monitor or "", "start": start, "end": end}
         where = f"tenant = {{tenant:String}} AND time >= {{start:Int64}} AND time < {{end:Int64}} {picked}"
         groups = f"""SELECT monitor, series, min(time) AS a, max(time) AS b FROM {DATABASE}.panes WHERE {where}
-            GROUP BY monitor, series ORDER BY minIf(log10_p, NOT isNaN(log10_p)), monitor, series LIMIT {_bounded(max_series)}"""
-        found = _rows(self.db.query(groups, keys))
+            GROUP BY monitor, series ORDER BY minIf(log10_p, NOT isNaN(log10_p)), monitor, series LIMIT {bounded(max_series)}"""
+        found = rows_of(self.db.query(groups, keys))
         if not found:
             return []
         length = max(row["b"] for row in found) - min(row["a"] for row in found) + 1
@@ -225,7 +237,7 @@ class Queries:
               ON p.series = s.id
             GROUP BY name, bucket ORDER BY name, bucket LIMIT 100000"""
         rows: dict[str, F8] = {}
-        for row in _rows(self.db.query(sql, keys)):
+        for row in rows_of(self.db.query(sql, keys)):
             line = rows.setdefault(row["name"], np.full(count, np.nan))
             line[min(row["bucket"], count - 1)] = row["worst"]
         return Strip(start, step, rows)
@@ -235,10 +247,10 @@ class Queries:
         sql = f"""SELECT table, toInt64(sum(rows)) AS rows, toInt64(sum(bytes_on_disk)) AS bytes FROM system.parts
             WHERE active AND database = '{DATABASE}' GROUP BY table"""
         found = {table.name: {"rows": 0, "bytes": 0} for table in TABLES}
-        for row in _rows(self.db.query(sql)):
+        for row in rows_of(self.db.query(sql)):
             found[row["table"]] = {"rows": row["rows"], "bytes": row["bytes"]}
         ledger = f"SELECT log, max(next) AS n, argMax(dead, stamp) AS d FROM {DATABASE}.ledger GROUP BY log"
-        for row in _rows(self.db.query(ledger)):
+        for row in rows_of(self.db.query(ledger)):
             found[f"log:{row['log']}"] = {"next": int(row["n"]), "dead_rows": int(row["d"])}
         return found
 
@@ -246,7 +258,8 @@ class Queries:
 _KEY = "tenant = {tenant:String} AND signal = {signal:String} AND time >= {start:Int64} AND time < {end:Int64}"
 
 
-def _rows(table: pa.Table) -> list[Row]:
+def rows_of(table: pa.Table) -> list[Row]:
+    """Rows as dictionaries, maps as dictionaries too."""
     found: list[Row] = table.to_pylist()
     for name in table.column_names:
         if pa.types.is_map(table.schema.field(name).type):
@@ -304,5 +317,6 @@ def _labels_clause(column: str, where: Where) -> tuple[str, dict[str, object]]:
     return " ".join(clauses), dict(values)
 
 
-def _bounded(limit: int) -> int:
+def bounded(limit: int) -> int:
+    """A limit that no caller can put too high."""
     return min(max(1, limit), _MAX_ROWS)

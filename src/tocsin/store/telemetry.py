@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from tocsin.model.errors import Corrupt
 from tocsin.store.database import Database
-from tocsin.store.queries import Queries
+from tocsin.store.export import Exports, Form
+from tocsin.store.lists import Lists
+from tocsin.store.queries import Queries, Where
 from tocsin.store.schema import BY_NAME, DATABASE, TABLES, VERSION, retention_seconds, ttl
 
 _LAYOUT = "layout.json"
@@ -18,7 +20,7 @@ HOUR_NS = 3600 * 10**9
 MINUTE_NS = 60 * 10**9
 
 
-class TelemetryStore(Queries):
+class TelemetryStore(Queries, Lists):
     """All telemetry of one data directory; one process opens it, one thread writes.
 
     Parameters
@@ -43,6 +45,27 @@ class TelemetryStore(Queries):
         self._check_layout()
         super().__init__(Database(path / "chdb", memory_bytes=memory_bytes))
         self._create()
+        self.exports = Exports(self.db)
+
+    def export(
+        self,
+        kind: str,
+        tenant: str,
+        form: Form = "jsonl",
+        *,
+        signal: str | None = None,
+        where: Where = (),
+        start: int | None = None,
+        end: int | None = None,
+    ) -> Iterator[bytes]:
+        """Everything stored of one kind in [start, end) ns, as a file in pieces; see `store.export`.
+
+        Raises
+        ------
+        BadInput
+            The kind is unknown, or it has no signals and one is asked for.
+        """
+        return self.exports.chunks(kind, tenant, form, signal or None, where, start, end)
 
     def _check_layout(self) -> None:
         file = self.path / _LAYOUT
