@@ -16,7 +16,7 @@ from tocsin.stats.jit import njit
 EPISODES: Final = 4
 EPISODE_GAP: Final = 10
 """Calm scores that end an episode of extreme ones."""
-RECURRENT: Final = 3
+RECURRENT: Final = 2
 """Earlier episodes as large as this one that make it part of the series' life."""
 PROVISIONAL_BELOW: Final = 300.0
 """Effective scores under which a p-value is said to be provisional."""
@@ -26,7 +26,7 @@ class Calibrator(Columns):
     """Tail p-values of scores, one row a series; call `log10_p`, then `learn`, each step.
 
     Every score is learned, anomalies too, each with bounded influence: a score counts at most as one whose
-    p-value is a tenth of 1/n, and a run of such scores counts like its logarithm. What comes back a fourth
+    p-value is a tenth of 1/n, and a run of such scores counts like its logarithm. What comes back a third
     time as large as before (`RECURRENT` earlier episodes) is life, not news, and gets its empirical rate.
 
     Parameters: `min_scores` before p-values are given; `memory` in scores, after which counts are halved.
@@ -58,7 +58,7 @@ class Calibrator(Columns):
         super().__init__()
         self.min_scores, self.memory = min_scores, memory
         self.family_shape: F8 = np.array([0.05])
-        self.family_ratio: F8 = np.array([0.29])
+        self.family_ratio: F8 = np.array([0.35])
 
     def log10_p(self, rows: I4, score: F8, family: I4 | None = None) -> tuple[F8, F8]:
         """log10 p-value and effective number of past scores, each (n,); NaN for a NaN score and until warm."""
@@ -119,7 +119,7 @@ def _log10_p(
         count, oldest = 0, seen[r]
         for e in range(EPISODES):
             fresh = peak_seen[r, e] >= 0 and seen[r] - peak_seen[r, e] <= memory
-            if e != latest and fresh and peak[r, e] >= 0.7 * score[i]:
+            if e != latest and fresh and peak[r, e] >= 0.5 * score[i]:
                 count += 1
                 oldest = min(oldest, peak_seen[r, e])
         if count >= RECURRENT:

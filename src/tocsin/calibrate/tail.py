@@ -1,4 +1,4 @@
-"""Tail of a score's own past: a log-histogram, and a generalised Pareto law beyond its 92 % quantile.
+"""Tail of a score's own past: a log-histogram, and a generalised Pareto law beyond a high quantile.
 
 The shape is never negative (a bounded tail would call the first larger score impossible). Scale and shape are
 posterior-predictive: with few exceedances the prior widens the tail, which is the penalty of a cold start.
@@ -20,7 +20,7 @@ BINS: Final = 64
 PER_OCTAVE: Final = 6.0
 LOW_OCTAVE: Final = -4.0
 TAIL_RATIO: Final = 0.08
-PRIOR_COUNT: Final = 10.0
+PRIOR_COUNT: Final = 6.0
 """Pseudo-exceedances behind the prior mean excess."""
 SHAPE_COUNT: Final = 60.0
 """Exceedances at which a series' own shape weighs as much as its family's."""
@@ -54,7 +54,9 @@ def fit_row(hist: F8, dependence: float, shape: float, ratio: float, fit: F8) ->
         total += hist[b]
     above, place = 0.0, BINS
     floor = bin_of(1.0)  # a score under 1 is never interesting: the tail starts no lower
-    while place > floor and above < TAIL_RATIO * total:
+    # deeper into the tail as there is more to fit it with
+    share = min(TAIL_RATIO, max(1.5 / math.sqrt(max(total * dependence, 1.0)), 0.002))
+    while place > floor and above < share * total:
         place -= 1
         above += hist[place]
     u = edge_of(place)

@@ -37,7 +37,7 @@ DRIFT: Final = 3  # how far today lies off the learned day
 GRAIN: Final = 4  # smallest change seen, in the signal's unit; 0: none yet
 MOVES: Final = 5  # share of steps with a change
 JUMP: Final = 6  # size of a change, where there was one
-LOW: Final = 7  # smallest value seen was negative: 1
+LOW: Final = 7  # share of steps with a value <= 0
 LAST: Final = 8
 LINEAR: Final = 9  # mean absolute residual on the linear scale,
 LOGGED: Final = 10  # on the log scale,
@@ -62,6 +62,8 @@ BORN, LATEST = 0, 1  # columns of a row's `times`
 
 RESTING: Final = 0.2
 """Share of steps with a change under which a series rests more than it moves."""
+RARE: Final = 0.01
+"""Share of values <= 0 from which on a log scale is out of the question."""
 TRIAL_STEPS: Final = 100.0
 
 F4: TypeAlias = NDArray[np.float32]

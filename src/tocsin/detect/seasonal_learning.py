@@ -37,6 +37,7 @@ from tocsin.detect.seasonal import (
     MOVES,
     OFFSET,
     PULL,
+    RARE,
     REACH,
     SCALE,
     SD_OF_MEAN_ABS,
@@ -78,8 +79,7 @@ def learn_motion(x: float, w: float, c: F8) -> None:
     change = abs(x - c[LAST])
     g = w * max(1.0 / (c[SEEN] + 1.0), 0.005)
     c[MOVES] += g * ((1.0 if change > 0.0 else 0.0) - c[MOVES])
-    if x < 0.0:
-        c[LOW] = 1.0
+    c[LOW] += g * ((1.0 if x <= 0.0 else 0.0) - c[LOW])
     if change > 0.0:
         first = c[GRAIN] <= 0.0
         c[JUMP] = change if first else c[JUMP] + 0.2 * w * (change - c[JUMP])
@@ -147,11 +147,12 @@ def learn_shape(x: float, dt: float, w: float, c: F8, slots: F4) -> None:
     """Compare the two working scales by likelihood: Laplace residuals and the Jacobian, as Box and Cox do."""
     centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET])
     n = c[SEEN] + 1.0
-    if c[CANDIDATE] <= 0.0:
-        if n > 8.0 and centre > 0.0:
-            c[CANDIDATE] = 0.05 * centre
+    if c[CANDIDATE] <= 0.0 and (n < 9.0 or centre <= 0.0):
         return
-    g = w * rate(n - 9.0, dt, 12.0 * HOUR_NS, 0.001, 0.02)
+    first = c[CANDIDATE] <= 0.0
+    if first:
+        c[CANDIDATE] = 0.05 * centre
+    g = 1.0 if first else w * rate(n - 9.0, dt, 12.0 * HOUR_NS, 0.001, 0.02)
     linear = abs(x - centre)
     logged = abs(to_work(x, c[CANDIDATE]) - to_work(centre, c[CANDIDATE]))
     if n > 24.0:
@@ -163,9 +164,9 @@ def learn_shape(x: float, dt: float, w: float, c: F8, slots: F4) -> None:
     if not due or c[LINEAR] <= 0.0 or c[LOGGED] <= 0.0:
         return
     evidence = math.log(c[LINEAR]) - math.log(c[LOGGED]) - c[JACOBIAN]
-    if c[OFFSET] <= 0.0 and c[LOW] == 0.0 and evidence > 0.05:
+    if c[OFFSET] <= 0.0 and c[LOW] < RARE and evidence > 0.05:
         rescale(c[CANDIDATE], c, slots)
-    elif c[OFFSET] > 0.0 and (c[LOW] > 0.0 or evidence < -0.02):
+    elif c[OFFSET] > 0.0 and (c[LOW] >= RARE or evidence < -0.02):
         rescale(0.0, c, slots)
 
 
