@@ -1,0 +1,120 @@
+"""The loop of the cold process that turns findings into incidents and messages, exactly once."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from tocsin.correlate.reducer import Reducer, human_action
+from tocsin.incident.policy import Policy
+from tocsin.model.incident import Incident, IncidentState
+from tocsin.model.log import Control, LogRecord, Output
+from tocsin.model.message import Message
+from tocsin.model.series import Catalog
+from tocsin.model.transition import Transition
+from tocsin.selfmon.metrics import counter, gauge
+from tocsin.store.rows import IncidentEvent
+from tocsin.store.state import StateStore
+
+CURSOR = "correlate"
+BATCH = 256
+COMMIT_EVERY_NS = 5 * 10**9
+_STEPS = counter("tocsin_correlate_transitions_total", "Steps in the life of incidents", ["action"])
+_LAG = gauge("tocsin_correlate_lag_records", "Output log records not yet folded into incidents")
+_KINDS = {
+    "open": "opened",
+    "update": "updated",
+    "acknowledge": "acknowledged",
+    "resolve": "resolved",
+    "reopen": "reopened",
+    "merge": "merged",
+}
+
+
+class Reader(Protocol):
+    """The reading half of the output log."""
+
+    def read(self, offset: int, limit: int = 1024) -> Sequence[LogRecord]:
+        """Durable records from `offset` on."""
+
+    def first(self) -> int:
+        """Smallest offset still kept."""
+
+    def end(self) -> int:
+        """Offset that the next record will get."""
+
+
+class Correlating:
+    """Reads the output log from its cursor, folds, and commits cursor, incidents and messages together."""
+
+    def __init__(self, reader: Reader, catalog: Catalog, state: StateStore, reducer: Reducer, policy: Policy) -> None:
+        self._reader = reader
+        self._catalog = catalog
+        self._state = state
+        self._reducer = reducer
+        self._policy = policy
+        self._acts: deque[Control] = deque()
+        offset, blob = state.cursor(CURSOR)
+        if blob is not None:
+            saved = json.loads(blob)
+            reducer.restore(saved["reducer"].encode())
+            policy.restore(saved["policy"])
+        self.offset = max(offset, reader.first())
+        self._committed_at = 0
+        self._received = 0
+
+    def act(self, incident: Incident, action: str, by: str, at: int) -> None:
+        """Tell the fold what a person decided; thread-safe, taken in by the next step."""
+        self._acts.append(human_action(incident.tenant, incident.id, action, by=by, at=at))
+
+    def adopt(self, control: Control) -> None:
+        """Put a new spec into force; thread-safe, taken in by the next step."""
+        self._acts.append(control)
+
+    def step(self) -> int:
+        """Fold at most one batch; how many records it was."""
+        transitions: list[Transition] = []
+        messages: list[Message] = []
+        records = self._reader.read(self.offset, BATCH)
+        while records and self._acts:  # with records, so that the cursor moves and the commit counts
+            said = self._reducer.fold(self._acts.popleft(), self._catalog)
+            transitions += said
+            messages += self._policy.fold(said, self._received, tick=False)
+        for record in records:
+            entry = record.entry
+            assert isinstance(entry, Output)
+            self._received = entry.received
+            said = self._reducer.fold(entry, self._catalog)
+            silences = [
+                s for t in sorted({x.incident.tenant for x in said}) for s in self._state.silences(t, entry.received)
+            ]
+            messages += self._policy.fold(said, entry.received, tick=entry.tick, silences=silences)
+            transitions += said
+            self.offset = record.offset + 1
+        if records and (transitions or messages or self._received - self._committed_at >= COMMIT_EVERY_NS):
+            self._commit(transitions, messages)
+        _LAG.set(self._reader.end() - self.offset)
+        return len(records)
+
+    def _commit(self, transitions: list[Transition], messages: list[Message]) -> None:
+        latest = {(t.incident.tenant, t.incident.id): t.incident for t in transitions}
+        events = [
+            IncidentEvent(t.incident.tenant, t.incident.id, t.at, _KINDS[t.action], t.by, _note(t))
+            for t in transitions
+            if t.action in _KINDS and not t.by  # what people did is written down when they do it
+        ]
+        blob = json.dumps({"reducer": self._reducer.snapshot().decode(), "policy": self._policy.snapshot()}).encode()
+        self._state.commit(
+            CURSOR, self.offset, incidents=list(latest.values()), events=events, messages=messages, state=blob
+        )
+        self._committed_at = self._received
+        for t in transitions:
+            _STEPS.labels(t.action).inc()
+
+
+def _note(step: Transition) -> str:
+    if step.into:
+        return f"merged into {step.into}"
+    return step.incident.title if step.incident.state is not IncidentState.RESOLVED else ""
