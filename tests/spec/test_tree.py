@@ -75,9 +75,15 @@ def test_every_json_document_reads_as_itself(value):
     assert parse(json.dumps(value), "t").plain() == value
 
 
-@given(st.text(max_size=200))
-def test_any_text_is_read_or_refused(text):
+def outcome(text: str) -> list[tuple[int, int]]:
     try:
-        parse(text, "t").plain()
+        return [(node.line, node.column) for _, node in parse(text, "t").walk()]
     except BadSpec as error:
-        assert all(problem.line >= 1 and problem.column >= 1 for problem in error.problems)
+        return [(problem.line, problem.column) for problem in error.problems]
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused_at_a_place(text):
+    places = outcome(text)
+    assert places
+    assert all(line >= 1 and column >= 1 for line, column in places)
