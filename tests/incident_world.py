@@ -93,7 +93,7 @@ def event(kind, entity, what, time, **attributes):
 
 def prompt_change(time, entity="support-bot"):
     return event(
-        "prompt", entity, "prompt_version v1 -> v2", time, field="prompt_version", old="v1", new="v2", count="3"
+        "prompt", entity, "prompt_version v1 -> v2", time, field="prompt_version", old="v1", new="v2", seen="3"
     )
 
 

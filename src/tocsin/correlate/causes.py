@@ -151,7 +151,7 @@ def _of_change(case: Case, symptoms: Sequence[Symptom], event: Event) -> Cause |
     share, shares = _share(symptoms, event)
     pro, against = _reasons(case, symptoms, change, reach, shares)
     (pro if relation > 0 else against).append(where)
-    if count := event.attributes.get("count"):
+    if count := event.attributes.get("seen"):
         pro.append(f"seen {count} times from {full_clock(change.time)} UTC on")
     score = relation * (0.3 * closeness + 0.5 * reach.weight + 0.2 * share)
     if change.time > case.onset(first):

@@ -93,8 +93,10 @@ def deviation(finding: Finding) -> str:
     if finding.direction in _WITHOUT_NUMBER:
         return _WITHOUT_NUMBER[finding.direction]
     if math.isfinite(lower) and math.isfinite(upper):
+        given = finding.evidence.get("times_expected")
         centre = (lower + upper) / 2
         ratio = finding.value / centre if centre > 0 else math.nan
+        ratio = float(given) if isinstance(given, int | float) and given > 0 else ratio
         if ratio >= 1.05:
             return f"{ratio:.1f}x above expected" if ratio >= 1.95 else f"{ratio - 1:.0%} above expected"
         if 0 <= ratio <= 0.95:

@@ -1,0 +1,140 @@
+"""What every destination shares: its name, its context, and the words of a notice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from tocsin.model.codec import incident_to_json, time_to_json
+from tocsin.model.destination import Receipt
+from tocsin.model.finding import Finding
+from tocsin.model.incident import Incident
+from tocsin.model.message import Message
+from tocsin.model.text import one_line
+from tocsin.notify.guard import Resolve, resolve_name
+from tocsin.spec.destination import DestinationBase
+
+MAX_LINES = 8
+_STEPS = {
+    "prompt": "Compare answers and token counts before and after {what}; go back to the earlier prompt if it is the one.",
+    "deploy": "Look at what {what} changed; roll it back if that is quicker than mending it.",
+    "flag": "Turn the flag back ({what}) for a part of the traffic and compare.",
+    "config": "Compare the configuration before and after {what}; go back if in doubt.",
+    "model": "Compare the models of {what} on the same requests; send traffic back to the earlier one.",
+    "gpu": "Look at {entity}: memory, clocks, temperature and error codes; drain it if it is faulty.",
+    "node": "Look at {entity}: is it up, and what else runs there? Drain it if it is faulty.",
+    "resource": "Find what uses {entity} ({what}) and stop, limit or scale it.",
+    "dependency": "Ask {entity}'s owner or status page; turn to the fallback if there is one.",
+    "traffic": "See who sends more or less to {entity}; scale out or limit the rate.",
+    "data": "Look at the newest data of {entity} for missing or odd values.",
+}
+_NO_CAUSE = "Open the incident, look at what was out of line first, and at one slow or failed trace of that time."
+
+S = TypeVar("S", bound=DestinationBase)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What destinations need besides their spec: where the pages are, and how names are resolved."""
+
+    base_url: str = "http://127.0.0.1:8642"
+    resolve: Resolve = field(default=resolve_name)
+
+
+class Notifier(Generic[S]):
+    """Base of destinations; the class's `name` is the `type` in the configuration, an instance's its own name."""
+
+    name: str
+    resend_s: float = 0.0
+
+    def __init__(self, spec: S, context: Context) -> None:
+        self.name = spec.name
+        self.spec = spec
+        self.context = context
+
+    async def send(self, message: Message, thread: str, now: int) -> Receipt:
+        """Deliver one message."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Close connections."""
+
+
+def link(incident: Incident, base_url: str) -> str:
+    """Address of the incident's page."""
+    return f"{base_url.rstrip('/')}/incidents/{quote(incident.id, safe='')}"
+
+
+def first_steps(incident: Incident) -> list[str]:
+    """Where to start: runbooks first, then what the likeliest cause asks for."""
+    steps: dict[str, None] = {}
+    for finding in incident.findings:
+        runbook = finding.evidence.get("runbook")
+        if isinstance(runbook, str) and runbook:
+            steps[f"Runbook: {one_line(runbook, 300)}"] = None
+    for cause in incident.causes[:1]:
+        step = _STEPS.get(cause.kind, _NO_CAUSE)
+        entity = one_line(cause.entity, 80) or "it"
+        # replace, not format: text from telemetry must never be read as a template
+        steps[step.replace("{entity}", entity).replace("{what}", one_line(cause.what, 120))] = None
+    return list(steps)[:MAX_LINES] or [_NO_CAUSE]
+
+
+def finding_line(finding: Finding) -> str:
+    """Value and expected band of a finding on one line."""
+    unit = finding.series.signal.unit
+    lower, upper = finding.expected
+    known = [f"{limit:.6g}" for limit in (lower, upper) if math.isfinite(limit)]
+    band = f"expected {' to '.join(known)}" if len(known) == 2 else f"limit {known[0]}" if known else "nothing expected"
+    value = f"{finding.value:.6g}" if math.isfinite(finding.value) else "no value"
+    labels = ", ".join(f"{key}={value}" for key, value in finding.series.labels[:6])
+    return one_line(f"{finding.monitor}: {value} {unit}, {band} ({finding.series.signal.name} {labels})", 300)
+
+
+def headline(message: Message) -> str:
+    """One line: severity, state where it isn't open, title."""
+    incident = message.incident
+    state = {"resolve": "RESOLVED ", "acknowledge": "ACKNOWLEDGED ", "test": "TEST "}.get(message.action, "")
+    return one_line(f"{state}[{incident.severity.name}] {incident.title}", 300)
+
+
+def notice(message: Message, base_url: str) -> dict[str, Any]:
+    """The incident as JSON, with what a receiver needs to act: action, keys, links, first steps, reason."""
+    incident = message.incident
+    return {
+        "action": message.action,
+        "incident_id": incident.id,
+        "dedup_key": message.dedup_key,
+        "message_id": message.id,
+        "sent_for": time_to_json(message.created_at),
+        "reason": message.reason,
+        "links": {"incident": link(incident, base_url)},
+        "first_steps": first_steps(incident),
+        "incident": incident_to_json(incident),
+    }
+
+
+def text_body(message: Message, base_url: str) -> str:
+    """The notice as plain text, readable on a phone."""
+    incident = message.incident
+    lines = [headline(message), "", incident.statement, "", f"Severity: {incident.severity_arithmetic}"]
+    lines += ["", "Out of line:"] + [f"- {finding_line(finding)}" for finding in incident.findings[:MAX_LINES]]
+    if len(incident.findings) > MAX_LINES:
+        lines.append(f"- and {len(incident.findings) - MAX_LINES} more")
+    lines += ["", "Likely causes:"]
+    lines += [
+        f"- {cause.score:.0%} {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)}"
+        for cause in incident.causes[:3]
+    ]
+    if incident.changes:
+        lines += ["", "Changes before it:"]
+        lines += [
+            f"- {time_to_json(change.time)[:19]}Z {change.kind} {one_line(change.entity, 80)}: {one_line(change.what, 160)}"
+            for change in incident.changes[-MAX_LINES:]
+        ]
+    lines += ["", "Start here:"] + [f"- {step}" for step in first_steps(incident)]
+    if message.reason:
+        lines += ["", f"Why now: {one_line(message.reason, 200)}"]
+    return "\n".join([*lines, "", link(incident, base_url)])

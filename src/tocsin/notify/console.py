@@ -1,0 +1,36 @@
+"""The console: a few lines on stderr, for those who have configured nothing yet."""
+
+from __future__ import annotations
+
+import sys
+
+from tocsin.model.destination import Receipt
+from tocsin.model.message import Message
+from tocsin.model.text import one_line
+from tocsin.notify.base import Notifier, headline, link
+from tocsin.spec.destination import ConsoleDestination
+
+
+def lines(message: Message, base_url: str) -> str:
+    """What is printed; every line is free of control characters."""
+    incident = message.incident
+    said = [f"tocsin: {headline(message)}"]
+    if message.action in ("trigger", "update", "test"):
+        said += [
+            f"  cause: {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)} ({cause.score:.0%})"
+            for cause in incident.causes[:1]
+        ]
+        said.append(f"  {link(incident, base_url)}")
+    return "\n".join(said) + "\n"
+
+
+class Console(Notifier[ConsoleDestination]):
+    """Writes to stderr."""
+
+    name = "console"
+
+    async def send(self, message: Message, thread: str, now: int) -> Receipt:
+        """Print the notice."""
+        sys.stderr.write(lines(message, self.context.base_url))
+        sys.stderr.flush()
+        return Receipt(f"printed at {now}", thread)

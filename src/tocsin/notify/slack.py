@@ -1,0 +1,101 @@
+"""Slack: an incoming webhook, or `chat.postMessage` of a bot with later news in the same thread."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tocsin.model.destination import Receipt
+from tocsin.model.errors import Refused, Retryable
+from tocsin.model.message import Message
+from tocsin.model.text import one_line
+from tocsin.notify.base import Context, Notifier, finding_line, first_steps, headline, link
+from tocsin.notify.guard import GuardedClient
+from tocsin.spec.destination import SlackDestination
+
+API = "https://slack.com/api/chat.postMessage"
+_TEXT_CHARS = 2900
+_TRY_AGAIN = frozenset(
+    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+)
+
+
+def escape(text: str) -> str:
+    """Escape what Slack reads as markup, so that no telemetry can mention or link.
+
+    >>> escape("<!channel> a & b")
+    '&lt;!channel&gt; a &amp; b'
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def payload(message: Message, base_url: str) -> dict[str, Any]:
+    """Text and blocks of a notice."""
+    incident = message.incident
+    head = escape(headline(message))
+    lines = [f"• {escape(finding_line(finding))}" for finding in incident.findings[:5]]
+    causes = [
+        f"• {cause.score:.0%} *{cause.kind}* {escape(one_line(cause.entity, 80))}: {escape(one_line(cause.what, 160))}"
+        for cause in incident.causes[:3]
+    ]
+    steps = [f"• {escape(step)}" for step in first_steps(incident)]
+    sections = [
+        f"*<{link(incident, base_url)}|{head}>*",
+        escape(incident.statement),
+        "*Out of line*\n" + "\n".join(lines) if lines else "",
+        "*Likely causes*\n" + "\n".join(causes) if causes else "",
+        "*Start here*\n" + "\n".join(steps),
+    ]
+    blocks: list[dict[str, Any]] = [
+        {"type": "section", "text": {"type": "mrkdwn", "text": text[:_TEXT_CHARS]}} for text in sections if text
+    ]
+    foot = f"{incident.id} · {incident.severity_arithmetic}" + (f" · {message.reason}" if message.reason else "")
+    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": escape(one_line(foot, 1000))}]})
+    return {"text": head, "blocks": blocks, "unfurl_links": False}
+
+
+class Slack(Notifier[SlackDestination]):
+    """Posts to a channel."""
+
+    name = "slack"
+
+    def __init__(self, spec: SlackDestination, context: Context) -> None:
+        super().__init__(spec, context)
+        self._client = GuardedClient(spec.allow, resolve=context.resolve)
+
+    async def send(self, message: Message, thread: str, now: int) -> Receipt:
+        """Post the notice, in the incident's thread where the bot knows it."""
+        body = payload(message, self.context.base_url)
+        headers = {"content-type": "application/json; charset=utf-8"}
+        if not self.spec.token:
+            answer = await self._client.post(self.spec.url or "", _json(body), headers)
+            return Receipt(f"{answer.status} at {now}")
+        body["channel"] = self.spec.channel
+        if thread:
+            body["thread_ts"] = thread
+            body["reply_broadcast"] = message.action == "resolve"
+        headers["authorization"] = f"Bearer {self.spec.token}"
+        answer = await self._client.post(self.spec.url or API, _json(body), headers)
+        return Receipt("posted", thread or _thread_of(answer.body))
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._client.close()
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _thread_of(body: bytes) -> str:
+    """Time stamp of the new message, which names its thread."""
+    try:
+        found = json.loads(body)
+    except ValueError as error:
+        raise Retryable("Slack's answer is no JSON") from error
+    if not isinstance(found, dict) or not found.get("ok"):
+        reason = one_line(str(found.get("error", "no reason given")), 100) if isinstance(found, dict) else "no object"
+        if reason in _TRY_AGAIN:
+            raise Retryable(f"Slack: {reason}")
+        raise Refused(f"Slack refuses the message: {reason}")
+    return str(found.get("ts", ""))[:64]
