@@ -91,10 +91,16 @@ class ConfigFile:
             remember(self._settings, loaded)
             return changed
 
-    def watch(self, apply: Callable[[Config], None], *, every_s: float = 2.0) -> None:
+    def watch(
+        self,
+        apply: Callable[[Config], None],
+        *,
+        every_s: float = 2.0,
+        refused: Callable[[Sequence[Problem]], None] = lambda _: None,
+    ) -> None:
         """Look after the file in a thread of its own, and at once after `poke`; `apply` gets each new good one.
 
-        `apply` refuses with BadConfig what it can't put into force.
+        `apply` refuses with BadConfig what it can't put into force; `refused` hears of every bad one.
         """
 
         def run() -> None:
@@ -102,7 +108,7 @@ class ConfigFile:
                 poked = self._wake.wait(every_s)
                 self._wake.clear()
                 if self._path is not None and not self._ended and (poked or _stamp(self._path) != self._stamp):
-                    self._try(apply)
+                    self._try(apply, refused)
 
         threading.Thread(target=run, name="config-watch", daemon=True).start()
 
@@ -115,7 +121,7 @@ class ConfigFile:
         self._ended = True
         self._wake.set()
 
-    def _try(self, apply: Callable[[Config], None]) -> None:
+    def _try(self, apply: Callable[[Config], None], refused: Callable[[Sequence[Problem]], None]) -> None:
         before = self.loaded
         try:
             if self.check():
@@ -127,6 +133,7 @@ class ConfigFile:
         except BadConfig as error:
             self.loaded = before
             self._refuse(error)
+            refused(self.problems)
 
     def _refuse(self, error: BadConfig) -> None:
         found = error.problems if isinstance(error, BadSpec) else (Problem(str(self._path), 1, 1, str(error)),)
