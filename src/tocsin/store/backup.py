@@ -1,0 +1,120 @@
+"""A consistent picture of a running server's data directory, as files: what a backup reads.
+
+The order makes it consistent: the segments of the logs are held first (nothing that store or incidents still need can
+go), then the telemetry store is frozen between two batches, then state, snapshots and last the marks of the logs are
+taken. So the logs of a backup always reach at least as far as everything that was made from them. Files are hard
+links where they never change: taking the picture costs no copy of the telemetry.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from tocsin.model.errors import BadInput
+from tocsin.store.schema import DATABASE, TABLES
+from tocsin.store.state import StateStore
+from tocsin.store.telemetry import TelemetryStore
+
+_LOGS = ("output", "input")  # the output first: it must not reach further than the input it came from
+_MARK = "durable"
+_STORE, _ENGINE = "store", "chdb"
+_NOT_KEPT = (".lock", ".sock", ".new", ".pid")
+
+
+@contextmanager
+def frozen(data_dir: Path, store: TelemetryStore, state: StateStore) -> Iterator[list[tuple[str, Path]]]:
+    """Files of a backup as (name within it, path), valid inside the `with`; the server goes on meanwhile.
+
+    A plain copy of the files under their names is a data directory that a server can start on.
+
+    Raises
+    ------
+    BadInput
+        The state store is no SQLite file: it is backed up by the means of its own server.
+    """
+    token = secrets.token_hex(8)  # letters and digits only: the engine would escape others in the name of a directory
+    stage = data_dir / f".backup-{token}"
+    stage.mkdir(mode=0o700)
+    engine = store.path / _ENGINE
+    shadow = engine / "shadow" / token
+    try:
+        _hold_logs(data_dir, stage)
+        _freeze(store, token)
+        _copy_state(state, stage / "state.db")
+        _link_rest(data_dir, store.path, stage)
+        for name in _LOGS:
+            if (data_dir / name / _MARK).exists():
+                shutil.copy2(data_dir / name / _MARK, stage / name / _MARK)
+        _hold_logs(data_dir, stage)
+        yield [*_of_engine(engine, shadow), *_files(stage, "")]
+    finally:
+        shutil.rmtree(shadow, ignore_errors=True)
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _freeze(store: TelemetryStore, name: str) -> None:
+    """Hold all tables as they are between two batches."""
+    with store.db.writing():
+        for table in TABLES:
+            store.db.command(f"ALTER TABLE {DATABASE}.{table.name} FREEZE WITH NAME '{name}'")
+
+
+def _of_engine(engine: Path, shadow: Path) -> Iterator[tuple[str, Path]]:
+    """Definitions of the tables, and the frozen parts under the names that the engine looks for."""
+    prefix = f"{_STORE}/{_ENGINE}"
+    for path in sorted(engine.rglob("*.sql")):
+        if "shadow" not in path.relative_to(engine).parts and not path.is_symlink():
+            yield f"{prefix}/{path.relative_to(engine).as_posix()}", path
+    for path in sorted(engine.glob("store/*/*/format_version.txt")):
+        yield f"{prefix}/{path.relative_to(engine).as_posix()}", path
+    yield from _files(shadow, f"{prefix}/")
+
+
+def _files(root: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield f"{prefix}{path.relative_to(root).as_posix()}", path
+
+
+def _hold_logs(data_dir: Path, stage: Path) -> None:
+    """Link the segments there are; one that is still written grows under its link too."""
+    for name in _LOGS:
+        (stage / name).mkdir(exist_ok=True)
+        for path in sorted((data_dir / name).glob("*")):
+            if path.is_file() and path.name != _MARK:
+                _link(path, stage / name / path.name)
+
+
+def _copy_state(state: StateStore, copy: Path) -> None:
+    source = state.url.database
+    if state.url.get_backend_name() != "sqlite" or not source:
+        raise BadInput(f"{state.url.render_as_string()}: not a SQLite file; back it up by its own server's means")
+    with closing(sqlite3.connect(source)) as found, closing(sqlite3.connect(copy)) as kept:
+        found.backup(kept)
+
+
+def _link_rest(data_dir: Path, store: Path, stage: Path) -> None:
+    """Snapshots, keys, and what else lies in the directory; not what only a running process needs."""
+    for path in sorted(data_dir.rglob("*")):
+        name = path.relative_to(data_dir)
+        transient = any(part.startswith(".") for part in name.parts) or path.name.endswith(_NOT_KEPT)
+        taken = name.parts[0] in _LOGS or name.parts[0].startswith("state.db") or path.is_relative_to(store / _ENGINE)
+        if transient or taken or not path.is_file() or path.is_symlink() or path == store / "pending.json":
+            continue
+        _link(path, stage / name)
+
+
+def _link(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, target)
+    except (FileExistsError, FileNotFoundError):  # held already, or retention was quicker
+        return
+    except OSError:  # a file system without links
+        shutil.copy2(path, target)
