@@ -50,7 +50,8 @@ def recover(directory: Path, files: Files, mark: int) -> tuple[list[KeptSegment]
     if kept:
         end = _mend(kept[-1], files)
         if end == kept[-1].first:
-            files.remove(kept.pop().path)
+            path = kept.pop().path  # no whole unit in it
+            path.replace(path.with_suffix(".cut"))
     files.sync_directory(directory)
     if end < mark:
         _LOST.inc(mark - end)
