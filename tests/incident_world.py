@@ -1,5 +1,6 @@
 """Findings, events and outputs for tests of correlation."""
 
+import functools
 import importlib.resources
 
 import yaml
@@ -25,6 +26,7 @@ GPU = {"UUID": "GPU-1", "Hostname": "gpu-1", "gpu": "0", "instance": "gpu-1:9400
 CART = {"service.name": "cart"}
 
 
+@functools.cache
 def packs():
     folder = importlib.resources.files("tocsin.packs")
     names = ("resources.yaml", "llm_edges.yaml")
