@@ -24,6 +24,7 @@ class Child:
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the process has something to read anew
         self._status = os.dup(1)
         os.dup2(2, 1)  # whatever prints by mistake must not speak to the supervisor
 

@@ -14,14 +14,13 @@ from tocsin.model.log import Control, LogRecord, Output
 from tocsin.model.message import Message
 from tocsin.model.series import Catalog
 from tocsin.model.transition import Transition
-from tocsin.selfmon.metrics import counter, gauge
+from tocsin.selfmon.metrics import gauge
 from tocsin.store.rows import IncidentEvent
 from tocsin.store.state import StateStore
 
 CURSOR = "correlate"
 BATCH = 256
 COMMIT_EVERY_NS = 5 * 10**9
-_STEPS = counter("tocsin_correlate_transitions_total", "Steps in the life of incidents", ["action"])
 _LAG = gauge("tocsin_correlate_lag_records", "Output log records not yet folded into incidents")
 _KINDS = {
     "open": "opened",
@@ -110,8 +109,6 @@ class Correlating:
             CURSOR, self.offset, incidents=list(latest.values()), events=events, messages=messages, state=blob
         )
         self._committed_at = self._received
-        for t in transitions:
-            _STEPS.labels(t.action).inc()
 
 
 def _note(step: Transition) -> str:

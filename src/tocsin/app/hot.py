@@ -29,7 +29,6 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor, Rule
-from tocsin.ingest.remote_write import write_request
 from tocsin.model.errors import BadConfig, Overloaded
 from tocsin.model.log import Entry, Log
 from tocsin.model.series import Catalog
@@ -162,7 +161,7 @@ async def _tick(hot: Hot) -> None:
 
 async def _serve(hot: Hot, child: Child) -> None:
     settings = hot.settings
-    ingest = ingest_app(hot.edge, hot.keys.authorise, write_request)
+    ingest = ingest_app(hot.edge, hot.keys.authorise)
     front = Front(
         ingest,
         Proxy(settings.cold_socket),

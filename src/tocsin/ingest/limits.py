@@ -17,6 +17,8 @@ from tocsin.model.errors import BadInput, Overloaded, TooLarge, Unsupported
 
 MIB = 2**20
 SECOND = 1_000_000_000
+LATENESS_NS = {"otlp": 5 * SECOND, "records": 5 * SECOND, "remote_write": 5 * SECOND, "scrape": 2 * SECOND}
+"""Senders with several connections, and targets scraped one after another, deliver out of order by a little."""
 ENCODINGS = ("gzip", "deflate", "zstd", "identity")
 _STEP_BYTES = 256 * 1024
 _ISAL_ERROR = cast("type[Exception]", IsalError)  # its stub calls the class an instance
@@ -42,13 +44,13 @@ class Limits:
     lagging_silent_ns: int = 300 * SECOND
     lag_ns: int = 600 * SECOND
     body_timeout_s: float = 60.0
-    lateness_ns: Mapping[str, int] = field(default_factory=lambda: {"otlp": 5 * SECOND, "records": 5 * SECOND})
+    lateness_ns: Mapping[str, int] = field(default_factory=lambda: dict(LATENESS_NS))
 
     def lateness_of(self, source: str) -> int:
         """Lateness of a source, 0 where nothing is said.
 
         >>> Limits().lateness_of("otlp/api"), Limits().lateness_of("scrape/node")
-        (5000000000, 0)
+        (5000000000, 2000000000)
         """
         found = [prefix for prefix in self.lateness_ns if source.startswith(prefix)]
         return self.lateness_ns[max(found, key=len)] if found else 0

@@ -1,0 +1,217 @@
+"""The cold process: stores, incidents, pages and their API. `python -m tocsin.app.cold --run DIR`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+
+import structlog
+
+from tocsin.api.app import control_app
+from tocsin.api.ports import LOOPBACK_HOSTS, Deps
+from tocsin.app.archive import archived
+from tocsin.app.child import Child
+from tocsin.app.clock import clock_of
+from tocsin.app.correlating import Correlating
+from tocsin.app.deliveries import Deliveries, routes_of
+from tocsin.app.internal import Internal, fetch_exposition
+from tocsin.app.keys import KeyRing
+from tocsin.app.listener import Listener
+from tocsin.app.logs import read_logs
+from tocsin.app.progress import Progress
+from tocsin.app.reload import ConfigFile
+from tocsin.app.settings import ServeSettings, environment
+from tocsin.app.views import StateView, TelemetryView
+from tocsin.correlate.reducer import Reducer
+from tocsin.incident.policy import Policy
+from tocsin.incident.severity import grader
+from tocsin.model.errors import BadConfig, TocsinError
+from tocsin.model.incident import Incident, IncidentState
+from tocsin.model.series import Catalog
+from tocsin.selfmon.logs import set_up
+from tocsin.selfmon.metrics import counter, exposition
+from tocsin.spec.config import Config
+from tocsin.spec.packs import load_packs
+from tocsin.store.backup import frozen
+from tocsin.store.genai import SpanMapper
+from tocsin.store.state import StateStore
+from tocsin.store.telemetry import TelemetryStore
+from tocsin.store.writer import StoreWriter
+
+IDLE_S = 0.02
+RETRY_S = 1.0
+_STUMBLES = counter("tocsin_cold_stumbles_total", "Steps of a loop that failed and were tried again", ["loop"])
+_log = structlog.get_logger(__name__)
+
+
+class Cold:
+    """Everything the cold process holds together."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings = settings
+        self.clock = clock_of(settings)
+        self.stop = threading.Event()
+        self.packs = load_packs()
+        self.file = ConfigFile(settings, environment(), self.packs)
+        config = self.file.start()
+        kept = config.limits.retention
+        retention = {"points": kept.points, "spans": kept.spans, "logs": kept.logs, "panes": kept.panes}
+        self.telemetry = TelemetryStore(settings.data_dir / "store", retention=retention)
+        self.state = StateStore(f"sqlite:///{settings.data_dir / 'state.db'}")
+        self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
+        self.deliveries = Deliveries(config, self.state, self.clock, settings.url)
+        self.writer = self._writer()
+        self.correlating = self._correlating(config)
+        self._remember_acts()
+
+    def _writer(self) -> StoreWriter:
+        catalog = Catalog()
+        input_log, output_log = read_logs(self.settings.data_dir, catalog)
+        mapper = SpanMapper(self.packs)
+        return StoreWriter(self.telemetry, input_log, output_log, catalog, mapper, self.clock)
+
+    def _correlating(self, config: Config) -> Correlating:
+        catalog = Catalog()
+        _, output_log = read_logs(self.settings.data_dir, catalog)
+        reducer = Reducer(config.engine_spec(self.packs), grader(config.severity))
+        self.policy = Policy(routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns())
+        return Correlating(output_log, catalog, self.state, reducer, self.policy)
+
+    def _remember_acts(self) -> None:
+        """What people decided just before a crash may not have reached the fold: it is told again, and idempotent."""
+        for incident in self.state.incidents("main", IncidentState.ACKNOWLEDGED):
+            self.correlating.act(incident, "ack", "", incident.updated_at)
+
+    def act(self, incident: Incident, action: str, by: str, at: int) -> None:
+        """A person did something to an incident."""
+        self.correlating.act(incident, action, by, at)
+
+    def adopt(self, config: Config) -> None:
+        """Put a configuration into force."""
+        self.correlating.adopt(config.engine_spec(self.packs).control())
+        self.policy.adopt(routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns())
+        self.deliveries.adopt(config)
+
+    def keep_storing(self) -> None:
+        """The store's thread: sole writer of the telemetry store."""
+        turn = 0
+        while not self.stop.is_set():
+            stored = self._try("store", self.writer.step)
+            turn += 1
+            if turn % 50 == 0 or not stored:
+                self._tell_progress()
+            if not stored:
+                self.stop.wait(IDLE_S)
+        while self._try("store", self.writer.step):
+            pass
+        self._tell_progress()
+
+    def keep_correlating(self) -> None:
+        """The reducer's thread."""
+        while not self.stop.is_set():
+            if self._try("correlate", self.correlating.step):
+                self.deliveries.wake()
+            else:
+                self.stop.wait(IDLE_S)
+        while self._try("correlate", self.correlating.step):
+            pass
+
+    def _try(self, loop: str, step: Callable[[], int]) -> int:
+        try:
+            return step()
+        except TocsinError as error:
+            _STUMBLES.labels(loop).inc()
+            _log.error("a step failed and will be tried again", loop=loop, reason=str(error))
+            self.stop.wait(RETRY_S)
+            return 0
+
+    def _tell_progress(self) -> None:
+        output = min(self.writer.offset("output"), self.correlating.offset)
+        progress = Progress(self.writer.offset("input"), output)
+        if progress != getattr(self, "_told", None):
+            progress.write(self.settings.data_dir)
+            self._told = progress
+
+    def expositions(self) -> dict[str, str]:
+        """Own metrics of both processes, for the status page."""
+        hot = fetch_exposition(self.settings.hot_socket, self.settings.internal_secret)
+        return {"hot": hot, "cold": exposition().decode()}
+
+    def backup(self) -> Iterator[bytes]:
+        """A consistent copy of everything, as a stream."""
+        with frozen(self.settings.data_dir, self.telemetry, self.state) as files:
+            yield from archived(files)
+
+    def deps(self) -> Deps:
+        """What the control API is built from."""
+        guarded = self.settings.open_access and not self.settings.insecure
+        return Deps(
+            telemetry=TelemetryView(self.telemetry, self.state),
+            state=StateView(self.state, self.act),
+            destinations=self.deliveries,
+            authorise=self.keys.authorise,
+            clock=self.clock,
+            expositions=self.expositions,
+            backup=self.backup,
+            allowed_hosts=LOOPBACK_HOSTS if guarded else None,
+            version=version("tocsin"),
+            base_url=self.settings.url,
+        )
+
+
+async def _serve(cold: Cold, child: Child) -> None:
+    settings = cold.settings
+    listener = Listener(Internal(control_app(cold.deps()), settings.internal_secret), uds=settings.cold_socket)
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(ended.set)
+
+    child.on_stop(stop)
+    running = asyncio.create_task(listener.run())
+    outbox = asyncio.create_task(cold.deliveries.run(loop))
+    child.ready()
+    await ended.wait()
+    cold.stop.set()
+    listener.stop()
+    await running
+    outbox.cancel()
+    await asyncio.gather(outbox, return_exceptions=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run until the supervisor says stop; gives the exit code."""
+    child = Child.of(argv)
+    set_up("cold")
+    try:
+        cold = Cold(child.settings)
+    except BadConfig as bad:
+        sys.stderr.write(f"{bad}\n")
+        return 2
+    threads = [
+        threading.Thread(target=cold.keep_storing, name="store"),
+        threading.Thread(target=cold.keep_correlating, name="correlate"),
+    ]
+    for thread in threads:
+        thread.start()
+    cold.file.watch(cold.adopt)
+    signal.signal(signal.SIGHUP, lambda *_: cold.file.poke())
+    try:
+        asyncio.run(_serve(cold, child))
+    finally:
+        cold.file.close()
+        cold.stop.set()
+        for thread in threads:
+            thread.join()
+        cold.telemetry.close()
+        cold.state.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,128 @@
+"""Destinations at work: the outbox, and what the status page shows and tests of them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from tocsin.api.ports import DestinationStatus
+from tocsin.incident.outbox import Health, Outbox
+from tocsin.model.clock import Clock
+from tocsin.model.destination import Destination
+from tocsin.model.errors import BadInput
+from tocsin.model.incident import Incident, IncidentState, Severity, incident_id
+from tocsin.model.message import Message
+from tocsin.notify.base import Context
+from tocsin.notify.registry import open_destinations, resend_ns
+from tocsin.spec.config import Config
+from tocsin.spec.destination import RouteSpec
+from tocsin.store.state import StateStore
+
+TEST_LIMIT_S = 35.0
+
+
+def routes_of(config: Config) -> list[RouteSpec]:
+    """The routes; destinations without any route get everything, for nobody configures a page to get none."""
+    if config.routes or not config.destinations:
+        return list(config.routes)
+    return [RouteSpec(match={}, to=[destination.name for destination in config.destinations])]
+
+
+class Deliveries:
+    """The outbox over the configured destinations; `tocsin.api.ports.Destinations` for the pages."""
+
+    def __init__(self, config: Config, state: StateStore, clock: Clock, base_url: str) -> None:
+        self._state = state
+        self._clock = clock
+        self._context = Context(base_url)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._config = config
+        self._destinations: dict[str, Destination] = open_destinations(config.destinations, self._context)
+        self._outbox = Outbox(state, self._destinations, clock)
+
+    def resend_ns(self) -> dict[str, int]:
+        """How often each destination must be told again of an open incident."""
+        return resend_ns(self._destinations.values())
+
+    async def run(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Deliver until cancelled."""
+        self._loop = loop
+        await self._outbox.run(poll_s=0.5)
+
+    def wake(self) -> None:
+        """There is something new to deliver; thread-safe."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._outbox.wake)
+
+    def adopt(self, config: Config) -> None:
+        """Put new destinations into force; thread-safe."""
+        fresh = open_destinations(config.destinations, self._context)
+        self._config, self._destinations = config, fresh
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._outbox.replace(fresh), self._loop).result(TEST_LIMIT_S)
+
+    def all(self, tenant: str) -> Sequence[DestinationStatus]:
+        """All destinations with what is known of them."""
+        counts = self._state.outbox_counts(tenant)
+        targets = {d.name: (d.type, getattr(d, "url", "") or getattr(d, "host", "")) for d in self._config.destinations}
+        return [
+            _status(name, *targets.get(name, ("console", "stderr")), counts.get(name, {}), health, self._config.dry_run)
+            for name, health in sorted(self._outbox.health.items())
+        ]
+
+    def test(self, tenant: str, name: str) -> str:
+        """Send a test message now; what came back, in words.
+
+        Raises
+        ------
+        BadInput
+            No destination has this name.
+        """
+        destination = self._destinations.get(name)
+        if destination is None or self._loop is None:
+            known = ", ".join(sorted(self._destinations))
+            raise BadInput(f"no destination is called {name!r}; there are {known}")
+        message = _test_message(tenant, name, self._clock.now())
+        sending = destination.send(message, "", self._clock.now())
+        receipt = asyncio.run_coroutine_threadsafe(sending, self._loop).result(TEST_LIMIT_S)
+        return receipt.detail or "delivered"
+
+
+def _status(
+    name: str, kind: str, target: str, counts: Mapping[str, int], health: Health, dry_run: bool
+) -> DestinationStatus:
+    # an address may carry its secret in the path: only scheme and host are shown
+    shown = "/".join(str(target).split("/")[:3]) if "://" in str(target) else str(target)
+    return DestinationStatus(
+        name=name,
+        type=kind,
+        target=shown,
+        dry_run=dry_run,
+        pending=counts.get("pending", 0),
+        failed=counts.get("failed", 0),
+        last_ok_at=health.last_ok_at or None,
+        last_error=health.last_error,
+    )
+
+
+def _test_message(tenant: str, name: str, now: int) -> Message:
+    founding = hashlib.blake2b(f"test {name} {now}".encode(), digest_size=16).digest()
+    incident = Incident(
+        id=incident_id(tenant, founding),
+        tenant=tenant,
+        title="Test message: this destination works",
+        state=IncidentState.OPEN,
+        severity=Severity.INFO,
+        severity_arithmetic="none: a test",
+        findings=(),
+        causes=(),
+        changes=(),
+        entities=(),
+        opened_at=now,
+        updated_at=now,
+        resolved_at=None,
+        dedup_key=f"test-{name}",
+        statement="Somebody asked for a test message. Nothing is wrong.",
+    )
+    return Message(f"test-{founding.hex()}", tenant, name, "test", incident, incident.dedup_key, now, now)
