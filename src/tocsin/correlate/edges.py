@@ -21,8 +21,8 @@ STEP = 0.95
 ANYTHING = 0.55
 """Strength of an edge whose effect is `*`."""
 _CACHE = 4096
-SYMPTOMLESS = frozenset({"prompt", "deploy", "flag", "config", "unknown"})
-"""Kinds that are acts of people: a measurement can't be one of them."""
+STATES = frozenset({"resource", "gpu", "node", "traffic", "data"})
+"""Kinds of cause that a measurement can be: latency and errors are symptoms, prompts and deploys are acts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class CausalGraph:
                 dict.fromkeys(
                     name
                     for cause, effect, _ in self._edges
-                    for name in sorted(cause.names & frozenset(CAUSE_KINDS) - SYMPTOMLESS)
+                    for name in sorted(cause.names & STATES)
                     if "*" not in effect.names and effect.pattern.fullmatch(signal)
                 )
             )

@@ -34,16 +34,27 @@ class Member:
     finding: Finding
     entities: tuple[str, ...]
     open: bool = True
+    words: str = ""
 
     def take(self, news: Finding) -> None:
         """Replace the finding by later news of it; what was added to its evidence stays."""
         self.finding = replace(news, evidence={**self.finding.evidence, **news.evidence})
         self.open = news.phase is not Phase.CLOSE
 
+    def to_json(self) -> list[Any]:
+        """All of it, as JSON can hold it."""
+        return [finding_to_json(self.finding), list(self.entities), self.open, self.words]
+
+    @staticmethod
+    def from_json(found: Sequence[Any]) -> Member:
+        """A member back from `to_json`."""
+        finding, entities, is_open, words = found
+        return Member(finding_from_json(finding), tuple(entities), is_open, words)
+
     @property
     def symptom(self) -> Symptom:
         """The finding with its entities."""
-        return Symptom(self.finding, self.entities)
+        return Symptom(self.finding, self.entities, self.words)
 
 
 @dataclass(slots=True)
@@ -181,7 +192,7 @@ class Group:
         plain = {name: getattr(self, name) for name in _PLAIN}
         return plain | {
             "state": self.state.value,
-            "members": [[finding_to_json(m.finding), list(m.entities), m.open] for m in self.members.values()],
+            "members": [member.to_json() for member in self.members.values()],
             "others": {found.hex(): is_open for found, is_open in self.others.items()},
             "causes": [cause_to_json(cause) for cause in self.causes],
             "changes": [change_to_json(change) for change in self.changes],
@@ -192,7 +203,7 @@ class Group:
     def from_json(found: Mapping[str, Any]) -> Group:
         """A group back from `to_json`."""
         severity, arithmetic, impact = found["grade"]
-        members = [Member(finding_from_json(f), tuple(entities), is_open) for f, entities, is_open in found["members"]]
+        members = [Member.from_json(each) for each in found["members"]]
         return Group(
             **{name: found[name] for name in _PLAIN},
             state=IncidentState(found["state"]),

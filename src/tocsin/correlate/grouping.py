@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from tocsin.correlate.group import Group, Member
+from tocsin.correlate.statement import monitor_words
 from tocsin.correlate.topology import EntityKeys, Topology
-from tocsin.model.codec import finding_from_json, finding_to_json, labels_text
+from tocsin.model.codec import labels_text
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.incident import incident_id
 from tocsin.model.text import one_line
@@ -39,6 +40,7 @@ class Grouping:
         self.tenant = tenant
         self.keys = keys
         self.monitors = monitors
+        self.packs: frozenset[str] = frozenset()
         self.topology = Topology()
         self.groups: dict[str, Group] = {}
         self.merged: list[tuple[Group, str]] = []
@@ -70,7 +72,8 @@ class Grouping:
             return
         for pair in self.keys.pairs(dict(finding.series.labels)):
             self.topology.relate(*pair)
-        member = Member(self._with_advice(finding), self.entities(finding))
+        words = monitor_words(finding.monitor, self.packs)
+        member = Member(self._with_advice(finding), self.entities(finding), words=words)
         group = self._home(member)
         spec = self.monitors.get(finding.monitor)
         if group is None and spec is not None and spec.role == "support":
@@ -214,7 +217,7 @@ class Grouping:
         return {
             "groups": [group.to_json() for group in self.groups.values()],
             "merged": [[group.to_json(), into] for group, into in self.merged],
-            "waiting": [[finding_to_json(m.finding), list(m.entities), m.open] for m in self._waiting.values()],
+            "waiting": [member.to_json() for member in self._waiting.values()],
             "topology": self.topology.snapshot(),
         }
 
@@ -223,7 +226,7 @@ class Grouping:
         groups = [Group.from_json(each) for each in found["groups"]]
         self.groups = {group.id: group for group in groups}
         self.merged = [(Group.from_json(each), into) for each, into in found["merged"]]
-        members = [Member(finding_from_json(f), tuple(entities), is_open) for f, entities, is_open in found["waiting"]]
+        members = [Member.from_json(each) for each in found["waiting"]]
         self._waiting = {member.finding.id: member for member in members}
         self.topology.restore(found["topology"])
         self._by_finding = {each: group.id for group in groups for each in (*group.members, *group.others)}

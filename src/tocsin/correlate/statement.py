@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tocsin.model.codec import time_to_json
@@ -27,11 +27,22 @@ class Symptom:
 
     finding: Finding
     entities: tuple[str, ...]
+    words: str = ""
 
     @property
     def name(self) -> str:
-        """What is measured, in words: the last part of the monitor's name."""
-        return one_line(self.finding.monitor.rsplit(".", 1)[-1].replace("-", " ").replace("_", " "), _NAME_CHARS)
+        """What is measured, in words."""
+        return self.words or monitor_words(self.finding.monitor)
+
+
+def monitor_words(monitor: str, packs: Collection[str] = ()) -> str:
+    """Name of a monitor as words, without the name of its pack in front.
+
+    >>> monitor_words("genai-input-tokens", ["genai"]), monitor_words("p95_latency")
+    ('input tokens', 'p95 latency')
+    """
+    words = one_line(monitor, _NAME_CHARS).replace("-", " ").replace("_", " ").replace(".", " ").split()
+    return " ".join(words[1:] if len(words) > 1 and words[0] in packs else words)
 
 
 def clock(time_ns: int) -> str:
@@ -148,7 +159,9 @@ def statement(symptoms: Sequence[Symptom], causes: Sequence[Cause], more: int = 
         best = causes[0]
         reason = f": {best.evidence[0]}" if best.evidence else ""
         where = f" on {one_line(best.entity, _NAME_CHARS)}" if best.entity else ""
-        parts.append(f"Most likely cause ({best.score:.0%}): {best.kind}{where}, {one_line(best.what, 120)}{reason}")
+        parts.append(
+            f"Most likely cause (score {best.score:.2f}): {best.kind}{where}, {one_line(best.what, 120)}{reason}"
+        )
     else:
         parts.append("No change or resource is a likely cause yet")
     return one_line(". ".join(parts) + ".", STATEMENT_CHARS)

@@ -61,6 +61,7 @@ class TenantReducer:
         self._graph = CausalGraph(spec.packs)
         self.grouping.keys = EntityKeys(spec.packs)
         self.grouping.monitors = self._monitors
+        self.grouping.packs = frozenset(pack.name for pack in spec.packs)
         self._related = set()
 
     def fold(self, output: Output, frames: Sequence[Frame], catalog: Catalog) -> list[Transition]:

@@ -125,7 +125,7 @@ def text_body(message: Message, base_url: str) -> str:
         lines.append(f"- and {len(incident.findings) - MAX_LINES} more")
     lines += ["", "Likely causes:"]
     lines += [
-        f"- {cause.score:.0%} {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)}"
+        f"- {cause.score:.2f} {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)}"
         for cause in incident.causes[:3]
     ]
     if incident.changes:

@@ -17,7 +17,7 @@ def lines(message: Message, base_url: str) -> str:
     said = [f"tocsin: {headline(message)}"]
     if message.action in ("trigger", "update", "test"):
         said += [
-            f"  cause: {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)} ({cause.score:.0%})"
+            f"  cause: {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)} (score {cause.score:.2f})"
             for cause in incident.causes[:1]
         ]
         said.append(f"  {link(incident, base_url)}")

@@ -64,7 +64,7 @@ def payload(message: Message, routing_key: str, base_url: str) -> dict[str, Any]
             "severity": incident.severity_arithmetic,
             "findings": [finding_line(finding) for finding in incident.findings[:10]],
             "causes": [
-                f"{cause.score:.0%} {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)}"
+                f"{cause.score:.2f} {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)}"
                 for cause in incident.causes[:3]
             ],
             "changes": [

@@ -35,7 +35,7 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
     head = escape(headline(message))
     lines = [f"• {escape(finding_line(finding))}" for finding in incident.findings[:5]]
     causes = [
-        f"• {cause.score:.0%} *{cause.kind}* {escape(one_line(cause.entity, 80))}: {escape(one_line(cause.what, 160))}"
+        f"• {cause.score:.2f} *{cause.kind}* {escape(one_line(cause.entity, 80))}: {escape(one_line(cause.what, 160))}"
         for cause in incident.causes[:3]
     ]
     steps = [f"• {escape(step)}" for step in first_steps(incident)]
