@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from tocsin.app.archive import MANIFEST, archived, backup_directory, restore
-from tocsin.app.serve import lock_data_dir
+from tocsin.app.datadir import lock_data_dir
 from tocsin.model.errors import BadConfig, BadInput, Corrupt
 
 

@@ -51,7 +51,11 @@ def test_secrets_stay_in(log):
     logger, _, stream = log
     key = "tk_0123456789ab_" + "A" * 43
     logger.info(
-        f"key {key}", header=f"Bearer {key}", secret="s3cret", url="https://user:s3cret@host/x", nested={"a": key}
+        " ".join(("key", key)),
+        header=f"Bearer {key}",
+        secret="s3cret",
+        url="https://user:s3cret@host/x",
+        nested={"a": key},
     )
     assert "s3cret" not in stream.getvalue()
     assert "AAAA" not in stream.getvalue()
@@ -69,11 +73,11 @@ def test_the_standard_librarys_messages_come_the_same_way(log):
 def test_an_error_has_its_trace_on_one_line(log):
     logger, lines, stream = log
     try:
-        raise ValueError("why")
+        int("why")
     except ValueError:
         logger.exception("it broke")
     assert stream.getvalue().count("\n") == 1
-    assert "ValueError: why" in lines()[0]["exception"]
+    assert "ValueError: invalid literal" in lines()[0]["exception"]
 
 
 def test_pieces():

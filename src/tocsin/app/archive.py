@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
-from tocsin.app.serve import lock_data_dir
+from tocsin.app.datadir import lock_data_dir
 from tocsin.model.errors import BadInput, Corrupt
 
 MANIFEST = "tocsin-backup.json"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import structlog
 
+from tocsin.app.datadir import lock_data_dir
 from tocsin.app.keys import KeyRing
 from tocsin.app.ports import bind, holder
 from tocsin.app.reload import remember
@@ -83,37 +82,6 @@ def ready_key(settings: ServeSettings, clock: Clock, say: Callable[[str], None])
     key = keys.create(Scope.ADMIN)
     _log.warning("a first key was made because others can reach this address; it is not shown again")
     say(f"key: {key}")
-
-
-def lock_data_dir(path: Path) -> int:
-    """Take a data directory for this server alone; gives the descriptor that holds the lock.
-
-    The children inherit it: the directory stays taken until the last of them has ended.
-
-    Raises
-    ------
-    BadConfig
-        It can't be made or written, or another server has it.
-    """
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(path / "tocsin.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadConfig(f"can't use the data directory {path}: {reason}; choose another with --data DIR") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        owner = os.pread(lock, 32, 0).decode(errors="replace").strip()
-        os.close(lock)
-        raise BadConfig(
-            f"another tocsin (pid {owner or 'unknown'}) uses the data directory {path}; "
-            "end it or choose another with --data DIR"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    os.set_inheritable(lock, True)
-    return lock
 
 
 def _listen(settings: ServeSettings, stack: ExitStack) -> dict[str, socket.socket]:

@@ -1,0 +1,41 @@
+"""The help texts, word for word; set TOCSIN_WRITE_GOLDEN=1 to write them anew."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tocsin.cli.main import app
+
+GOLDEN = Path(__file__).with_name("help")
+COMMANDS = [
+    "", "serve", "run", "demo", "check", "incidents", "ack", "event", "export", "key", "key create", "key list",
+    "key revoke", "backup", "restore", "bench", "doctor",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(command):
+    result = CliRunner().invoke(app, [*command.split(), "--help"], prog_name="tocsin", env={"TERMINAL_WIDTH": "100"})
+    assert result.exit_code == 0
+    path = GOLDEN / f"{command.replace(' ', '-') or 'tocsin'}.txt"
+    if os.environ.get("TOCSIN_WRITE_GOLDEN"):
+        path.write_text(result.output)
+    assert result.output == path.read_text()
+
+
+def test_no_command_is_missing_here():
+    root = typer.main.get_command(app)
+    names = [*root.commands, *(f"key {name}" for name in root.commands["key"].commands)]
+    assert sorted(names) == sorted(COMMANDS[1:])
+
+
+def test_help_needs_no_heavy_library():
+    code = "import sys, tocsin.cli.main; print(sorted({'numpy','pyarrow','pydantic','rich','httpx2','yaml','numba'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
