@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import pytest
 import uvicorn
-from api.fake import deps
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from api.fake import deps
 from tocsin.api.app import control_app
 from tocsin.api.ports import Deps
 
@@ -43,6 +43,7 @@ def served(found: Deps) -> Iterator[World]:
     """Serve these ports on a free port of loopback."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()
     config = uvicorn.Config(control_app(found), log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -139,7 +140,10 @@ def view(browser: Browser) -> Iterator[Callable[..., View]]:
     def make(width: int = 1360, height: int = 860, theme: str = "light") -> View:
         scheme = "dark" if theme == "dark" else "light"
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="Europe/Berlin", locale="en-GB"
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            timezone_id="Europe/Berlin",
+            locale="en-GB",
         )
         contexts.append(context)
         context.set_default_timeout(15_000)

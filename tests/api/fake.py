@@ -268,6 +268,21 @@ class FakeTelemetry:
     def states(self, tenant: str) -> Mapping[str, int]:
         return {"live": 41, "zero": 2, "late": 1, "stale": 1, "absent": 3} if self.full else {}
 
+    def series_states(self, tenant: str, state: str, limit: int) -> Sequence[Row]:
+        rows = [
+            {
+                "id": series_of(name).id.hex(),
+                "signal": name,
+                "labels": dict(series_of(name).labels),
+                "state": "absent" if name == "network.io" else "live",
+                "time": NOW - 900 * NS,
+                "since": NOW - 900 * NS,
+                "cadence": 10 * NS,
+            }
+            for name in _SHAPES
+        ]
+        return [row for row in rows if not state or row["state"] == state][:limit] if self.full else []
+
     def learning(self, tenant: str) -> Learning:
         return Learning(warm=38, learning=4, first_at=NOW - 86400 * NS) if self.full else Learning()
 

@@ -31,7 +31,7 @@ export interface Cause { kind: string; entity: string; what: string; score: numb
 export interface Sent { id: string; destination: string; action: string; state: string; created_at: string; sent_at: string | null; attempts: number; dry_run: boolean; reason: string }
 export interface Moment extends Change { type: "change" | "finding" | "life" }
 export interface Incident extends Omit<Summary, "findings" | "cause"> {
-  severity_arithmetic: string; impact: Record<string, unknown>; dedup_key: string;
+  now: string; severity_arithmetic: string; impact: Record<string, unknown>; dedup_key: string;
   findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[];
 }
 export interface Line {

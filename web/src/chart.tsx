@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Line } from "./api";
-import { clock, day, inBase, scaleOf, utc, type Scale } from "./format";
+import { between, clock, day, inBase, scaleOf, utc, type Scale } from "./format";
 
 export interface Mark { at: number; number: number }
 export interface Span { from: number; to: number }
@@ -58,6 +58,7 @@ function signs(spans: Span[], marks: Mark[]): uPlot.Plugin {
         c.font = `600 ${10.5 * k()}px system-ui, "DejaVu Sans", sans-serif`;
         c.textAlign = "center";
         c.textBaseline = "middle";
+        let row = 0, before = -Infinity;
         for (const mark of marks) {
           const x = u.valToPos(mark.at, "x", true);
           if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
@@ -66,9 +67,12 @@ function signs(spans: Span[], marks: Mark[]): uPlot.Plugin {
           c.setLineDash([4 * k(), 3 * k()]);
           c.beginPath(); c.moveTo(x, u.bbox.top); c.lineTo(x, u.bbox.top + u.bbox.height); c.stroke();
           c.setLineDash([]);
-          c.beginPath(); c.arc(x, u.bbox.top + 8 * k(), 8 * k(), 0, 7); c.fill();
+          row = x - before < 17 * k() ? (row + 1) % 5 : 0;
+          before = x;
+          const y = u.bbox.top + (8 + 17 * row) * k();
+          c.beginPath(); c.arc(x, y, 8 * k(), 0, 7); c.fill();
           c.fillStyle = css("--panel");
-          c.fillText(String(mark.number), x, u.bbox.top + 8.5 * k());
+          c.fillText(String(mark.number), x, y + 0.5 * k());
         }
         c.restore();
       }],
@@ -126,14 +130,15 @@ export function Chart({ line, marks = [], height = 150, range, theme, zoom, titl
   const [at, setAt] = useState<number | null>(null);
   const make = useMemo(() => (width: number): uPlot.Options => {
     const stroke = (name: string) => () => css(name);
+    const bare = scale.base === "count" ? { ...scale, suffix: "" } : scale;
     const ticks = (_: uPlot, splits: number[]): string[] => {
       const ref = Math.max(...splits.map(Math.abs));
-      return splits.map((split) => inBase(split, scale, ref));
+      return splits.map((split) => inBase(split, bare, ref));
     };
     const axis = yAxis(ticks, 78);
     if (scale.base === "By") axis.incrs = BINARY;
     return {
-      width, height, padding: [14, 8, 0, 0], plugins: [signs(spans, marks)],
+      width, height, padding: [14, 22, 0, 0], plugins: [signs(spans, marks)],
       scales: { x: { time: true, ...(range ? { range: () => range } : {}) } },
       axes: [xAxis(), axis],
       series: [
@@ -159,7 +164,7 @@ export function Chart({ line, marks = [], height = 150, range, theme, zoom, titl
 }
 
 function bandText(lower: number | null, upper: number | null, scale: Scale): string {
-  if (lower !== null && upper !== null) return `${inBase(lower, scale)} to ${inBase(upper, scale)}`;
+  if (lower !== null && upper !== null) return between(lower, upper, scale);
   if (upper !== null) return `at most ${inBase(upper, scale)}`;
   return lower !== null ? `at least ${inBase(lower, scale)}` : "";
 }
@@ -236,7 +241,7 @@ export function Overlay({ lines, names, marks, range, theme, zoom }: OverlayProp
   const data = useMemo(() => aligned(lines), [lines]);
   const [at, setAt] = useState<number | null>(null);
   const make = useMemo(() => (width: number): uPlot.Options => ({
-    width, height: 240, padding: [14, 8, 0, 0], plugins: [signs([], marks), middle()],
+    width, height: 240, padding: [14, 22, 0, 0], plugins: [signs([], marks), middle()],
     scales: { x: { time: true, range: () => range }, y: { distr: 4, asinh: 1, range: (_, low, high) => [Math.min(-2, low ?? 0) * 1.2, Math.max(3, high ?? 0) * 1.2] } },
     axes: [xAxis(), { ...yAxis((_, splits) => splits.map((each) => (each === 0 ? "0" : `${each > 0 ? "+" : "−"}${Math.abs(each)}×`)), 56), splits: (u) => STEPS.filter((each) => each >= u.scales["y"]!.min! && each <= u.scales["y"]!.max!), filter: (_, splits) => splits }],
     series: [{}, ...lines.map((_, i): uPlot.Series => ({ stroke: () => css(`--line-${i % 6}`), width: 2, dash: DASHES[i % 6]!, points: { show: false }, spanGaps: false }))],

@@ -22,6 +22,7 @@ export function scaleOf(unit: string, signal = ""): Scale {
   return { base: "count", factor: 1, suffix: noun };
 }
 
+const plural = (noun: string): string => (/^ [a-z]*[a-rt-z]$/.test(noun) ? `${noun}s` : noun);
 const PREFIX = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
 const BIG: [number, string][] = [[1e12, " T"], [1e9, " G"], [1e6, " M"]];
 
@@ -46,7 +47,7 @@ export function inBase(value: number, scale: Scale, ref = Math.abs(value)): stri
     case "count": {
       for (const [size, letter] of BIG) if (ref >= size) return `${number.format(value / size)}${letter}${scale.suffix}`;
       const text = ref >= 1000 ? whole.format(value) : number.format(value);
-      return text + scale.suffix;
+      return text + (value === 1 ? scale.suffix : plural(scale.suffix));
     }
   }
 }
@@ -57,12 +58,20 @@ export function quantity(value: number | null | undefined, unit: string, signal 
   return inBase(value * scale.factor, scale);
 }
 
+/** `3 to 4 s` where both share a unit, else `900 ms to 1.2 s`. */
+export function between(lower: number, upper: number, scale: Scale): string {
+  const [a, b] = [inBase(lower, scale), inBase(upper, scale)];
+  const unit = b.replace(/^[-−]?[\d.,]+/, "");
+  return unit && a.endsWith(unit) ? `${a.slice(0, a.length - unit.length)} to ${b}` : `${a} to ${b}`;
+}
+
 export function expected(band: [number | null, number | null], unit: string, signal = ""): string {
   const [lower, upper] = band;
   if (lower === null && upper === null) return "–";
   if (lower === null) return `at most ${quantity(upper, unit, signal)}`;
   if (upper === null) return `at least ${quantity(lower, unit, signal)}`;
-  return `${quantity(lower, unit, signal)} to ${quantity(upper, unit, signal)}`;
+  const scale = scaleOf(unit, signal);
+  return between(lower * scale.factor, upper * scale.factor, scale);
 }
 
 export const count = (n: number, one: string, many = `${one}s`): string => `${whole.format(n)} ${n === 1 ? one : many}`;
@@ -90,11 +99,13 @@ export function span(seconds: number): string {
   return `${Math.round(h / 24)} days`;
 }
 
+const superscript = (n: number): string => [...String(n)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
+
 /** How rare, in words: a p-value beyond what was seen is an extrapolated rank and is called so. */
 export function rarity(log10p: number | null, n: number | null): string {
   if (log10p === null) return "not calibrated: a fixed limit was crossed";
   const power = Math.floor(-log10p);
-  const odds = power < 6 ? `1 in ${whole.format(10 ** power)}` : `1 in 10^${power}`;
+  const odds = power < 6 ? `1 in ${whole.format(10 ** power)}` : `1 in 10${superscript(power)}`;
   const seen = n !== null && n > 0 ? ` (${whole.format(n)} past windows)` : "";
   return n !== null && -log10p > Math.log10(Math.max(1, n)) ? `rarer than ${odds} by extrapolation${seen}` : `${odds} windows${seen}`;
 }

@@ -82,7 +82,7 @@ export function useAsk<T>(url: string | null, everyS = 30): Answer<T> {
       (error: unknown) => {
         if (abort.signal.aborted) return;
         const found = error instanceof Problem ? error : new Problem(0, "The answer could not be read.", "");
-        if (found.status === 401) go(`/signin?next=${encodeURIComponent(location.pathname + location.search)}`, true);
+        if (found.status === 401 && location.pathname !== "/signin") go(`/signin?next=${encodeURIComponent(location.pathname + location.search)}`, true);
         setHeld((before) => ({ url, data: before.url === url ? before.data : undefined, error: found }));
       },
     );

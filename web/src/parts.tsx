@@ -87,7 +87,7 @@ export function Copy({ text, label }: { text: string; label: string }) {
 export function Labels({ labels }: { labels: Record<string, string> }) {
   const pairs = Object.entries(labels);
   if (!pairs.length) return <span class="note">no labels</span>;
-  return <span class="labels">{pairs.map(([key, value]) => <span key={key} class="label">{key}=<b>{value}</b></span>)}</span>;
+  return <span class="labels">{pairs.map(([key, value]) => <span key={key} class="label"><bdi>{key}</bdi>=<b><bdi>{value}</bdi></b></span>)}</span>;
 }
 
 export function Card({ incident, now, current, from }: { incident: Summary; now?: string | undefined; current: boolean; from?: string }) {
@@ -97,7 +97,7 @@ export function Card({ incident, now, current, from }: { incident: Summary; now?
   return (
     <A to={`/incidents/${encodeURIComponent(incident.id)}${from ?? ""}`} class="card" data-nav={incident.id} aria-current={current ? "true" : undefined}>
       <span class="line"><Sev severity={incident.severity} state={incident.state} />{incident.state === "acknowledged" && <span class="tag">acknowledged</span>}{incident.late && <span class="tag">late data</span>}{incident.reopened > 0 && <span class="tag">reopened {incident.reopened}×</span>}</span>
-      <span class="title">{incident.title}</span>
+      <bdi class="title">{incident.title}</bdi>
       <span class="note" title={utc(new Date(incident.opened_at))}>{since} · {count(incident.findings, "signal")}{incident.cause && incident.cause.kind !== "unknown" ? ` · probably ${incident.cause.kind}: ${incident.cause.what}` : ""}</span>
     </A>
   );

@@ -39,6 +39,14 @@ function Heat({ worst, label, theme }: { worst: (number | null)[]; label: string
   return <canvas ref={box} class="heat" role="img" aria-label={label} />;
 }
 
+/** Since when, if it is so until now; else when it was worst. */
+function whenOf(worst: (number | null)[], place: number, at: (i: number, n: number) => Date): string {
+  const now = worst.findLastIndex((each) => each !== null);
+  let first = now + 1;
+  while (first > 0 && (worst[first - 1] ?? 0) <= -4) first -= 1;
+  return now >= worst.length - 3 && first <= now ? `since ${clock(at(first, worst.length))}` : `at ${clock(at(place, worst.length))}`;
+}
+
 export function Strip({ strip, theme }: { strip: Overview["strip"]; theme: string }) {
   const { from, to, rows } = strip;
   const at = (i: number, n: number): Date => new Date((from + ((i + 0.5) * (to - from)) / n) * 1000);
@@ -54,7 +62,7 @@ export function Strip({ strip, theme }: { strip: Overview["strip"]; theme: strin
       <ul class="strip">
         {ordered.map((row) => {
           const text = word(row.least);
-          const when = row.least !== null && row.least <= -4 ? `${text} at ${clock(at(row.place, row.worst.length))}` : text;
+          const when = row.least !== null && row.least <= -4 ? `${text} ${whenOf(row.worst, row.place, at)}` : text;
           const whole = row.least === null ? text : `worst ${rarity(row.least, null)}, ${utc(at(row.place, row.worst.length))}`;
           return (
             <li key={row.name}>
@@ -67,7 +75,7 @@ export function Strip({ strip, theme }: { strip: Overview["strip"]; theme: strin
       </ul>
       <div class="strip-foot" aria-hidden="true">
         <span class="times"><span>{moment(new Date(from * 1000), now)}</span><span>{moment(middle, now)}</span><span>{moment(new Date(to * 1000), now)}</span></span>
-        <span class="ramp"><span>as expected</span><i class="ramp-bar" /><span>strange (1 in 10^{TO})</span></span>
+        <span class="ramp"><span>as expected</span><i class="ramp-bar" /><span>strange (1 in 10¹⁰)</span></span>
       </div>
     </>
   );

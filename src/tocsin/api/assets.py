@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,13 @@ from tocsin.model.errors import Corrupt
 
 STATIC = Path(__file__).parent / "static"
 _FOREVER = "public, max-age=31536000, immutable"
+# the system's own table of types differs from machine to machine
+_MEDIA = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 _PRELOAD = "</api/overview>; rel=preload; as=fetch; crossorigin"
 
 
@@ -39,11 +45,9 @@ def load_assets(folder: Path = STATIC) -> dict[str, Asset]:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             body = path.read_bytes()
-            media = mimetypes.types_map.get(path.suffix, "application/octet-stream")
-            text = media.startswith("text/") or media.endswith("javascript")
             etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
             name = path.relative_to(folder).as_posix()
-            found[name] = Asset(body, media + ("; charset=utf-8" if text else ""), etag)
+            found[name] = Asset(body, _MEDIA.get(path.suffix, "application/octet-stream"), etag)
     if "index.html" not in found:
         raise Corrupt(f"the page is missing from {folder}; install the wheel again, or run `make web`")
     return found

@@ -13,7 +13,7 @@ from tocsin.api.present import Document, line_document, summary, whole
 from tocsin.api.problem import RESPONSES, HttpProblem
 from tocsin.api.times import NS, parse_time_ns
 from tocsin.model.access import Access
-from tocsin.model.codec import change_to_json
+from tocsin.model.codec import change_to_json, time_to_json
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState, Severity
 
@@ -76,7 +76,7 @@ def _incident(deps: Deps, access: Access, incident_id: str) -> Incident:
 def _whole(deps: Deps, access: Access, incident: Incident) -> Document:
     pages = deps.state.pages(access.tenant, incident.id)
     events = deps.state.incident_events(access.tenant, incident.id)
-    return Document(whole(incident, pages, events))
+    return Document({**whole(incident, pages, events), "now": time_to_json(deps.clock.now())})
 
 
 @router.get("/{incident_id}", response_class=Document)

@@ -18,7 +18,7 @@ from tocsin.model.codec import Json, time_to_json
 from tocsin.model.incident import IncidentState
 
 router = APIRouter(prefix="/api", tags=["overview"], responses=RESPONSES)
-_BLIND_STATES = {"absent": "have stopped altogether", "stale": "were declared gone by their source"}
+_BLIND_STATES = {"absent": "stopped without a word", "stale": "declared gone by the source"}
 
 
 @router.get("/overview", response_class=Document)

@@ -80,6 +80,9 @@ class Telemetry(Protocol):
     def states(self, tenant: str) -> Mapping[str, int]:
         """Number of series in each state (live, absent, zero, late, stale, reset)."""
 
+    def series_states(self, tenant: str, state: str, limit: int) -> Sequence[Row]:
+        """Series in one state (any when empty): `id, signal, labels, state, time, since, cadence`."""
+
     def learning(self, tenant: str) -> Learning:
         """How many watched series give verdicts yet."""
 

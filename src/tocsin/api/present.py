@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from starlette.responses import Response
+from fastapi.responses import JSONResponse
 
 from tocsin.api.ports import IncidentEvent, Line, Page, Row
 from tocsin.model.codec import Json, change_to_json, incident_to_json, time_to_json
@@ -16,10 +16,8 @@ _TIMES = frozenset({"time", "last_time", "since", "start", "end"})
 _SECONDS = 1e-9
 
 
-class Document(Response):
+class Document(JSONResponse):
     """A JSON answer in which NaN and infinities are null."""
-
-    media_type = "application/json"
 
     def render(self, content: object) -> bytes:
         """UTF-8 JSON; a lone surrogate becomes an escape, never an error."""

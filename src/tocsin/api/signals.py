@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
@@ -65,6 +65,17 @@ def series(
     """List the series of a signal with their states."""
     found = deps.telemetry.series(access.tenant, signal, where_of(where), limit)
     return Document({"signal": signal, "series": rows_document(found)})
+
+
+@router.get("/states", response_class=Document)
+def states(
+    access: Reader,
+    deps: DepsIn,
+    state: Literal["", "live", "absent", "zero", "late", "stale", "reset"] = "",
+    limit: Annotated[int, Query(ge=1, le=2000)] = 500,
+) -> Document:
+    """List series by their state, with since when."""
+    return Document({"series": rows_document(deps.telemetry.series_states(access.tenant, state, limit))})
 
 
 @router.get("/points", response_class=Document)

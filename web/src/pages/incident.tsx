@@ -72,7 +72,7 @@ function Buttons({ it, path }: { it: Answer; path: string }) {
 }
 
 function Facts({ it }: { it: Answer }) {
-  const end = it.resolved_at ? Date.parse(it.resolved_at) : Date.now();
+  const end = it.resolved_at ? Date.parse(it.resolved_at) : Date.parse(it.now);
   const surest = [...it.findings].sort((a, b) => (a.log10_p ?? 0) - (b.log10_p ?? 0))[0];
   const impact = Object.entries(it.impact);
   return (
@@ -94,7 +94,7 @@ function Causes({ causes }: { causes: Cause[] }) {
             <li key={i} class={i === 0 ? "first" : ""}>
               <div class="rank"><meter min={0} max={1} value={cause.score} aria-label={`Score of cause ${i + 1}`} /><b>{Math.round(cause.score * 100)} %</b></div>
               <div class="why">
-                <p><span class="tag">{cause.kind}</span> <b>{cause.what}</b>{cause.entity && <span class="note"> on {cause.entity}</span>}</p>
+                <p><span class="tag">{cause.kind}</span> <b><bdi>{cause.what}</bdi></b>{cause.entity && <span class="note"> on <bdi>{cause.entity}</bdi></span>}</p>
                 <ul class="evidence">
                   {cause.evidence.map((each, k) => <li key={k} class="for"><span aria-hidden="true">+</span><span class="sr">for: </span>{each}</li>)}
                   {cause.refuted_by.map((each, k) => <li key={k} class="against"><span aria-hidden="true">−</span><span class="sr">against: </span>{each}</li>)}
@@ -126,7 +126,7 @@ function Timeline({ it, theme, path }: { it: Answer; theme: string; path: string
   return (
     <Panel title="Timeline" id="timeline" note={from || to ? <button type="button" class="btn small" onClick={() => set({ from: undefined, to: undefined })}>Whole span</button> : "drag over a chart to zoom"}>
       {it.changes.length > 0 && (
-        <ol class="marks">{it.changes.map((each, i) => <li key={i}><span class="mark" aria-hidden="true">{i + 1}</span><span><Time at={each.time} /> <b>{each.kind}</b> {each.entity && <>{each.entity}: </>}{each.what}</span></li>)}</ol>
+        <ol class="marks">{it.changes.map((each, i) => <li key={i}><span class="mark" aria-hidden="true">{i + 1}</span><span><Time at={each.time} /> <b>{each.kind}</b> {each.entity && <><bdi>{each.entity}</bdi>: </>}<bdi>{each.what}</bdi></span></li>)}</ol>
       )}
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {!data || !range ? !answer.error && <Loading what="the signals" /> : data.signals.length === 0 ? <p class="quiet">No values of these signals are stored for this span of time.</p> : (
@@ -151,7 +151,7 @@ function Timeline({ it, theme, path }: { it: Answer; theme: string; path: string
 function Findings({ it }: { it: Answer }) {
   return (
     <Panel title="Findings" id="findings" note={count(it.findings.length, "signal")}>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Findings">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Table of findings">
         <table>
           <thead><tr><th scope="col">Signal</th><th scope="col" class="num">Value</th><th scope="col">Expected</th><th scope="col">How rare</th><th scope="col">From</th><th scope="col">Where</th></tr></thead>
           <tbody>{it.findings.map((each) => <Row key={each.id} each={each} />)}</tbody>
@@ -185,7 +185,7 @@ function History({ moments }: { moments: Moment[] }) {
         {moments.map((each, i) => (
           <li key={i} class={each.type}>
             <Time at={each.time} seconds />
-            <span><span class="tag">{each.type === "life" ? each.kind : each.type === "change" ? each.kind : LIFE[each.type]}</span> {each.type === "finding" ? each.what : <>{each.entity && (each.type === "life" ? `by ${each.entity} ` : `${each.entity}: `)}{each.what}</>}</span>
+            <span><span class="tag">{each.type === "life" ? each.kind : each.type === "change" ? each.kind : LIFE[each.type]}</span> {each.type === "finding" ? <bdi>{each.what}</bdi> : <>{each.entity && (each.type === "life" ? <>by <bdi>{each.entity}</bdi> </> : <><bdi>{each.entity}</bdi>: </>)}<bdi>{each.what}</bdi></>}</span>
           </li>
         ))}
       </ol>

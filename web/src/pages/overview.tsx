@@ -86,12 +86,7 @@ function Changes({ it }: { it: Answer }) {
   return (
     <Panel title="Recent changes" id="changes" note="24 hours">
       {it.changes.length === 0 ? <p class="quiet">No deploy, prompt, flag or configuration change was seen. <code>tocsin event deploy "web 1.2"</code> records one.</p> : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Recent changes">
-          <table>
-            <thead><tr><th scope="col">Time</th><th scope="col">Kind</th><th scope="col">Where</th><th scope="col">What</th></tr></thead>
-            <tbody>{it.changes.map((each, i) => <tr key={i}><td><Time at={each.time} /></td><td>{each.kind}</td><td>{each.entity || "–"}</td><td class="text">{each.what}</td></tr>)}</tbody>
-          </table>
-        </div>
+        <ul class="list changes">{it.changes.map((each, i) => <li key={i}><Time at={each.time} /><span class="tag">{each.kind}</span>{each.entity && <b><bdi>{each.entity}</bdi></b>}<span><bdi>{each.what}</bdi></span></li>)}</ul>
       )}
     </Panel>
   );

@@ -43,9 +43,31 @@ export function Signals({ theme }: { theme: string }) {
             </>
           )}
         </section>
-        <div class="column">{signal ? <Detail key={signal} signal={signal} theme={theme} /> : <section class="panel" aria-label="No signal chosen"><p class="quiet">Choose a signal to see what it did and what was expected.</p></section>}</div>
+        <div class="column">{signal ? <Detail key={signal} signal={signal} theme={theme} /> : params.get("state") ? <InState state={params.get("state")!} /> : <section class="panel" aria-label="No signal chosen"><p class="quiet">Choose a signal to see what it did and what was expected.</p></section>}</div>
       </div>
     </main>
+  );
+}
+
+interface StateRow { id: string; signal: string; labels: Record<string, string>; state: string; since: string | null; cadence_s?: number }
+
+/** All series in one state, whatever their signal. */
+function InState({ state }: { state: string }) {
+  const answer = useAsk<{ series: StateRow[] }>(query("/api/states", { state }));
+  const rows = answer.data?.series;
+  return (
+    <Panel title={`Series that are ${state}`} id="in-state" note={<button type="button" class="btn small" onClick={() => set({ state: undefined })}>all states</button>}>
+      <p class="note">{STATES[state] ?? ""}</p>
+      {answer.error && <Fault error={answer.error} again={answer.again} />}
+      {!rows ? !answer.error && <Loading what="series" /> : rows.length === 0 ? <p class="quiet">None.</p> : (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Table of these series">
+          <table>
+            <thead><tr><th scope="col">Signal</th><th scope="col">Labels</th><th scope="col">Since</th><th scope="col">Usual pace</th></tr></thead>
+            <tbody>{rows.map((row) => <tr key={row.id}><th scope="row"><A to={query("/signals", { signal: row.signal, series: row.id })}>{row.signal}</A></th><td><Labels labels={row.labels} /></td><td><Time at={row.since} seconds /></td><td>{row.cadence_s ? `every ${span(row.cadence_s)}` : "–"}</td></tr>)}</tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
   );
 }
 
@@ -132,7 +154,7 @@ function Plots({ signal, chosen, theme }: { signal: string; chosen: SeriesRow | 
           <Chart line={line} marks={marks} range={range} height={lines.length > 1 ? 180 : 280} theme={theme} title={`${signal} ${line.monitor}`} zoom={(a, b) => set({ from: a.toFixed(0), to: b.toFixed(0) })} />
         </div>
       ))}
-      {changes.length > 0 && <ol class="marks">{changes.map((each, i) => <li key={i}><span class="mark" aria-hidden="true">{i + 1}</span><span><Time at={each.time} /> <b>{each.kind}</b> {each.entity && <>{each.entity}: </>}{each.what}</span></li>)}</ol>}
+      {changes.length > 0 && <ol class="marks">{changes.map((each, i) => <li key={i}><span class="mark" aria-hidden="true">{i + 1}</span><span><Time at={each.time} /> <b>{each.kind}</b> {each.entity && <><bdi>{each.entity}</bdi>: </>}<bdi>{each.what}</bdi></span></li>)}</ol>}
     </>
   );
 }
@@ -144,7 +166,7 @@ function SeriesTable({ rows, all, chosen, state }: { rows: SeriesRow[]; all: Ser
   return (
     <>
       {states.length > 1 && <div class="choice" role="group" aria-label="State"><button type="button" class="btn small" aria-pressed={!state} onClick={() => set({ state: undefined })}>all</button>{states.map((each) => <button type="button" key={each} class="btn small" aria-pressed={each === state} onClick={() => set({ state: each })}>{each}</button>)}</div>}
-      <div class="scroll" tabIndex={0} role="region" aria-label="Series">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Table of series">
         <table>
           <thead><tr><th scope="col">Labels</th><th scope="col">State</th><th scope="col" class="num">Last value</th><th scope="col">Last seen</th><th scope="col">Pace</th></tr></thead>
           <tbody>

@@ -1,0 +1,275 @@
+"""The control API: answers, scopes, refusals, headers, exports."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.fake import HOSTILE, NOW, NS, deps, series_of, story
+from tocsin.api.app import control_app
+from tocsin.api.guard import CONTENT_SECURITY_POLICY
+from tocsin.model.codec import time_to_json
+
+LATENCY = "gen_ai.client.operation.duration"
+
+
+def test_overview_says_how_things_are_with_the_worst_first(client: TestClient):
+    body = client.get("/api/overview").json()
+    assert body["health"]["state"] == "critical"
+    assert body["health"]["sentence"].startswith(
+        "3 incidents open, 2 not acknowledged; the worst is critical: support-bot"
+    )
+    assert [each["severity"] for each in body["incidents"]] == ["critical", "warning", "error"]
+    assert {each["state"] for each in body["resolved"]} == {"resolved"}
+    assert [len(row["worst"]) for row in body["strip"]["rows"]] == [120] * 5
+    assert body["learning"] == {"warm": 38, "learning": 4, "first_at": time_to_json(NOW - 86400 * NS)}
+    whats = [each["what"] for each in body["blind"]]
+    assert "3 series stopped without a word" in whats
+    assert "1,204 items dropped since start" in whats
+
+
+def test_overview_of_an_empty_store_says_so():
+    body = TestClient(control_app(deps(full=False)), base_url="http://localhost").get("/api/overview").json()
+    assert body["health"] == {"state": "empty", "sentence": "No telemetry has arrived yet."}
+    assert body["incidents"] == body["changes"] == body["strip"]["rows"] == []
+
+
+def test_status_sorts_own_numbers_by_what_they_mean(client: TestClient):
+    own = client.get("/api/status").json()["own"]
+    assert [(row["labels"], row["value"]) for row in own["drops"]] == [("reason=series_cap", 1204.0)]
+    assert [row["labels"] for row in own["refusals"]] == ["protocol=otlp_http, reason=too_large"]
+    assert [row["name"] for row in own["lags"]] == ["tocsin_store_lag_entries"]
+
+
+def test_incidents_are_filtered_by_state_severity_and_text(client: TestClient):
+    def titles(**params: str) -> list[str]:
+        return [each["title"] for each in client.get("/api/incidents", params=params).json()["incidents"]]
+
+    assert len(titles()) == 5
+    assert len(titles(state="open,acknowledged")) == 3
+    assert titles(state="open", severity="error") == [story().title]
+    assert titles(search="SUPPORT-bot") == [story().title]
+    assert client.get("/api/incidents", params={"state": "shut"}).status_code == 400
+
+
+def test_incident_has_findings_causes_pages_and_a_timeline_in_order(client: TestClient):
+    body = client.get(f"/api/incidents/{story().id}").json()
+    assert body["causes"][0]["kind"] == "prompt"
+    assert body["causes"][1]["refuted_by"] == ["no edge leads from web to support-bot", "signals of web did not move"]
+    assert body["findings"][1]["series_id"] == series_of(LATENCY).id.hex()
+    assert body["findings"][3]["expected"] == [0, None]
+    assert [each["destination"] for each in body["pages"]] == ["pagerduty", "slack"]
+    times = [each["time"] for each in body["timeline"]]
+    assert times == sorted(times)
+    assert {each["type"] for each in body["timeline"]} == {"change", "finding", "life"}
+
+
+def test_incident_signals_cover_each_finding_with_its_band(client: TestClient):
+    body = client.get(f"/api/incidents/{story().id}/signals").json()
+    assert [line["signal"] for line in body["signals"]] == [each.series.signal.name for each in story().findings]
+    line = body["signals"][1]
+    assert len(line["time"]) == len(line["value"]) == len(line["upper"]) == 300
+    assert line["value"][40] is None
+    first = min(each.start for each in story().findings)
+    assert body["from"] == first / NS - 45 * 60
+    assert line["findings"] == [[story().findings[1].start / NS, story().findings[1].end / NS]]
+
+
+def test_ack_then_resolve_are_events_and_repeating_changes_nothing(client: TestClient):
+    path = f"/api/incidents/{story().id}"
+    assert client.post(f"{path}/ack", json={"note": "on it"}).json()["state"] == "acknowledged"
+    assert client.post(f"{path}/ack").json()["state"] == "acknowledged"
+    body = client.post(f"{path}/resolve").json()
+    assert body["state"] == "resolved"
+    assert body["resolved_at"] == time_to_json(NOW)
+    life = [(each["kind"], each["what"]) for each in body["timeline"] if each["type"] == "life"]
+    assert life == [("opened", ""), ("acknowledged", "on it"), ("resolved", "")]
+    assert client.post(f"{path}/ack").json()["state"] == "resolved"
+
+
+def test_signals_series_points_and_panes(client: TestClient):
+    names = [row["name"] for row in client.get("/api/signals", params={"search": "VLLM"}).json()["signals"]]
+    assert names == ["vllm:kv_cache_usage_perc", "vllm:num_requests_waiting"]
+    rows = client.get("/api/series", params={"signal": LATENCY, "where": "region=eu-1"}).json()["series"]
+    assert [(row["state"], row["cadence_s"]) for row in rows] == [("live", 10.0)]
+    points = client.get("/api/points", params={"signal": LATENCY, "last_s": 600}).json()
+    assert points["to"] - points["from"] == 600
+    assert points["lines"][0]["upper"] == []
+    panes = client.get("/api/panes", params={"series": series_of(LATENCY).id.hex()}).json()
+    assert len(panes["lines"][0]["upper"]) == 300
+    absent = client.get("/api/states", params={"state": "absent"}).json()["series"]
+    assert [row["signal"] for row in absent] == ["network.io"]
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/api/points?signal=x&from=yesterday", "is not a time"),
+        ("/api/points?signal=x&from=20&to=10", "`from` must be before `to`"),
+        ("/api/points?signal=x&where=region", "KEY=VALUE"),
+        ("/api/panes", "name a `monitor`"),
+        ("/api/incidents?since=99999999999999999999", "is not a time"),
+        ("/api/incidents?severity=bad", "info, warning, error, critical"),
+        ("/api/export/records?format=parquet", "records have no parquet here"),
+    ],
+)
+def test_bad_input_is_a_problem_that_names_the_cause(client: TestClient, path: str, says: str):
+    answer = client.get(path)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert says in answer.json()["detail"]
+
+
+def test_what_is_missing_is_404_and_what_is_malformed_422(client: TestClient):
+    for path in ("/api/incidents/inc-none", "/api/nothing", "/assets/none.js", "/api/incidents/inc-none/signals"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+        assert answer.json()["next"]
+    answer = client.get("/api/points?signal=x&max_points=abc")
+    assert answer.status_code == 422
+    assert "max_points" in answer.json()["detail"]
+    assert client.get("/api/export/passwords").status_code == 422
+
+
+def test_destination_test_says_what_came_back_or_why_not(client: TestClient):
+    assert (
+        client.post("/api/destinations/pagerduty/test").json()["result"] == "events.pagerduty.com answered 202 Accepted"
+    )
+    failed = client.post("/api/destinations/slack/test")
+    assert failed.status_code == 502
+    assert "503" in failed.json()["detail"]
+    assert client.post("/api/destinations/nobody/test").json()["next"] == "there are: pagerduty, slack"
+
+
+def test_export_streams_rows(client: TestClient):
+    lines = client.get("/api/export/points").text.splitlines()
+    assert len(lines) == 8
+    assert json.loads(lines[0])["signal"] == LATENCY
+    answer = client.get("/api/export/points?format=csv")
+    assert answer.text.splitlines()[0] == "time,signal,value"
+    assert answer.headers["content-disposition"] == 'attachment; filename="tocsin-points.csv"'
+
+
+def test_scopes_are_enforced(locked: TestClient):
+    def status(method: str, path: str, key: str | None) -> int:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return locked.request(method, path, headers=headers).status_code
+
+    ack = f"/api/incidents/{story().id}/ack"
+    for method, path, expected in (
+        ("GET", "/api/overview", (401, 401, 200, 200, 200)),
+        ("GET", "/api/export/points", (401, 401, 200, 200, 200)),
+        ("GET", "/api/stream", (401, 401, None, None, None)),
+        ("POST", ack, (401, 401, 403, 200, 200)),
+        ("POST", "/api/destinations/pagerduty/test", (401, 401, 403, 200, 200)),
+        ("POST", "/api/backup", (401, 401, 403, 403, 200)),
+    ):
+        for key, code in zip((None, "wrong", "reader", "operator", "boss"), expected, strict=True):
+            if code is not None:
+                assert status(method, path, key) == code, (path, key)
+    for path in ("/", "/signin", "/healthz", "/readyz", "/openapi.json", "/api/session"):
+        assert status("GET", path, None) == 200
+
+
+def test_a_key_becomes_a_session_that_scripts_cannot_read(locked: TestClient):
+    assert locked.post("/api/session", json={"key": "wrong"}).status_code == 401
+    answer = locked.post("/api/session", json={"key": "operator"})
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "operator" not in cookie
+    assert locked.get("/api/overview").status_code == 200
+    assert locked.get("/api/session").json()["scopes"] == ["operate"]
+    assert locked.post("/api/backup").status_code == 403
+    assert locked.delete("/api/session").status_code == 200
+    assert locked.get("/api/overview").status_code == 401
+
+
+def test_a_session_ends_after_its_time_and_with_its_key():
+    found = deps(open_to_all=False)
+    keys = {"Bearer operator"}
+    app = control_app(found.__class__(**{**_fields(found), "authorise": lambda text: _granted(found, text, keys)}))
+    client = TestClient(app, base_url="http://localhost")
+    client.post("/api/session", json={"key": "operator"})
+    assert client.get("/api/overview").status_code == 200
+    keys.clear()
+    assert client.get("/api/overview").status_code == 401
+    keys.add("Bearer operator")
+    found.clock.advance(13 * 3600 * NS)  # type: ignore[attr-defined]
+    assert client.get("/api/overview").status_code == 401
+
+
+def _granted(found, text, keys):
+    return found.authorise(text) if text in keys else None
+
+
+def _fields(found):
+    return {name: getattr(found, name) for name in found.__dataclass_fields__}
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 200),
+        ({"origin": "http://127.0.0.1:8642"}, 200),
+        ({"sec-fetch-site": "same-origin", "origin": "http://127.0.0.1:8642"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://127.0.0.1:9000"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+    ],
+)
+def test_other_sites_cannot_change_anything(client: TestClient, headers: dict[str, str], code: int):
+    assert client.post(f"/api/incidents/{story().id}/ack", headers=headers).status_code == code
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        ("127.0.0.1:1", 200),
+        ("localhost", 200),
+        ("[::1]:80", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("", 421),
+    ],
+)
+def test_only_loopback_names_are_answered_on_loopback(client: TestClient, host: str, code: int):
+    assert client.get("/api/overview", headers={"host": host}).status_code == code
+
+
+def test_every_answer_carries_the_strict_headers(client: TestClient):
+    for path in ("/", "/api/overview", "/api/nothing", "/healthz"):
+        headers = client.get(path).headers
+        assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+        assert "'unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+    assert client.get("/api/overview").headers["cache-control"] == "no-store"
+
+
+def test_assets_are_kept_for_good_and_the_page_is_asked_again(client: TestClient):
+    page = client.get("/")
+    assert page.headers["cache-control"] == "no-cache"
+    assert "preload" in page.headers["link"]
+    assert client.get("/", headers={"if-none-match": page.headers["etag"]}).status_code == 304
+    script = page.text.split('src="')[1].split('"')[0]
+    found = client.get(script)
+    assert found.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert "immutable" in found.headers["cache-control"]
+
+
+def test_hostile_text_stays_data(client: TestClient):
+    answer = client.get("/api/incidents")
+    assert answer.headers["content-type"] == "application/json"
+    assert any(HOSTILE in each["title"] for each in answer.json()["incidents"])
+
+
+def test_readiness_names_what_is_missing():
+    found = deps()
+    app = control_app(found.__class__(**{**_fields(found), "ready": lambda: ["the store is 90 s behind"]}))
+    answer = TestClient(app, base_url="http://localhost").get("/readyz")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["the store is 90 s behind"])

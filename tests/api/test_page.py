@@ -1,0 +1,242 @@
+"""The pages in a real browser: both themes, wide and narrow, empty and full, by keyboard, with hostile text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import expect
+
+from api.conftest import View, World
+from api.fake import HOSTILE, NOW, story
+from tocsin.model.incident import IncidentState, Severity
+
+pytestmark = pytest.mark.system
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+INCIDENT = f"/incidents/{story().id}"
+SIGNAL = "/signals?signal=gen_ai.client.operation.duration"
+PAGES = {
+    "overview": ("/", "Inbox"),
+    "incident": (INCIDENT, "Who was told"),
+    "signals": ("/signals", "of a name"),
+    "signal": (SIGNAL, "monitor baseline"),
+    "absent": ("/signals?state=absent", "Series that are absent"),
+    "status": ("/status", "Destinations"),
+    "signin": ("/signin", "Sign in"),
+}
+EMPTY = {
+    "overview": ("/", "Send something"),
+    "signals": ("/signals", "No telemetry"),
+    "status": ("/status", "Nothing was dropped"),
+}
+Make = Callable[..., View]
+
+
+def opened(view: View, url: str, text: str) -> View:
+    """Go to a page and wait until it shows what it is for."""
+    view.page.goto(url)
+    if text != "of a name":
+        expect(view.page.get_by_text(text).first).to_be_visible()
+    expect(view.page.locator("h1")).to_have_count(1)
+    expect(view.page.locator(".loading")).to_have_count(0)
+    return view
+
+
+def violations(view: View) -> list[str]:
+    """What axe finds, as text. The tool is evaluated through the debugger, which the page's policy does not see."""
+    view.page.evaluate(AXE + "; undefined")
+    found = view.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in found["violations"]]
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1360, "light"), (1360, "dark"), (320, "light"), (320, "dark")])
+def test_every_full_page_is_clean_and_accessible(full: World, view: Make, width: int, theme: str):
+    for path, text in PAGES.values():
+        found = opened(view(width, 800, theme), full.url + path, text)
+        assert found.page.evaluate("document.documentElement.dataset.theme") == theme
+        assert violations(found) == [], path
+        found.check()
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1360, "light"), (320, "dark")])
+def test_every_empty_page_says_what_to_do(empty: World, view: Make, width: int, theme: str):
+    for path, text in EMPTY.values():
+        found = opened(view(width, 800, theme), empty.url + path, text)
+        assert violations(found) == [], path
+        found.check()
+    page = opened(view(), empty.url, "Send something").page
+    expect(page.get_by_label("environment for OpenTelemetry", exact=True)).to_contain_text(
+        f"OTEL_EXPORTER_OTLP_ENDPOINT={empty.url}"
+    )
+    expect(page.get_by_label("remote write for prometheus.yml", exact=True)).to_contain_text(
+        f"{empty.url}/api/v1/write"
+    )
+
+
+def test_incident_leads_with_words_and_shows_the_evidence(full: World, view: Make):
+    page = opened(view(), full.url + INCIDENT, "Who was told").page
+    expect(page.locator("h1")).to_have_text(story().title)
+    expect(page.locator(".say")).to_have_text(story().statement)
+    expect(page.get_by_text(story().severity_arithmetic)).to_be_visible()
+    first = page.locator(".causes > li").first
+    expect(first).to_contain_text("prompt version answer-v7 replaced answer-v6")
+    expect(first).to_contain_text("86 %")
+    expect(page.locator(".causes .against").first).to_contain_text("no edge leads from web to support-bot")
+    expect(page.locator(".plot canvas")).to_have_count(6)  # the overlay and five signals
+    row = page.locator("tr", has_text="DCGM_FI_DEV_FB_USED")
+    expect(row).to_contain_text("61.4 GiB")
+    expect(row).to_contain_text("37 to 43.5 GiB")
+    expect(page.locator("tr", has_text="operation.duration").first).to_contain_text("2.74 s")
+    expect(page.locator("time").first).to_have_attribute("title", re.compile(r"UTC"))
+
+
+def test_chart_has_a_table_with_the_same_numbers(full: World, view: Make):
+    page = opened(view(), full.url + SIGNAL, "monitor baseline").page
+    page.get_by_text("Show as a table").first.click()
+    rows = page.locator(".as-table tbody tr")
+    expect(rows.nth(40)).to_be_visible()
+    assert rows.count() <= 61
+    expect(rows.first).to_contain_text(re.compile(r"2\.\d+ s.*7\d\d to 8\d\d ms"))
+
+
+def test_acknowledge_and_resolve_change_the_page_and_the_store(full: World, view: Make):
+    found = opened(view(), full.url + INCIDENT, "Who was told")
+    found.page.get_by_role("button", name="Acknowledge").click()
+    expect(found.page.locator(".statement .tag").first).to_have_text("acknowledged")
+    expect(found.page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    found.page.get_by_role("button", name="Resolve").click()
+    expect(found.page.locator(".statement .tag").first).to_have_text("resolved")
+    held = full.deps.state.incident("main", story().id)
+    assert held is not None
+    assert held.state is IncidentState.RESOLVED
+    found.check()
+
+
+def test_news_appears_by_itself_and_is_read_out(full: World, view: Make):
+    found = opened(view(), full.url, "Inbox")
+    expect(found.page.locator(".link.live")).to_be_visible()
+    full.deps.state.add(
+        replace(story(), id="inc-new", title=f"fresh trouble {HOSTILE}", severity=Severity.ERROR, updated_at=NOW)
+    )
+    expect(found.page.get_by_role("link", name="fresh trouble")).to_be_visible()
+    expect(found.page.locator("[aria-live=polite]")).to_contain_text("New incident, error: fresh trouble")
+    found.check()
+
+
+def test_keyboard_moves_opens_turns_and_explains(full: World, view: Make):
+    found = opened(view(), full.url, "Inbox")
+    page = found.page
+    page.keyboard.press("j")
+    expect(page).to_have_url(f"{full.url}/?selected={story().id}")
+    page.keyboard.press("j")
+    assert story().id not in page.url
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(full.url + INCIDENT)
+    expect(page.locator("h1")).to_have_text(story().title)
+    page.keyboard.press("j")
+    expect(page.locator("h1")).not_to_have_text(story().title)
+    page.keyboard.press("t")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("light or dark")
+    assert violations(found) == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    found.check()
+
+
+def test_the_address_holds_the_state_and_back_works(full: World, view: Make):
+    page = opened(view(), f"{full.url}/signals", "of a name").page
+    page.get_by_label("Search").fill("vllm")
+    expect(page.locator(".finder .card")).to_have_count(2)
+    page.get_by_role("link", name="vllm:num_requests_waiting").click()
+    expect(page.locator(".plot canvas")).to_have_count(1)
+    page.get_by_role("button", name="24 h").click()
+    expect(page).to_have_url(f"{full.url}/signals?search=vllm&signal=vllm%3Anum_requests_waiting&range=24h")
+    page.reload()
+    expect(page.get_by_role("button", name="24 h")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_label("Search")).to_have_value("vllm")
+    page.go_back()
+    expect(page.get_by_role("button", name="6 h")).to_have_attribute("aria-pressed", "true")
+    page.go_back()
+    expect(page).to_have_url(f"{full.url}/signals?search=vllm")
+    page.go_forward()
+    expect(page.locator(".plot canvas")).to_have_count(1)
+
+
+def test_dragging_over_a_chart_zooms_and_is_in_the_address(full: World, view: Make):
+    page = opened(view(), full.url + SIGNAL, "monitor baseline").page
+    box = page.locator(".plot .u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 100, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 60, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"from=\d{10}&to=\d{10}$"))
+    page.go_back()
+    expect(page).to_have_url(full.url + SIGNAL)
+
+
+def test_destination_test_shows_the_answer_or_the_reason(full: World, view: Make):
+    page = opened(view(), f"{full.url}/status", "Destinations").page
+    page.get_by_role("button", name="Send a test to pagerduty").click()
+    expect(page.get_by_text("✓ events.pagerduty.com answered 202 Accepted")).to_be_visible()
+    page.get_by_role("button", name="Send a test to slack").click()
+    expect(page.get_by_text("✗ hooks.slack.com answered 503")).to_be_visible()
+
+
+def test_without_a_key_one_signs_in_and_comes_back(behind_keys: World, view: Make):
+    page = view().page
+    page.goto(behind_keys.url + INCIDENT)
+    expect(page).to_have_url(re.compile(r"/signin\?next=%2Fincidents%2F"))
+    page.get_by_label("Key", exact=True).fill("nonsense")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("this key is not known here")
+    page.get_by_label("Key", exact=True).fill("reader")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("h1")).to_have_text(story().title)
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Key", exact=True)).to_be_visible()
+
+
+def test_sign_in_never_leads_to_another_site(behind_keys: World, view: Make):
+    for target in ("//evil.example/", "https://evil.example/", "/\\evil.example"):
+        page = view().page
+        page.goto(f"{behind_keys.url}/signin?next={target}")
+        page.get_by_label("Key", exact=True).fill("reader")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("Inbox").first).to_be_visible()
+        assert page.url == f"{behind_keys.url}/"
+
+
+def test_a_server_that_is_gone_is_said_and_old_values_stay(full: World, view: Make):
+    page = opened(view(), full.url, "Inbox").page
+    expect(page.locator(".link.live")).to_be_visible()
+    full.stop()
+    expect(page.get_by_text("The server does not answer.").first).to_be_visible()
+    expect(page.get_by_text("Inbox").first).to_be_visible()
+
+
+def test_an_incident_that_is_not_there_says_so(full: World, view: Make):
+    page = view().page
+    page.goto(f"{full.url}/incidents/inc-none")
+    expect(page.get_by_role("alert")).to_contain_text("there is no incident 'inc-none' here")
+    expect(page.get_by_role("alert")).to_contain_text("list them at /api/incidents")
+
+
+def test_the_policy_would_stop_a_script_that_got_in(full: World, view: Make):
+    page = opened(view(), full.url, "Inbox").page
+    outcome = page.evaluate(
+        """() => { try { document.querySelector('main').innerHTML = '<img src=x onerror="window.hacked=1">'; return 'let in' }
+        catch (error) { return error.name } }"""
+    )
+    assert outcome == "TypeError"
+    assert page.evaluate("window.hacked") is None
