@@ -103,11 +103,7 @@ def test_parts_that_have_no_effect_yet_are_said():
     warnings = [str(w) for w in parse_config(EVERYTHING, "t.yaml", ENV).warnings]
     assert "t.yaml:7:23: warning: reading from kafka is not in this build; nothing is read" in warnings
     assert any("comparing models with a reference is not in this build" in w for w in warnings)
-    assert (
-        parse_config("destinations: [{name: a, type: console}]", "t", {})
-        .warnings[0]
-        .message.startswith("there are no routes")
-    )
+    assert not parse_config("destinations: [{name: a, type: console}]", "t", {}).warnings  # gets everything
 
 
 @pytest.mark.parametrize(
@@ -116,8 +112,10 @@ def test_parts_that_have_no_effect_yet_are_said():
         ("dry_rn: true", "t.yaml:1:1: unknown key `dry_rn`; did you mean `dry_run`?"),
         (
             "a: 1",
-            "t.yaml:1:1: unknown key `a`; known here: context, destinations, drift, dry_run, lateness, limits, "
-            "monitors, playbooks, redaction, remediation, routes, severity, sources, teams",
+            (
+                "t.yaml:1:1: unknown key `a`; known here: context, destinations, drift, dry_run, lateness, limits, "
+                "monitors, playbooks, redaction, remediation, routes, severity, sources, teams"
+            ),
         ),
         (
             "sources:\n  - {name: b, type: promethius}",

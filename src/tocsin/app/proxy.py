@@ -66,7 +66,7 @@ class Proxy:
         self, path: str, *, headers: dict[str, str] | None = None, timeout_s: float = 2.0
     ) -> tuple[int, bytes]:
         """Status and body of a small page behind the socket; (0, b"") when nobody answers."""
-        request = httpx2.Request("GET", f"http://tocsin{path}", headers=headers, extensions=_timeouts(timeout_s))
+        request = httpx2.Request("GET", f"http://localhost{path}", headers=headers, extensions=_timeouts(timeout_s))
         try:
             async with asyncio.timeout(timeout_s):
                 answer = await self._transport.handle_async_request(request)

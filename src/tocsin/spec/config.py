@@ -226,8 +226,6 @@ class Config(Spec):
                     ("teams", number, "owns"),
                     "budgets by owner are not in this build; only a team without `owns` counts",
                 )
-        if self.destinations and not self.routes:
-            yield ("destinations",), "there are no routes, so nothing is sent; add `routes: [{match: {}, to: [...]}]`"
 
     def _sent_to(self) -> Iterator[tuple[Loc, list[str]]]:
         for number, route in enumerate(self.routes):
