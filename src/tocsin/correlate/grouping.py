@@ -72,10 +72,11 @@ class Grouping:
             return
         for pair in self.keys.pairs(dict(finding.series.labels)):
             self.topology.relate(*pair)
-        words = monitor_words(finding.monitor, self.packs)
+        spec = self.monitors.get(finding.monitor)
+        general = spec is not None and spec.fallback  # its name says nothing of what is measured
+        words = one_line(finding.series.signal.name) if general else monitor_words(finding.monitor, self.packs)
         member = Member(self._with_advice(finding), self.entities(finding), words=words)
         group = self._home(member)
-        spec = self.monitors.get(finding.monitor)
         if group is None and spec is not None and spec.role == "support":
             self._wait(member)
             return

@@ -103,10 +103,6 @@ def _evidence(
         "centre": centre,
         "times_expected": float(pane.value[i]) / centre if centre else math.nan,
     }
-    if spec.summary:
-        found["summary"] = spec.summary
-    if spec.runbook:
-        found["runbook"] = spec.runbook
     return {k: v for k, v in found.items() if not (isinstance(v, float) and math.isnan(v))}
 
 
