@@ -342,8 +342,8 @@ class FakeState:
         message = Message(
             "m1", "main", "pagerduty", "trigger", found, found.dedup_key, found.opened_at, found.opened_at
         )
-        failed = replace(message, id="m2", destination="slack", attempts=3, reason="503 from hooks.slack.com")
-        return [Page(message, "sent", found.opened_at + NS), Page(failed, "retrying")]
+        failed = replace(message, id="m2", destination="slack", attempts=3)
+        return [Page(message, "sent", found.opened_at + NS), Page(failed, "pending", error="503 from hooks.slack.com")]
 
     def act(self, tenant: str, incident_id: str, action: Action, *, by: str, note: str, at: int) -> Incident | None:
         found = self.held.get(incident_id)

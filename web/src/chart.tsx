@@ -123,7 +123,7 @@ function columnsOf(line: Line, scale: Scale, spans: Span[]): Columns {
 interface ChartProps { line: Line; marks?: Mark[]; height?: number; range?: [number, number]; theme: string; zoom?: (from: number, to: number) => void; title: string }
 
 /** One signal: what was observed, what was expected, when it was out of line. */
-export function Chart({ line, marks = [], height = 150, range, theme, zoom, title }: ChartProps) {
+export function Chart({ line, marks = [], height = 176, range, theme, zoom, title }: ChartProps) {
   const scale = useMemo(() => scaleOf(line.unit, line.signal), [line.unit, line.signal]);
   const spans = useMemo(() => (line.findings ?? []).map(([from, to]) => ({ from, to })), [line]);
   const data = useMemo(() => columnsOf(line, scale, spans), [line, scale, spans]);

@@ -117,6 +117,7 @@ class Page:
     message: Message
     state: str
     sent_at: int | None = None
+    error: str = ""
 
 
 class State(Protocol):

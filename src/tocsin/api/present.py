@@ -108,7 +108,7 @@ def page_document(page: Page) -> Json:
         "sent_at": None if page.sent_at is None else time_to_json(page.sent_at),
         "attempts": message.attempts,
         "dry_run": message.dry_run,
-        "reason": message.reason,
+        "reason": page.error or message.reason,
     }
 
 

@@ -89,7 +89,7 @@ async def _follow(deps: Deps, tenant: str, seq: int, request: Request) -> AsyncI
         chunks = await run_in_threadpool(_news, deps, tenant, events) if events else []
         if events:
             seq = events[-1].seq
-        if events or not seen or loop.time() - looked_at >= max(5.0, deps.poll_s):
+        if events or not seen or loop.time() - looked_at >= max(10.0, deps.poll_s):
             looked_at = loop.time()
             state = await run_in_threadpool(_overview, deps, tenant)
             if state != seen:

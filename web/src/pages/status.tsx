@@ -105,7 +105,7 @@ function Row({ row, may }: { row: Destination; may: boolean }) {
   return (
     <li>
       <span class="line"><b>{row.name}</b> <span class="tag">{row.type}</span>{row.dry_run && <span class="tag warn">dry run</span>}<span class="grow" />{may && <button type="button" class="btn small" disabled={busy} onClick={test} aria-label={`Send a test to ${row.name}`}>{busy ? "Sending …" : "Send a test"}</button>}</span>
-      <span class="note">{row.target && `${row.target} · `}last arrived <Time at={row.last_ok_at} /> · {row.pending} waiting · {row.failed} failed</span>
+      <span class="note">{row.target && `${row.target} · `}last arrived {row.last_ok_at ? <Time at={row.last_ok_at} /> : "never"} · {row.pending} waiting · {row.failed} failed</span>
       {row.last_error && <span class="note warn">last error: {row.last_error}</span>}
       <span role="status" class={said?.ok === false ? "said bad" : "said"}>{said ? `${said.ok ? "✓" : "✗"} ${said.text}` : ""}</span>
     </li>
