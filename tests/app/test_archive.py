@@ -19,6 +19,9 @@ def data(tmp_path):
     (root / "input" / "0001.seg").write_bytes(b"x" * 3_000_001)
     (root / "state.db").write_bytes(b"")
     (root / "keys.json").write_text("{}")
+    (root / "cache").mkdir()
+    (root / "cache" / "kernel.nbi").write_text("compiled")
+    (root / "tocsin.lock").write_text("1")
     return root
 
 

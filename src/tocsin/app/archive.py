@@ -18,6 +18,7 @@ from tocsin.model.errors import BadInput, Corrupt
 MANIFEST = "tocsin-backup.json"
 FORMAT = 1
 _CHUNK_BYTES = 1 << 20
+KERNEL_CACHE = "cache"
 _NOT_KEPT = frozenset({"tocsin.lock", ".keys.lock"})
 
 
@@ -50,8 +51,10 @@ def archived(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
 
 
 def files_of(data_dir: Path) -> Iterator[tuple[str, Path]]:
-    """Every file of a data directory that belongs into a backup."""
+    """Every file of a data directory that belongs into a backup; compiled kernels are made anew anywhere."""
     for path in sorted(data_dir.rglob("*")):
+        if path.relative_to(data_dir).parts[0] == KERNEL_CACHE:
+            continue
         if path.is_file() and not path.is_symlink() and path.name not in _NOT_KEPT:
             yield path.relative_to(data_dir).as_posix(), path
 

@@ -125,13 +125,13 @@ class Supervisor:
                 return
             never_ready = 0 if child.ready else never_ready + 1
             if never_ready >= self._pace.attempts:
-                _log.error("a process never got ready and is given up; see its messages above", process=child.name)
+                _log.error("a process never got ready and is given up; see its messages above", child=child.name)
                 self._fail(1)
                 return
             delay = self._pace.first_delay_s if loop.time() - began > self._pace.steady_s else delay
             child.restarts += 1
             self._publish()
-            _log.error("a process ended and is started again", process=child.name, exit_code=code, delay_s=delay)
+            _log.error("a process ended and is started again", child=child.name, exit_code=code, delay_s=delay)
             try:
                 await asyncio.wait_for(self._stopping.wait(), delay)
             except TimeoutError:
@@ -173,7 +173,7 @@ class Supervisor:
             child.send(signal.SIGTERM)
             done, _ = await asyncio.wait({task}, timeout=self._pace.drain_s)
             if not done:
-                _log.error("a process did not end in time and is killed", process=child.name)
+                _log.error("a process did not end in time and is killed", child=child.name)
                 self._forced = True
                 child.send(signal.SIGKILL)
                 await asyncio.wait({task})
