@@ -238,7 +238,8 @@ class Outbox:
     async def _delivered(self, message: Message, receipt: Receipt, record: _Record) -> None:
         after = _Record(record.number + 1, receipt.thread or record.thread, _order(message))
         await asyncio.to_thread(self._store.commit, _key(message), after.number, state=after.to_bytes())
-        self._newest.pop(_key(message), None)  # the store knows it from here on
+        if self._newest.get(_key(message)) == after.order:
+            del self._newest[_key(message)]  # the store knows it from here on
         health = self.health[message.destination]
         health.last_ok_at, health.failing_since, health.last_error = self._clock.now(), 0, ""
         health.sent += 1
