@@ -94,8 +94,8 @@ class Changes:
         return Found(entry[0], s.tenant, spec.kind, s.entity, spec.field, tuple(old[:3]), s.value, entry[2])
 
     def snapshot(self) -> list[list[Any]]:
-        """All state, as JSON can hold it."""
-        return [[*key, values] for key, values in self._known.items()]
+        """Copy of all state, as JSON can hold it."""
+        return [[*key, {value: list(entry) for value, entry in values.items()}] for key, values in self._known.items()]
 
     def restore(self, state: list[list[Any]]) -> None:
         """Take a snapshot back."""

@@ -8,7 +8,8 @@ output log already has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event
+from threading import Event, Thread
+from typing import Any
 
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.snapshot import Snapshots, pack
@@ -38,6 +39,7 @@ class Runner:
         self._output = output_log
         self._snapshots = snapshots
         self._written = _last_cause(output_log)
+        self._saving: Thread | None = None
         self.pipeline, self.offset = _restored(snapshots, input_log, catalog)
         self._snapshot_at = self.pipeline.received
 
@@ -72,7 +74,14 @@ class Runner:
     def snapshot(self) -> None:
         """Write the state down; the log is needed only from the oldest kept snapshot on."""
         self._snapshot_at = self.pipeline.received
-        self._snapshots.save(self.offset, pack(self.pipeline.snapshot()))
+        if self._saving is not None:
+            self._saving.join()
+        # the copy is made here, between two records; packing and writing it need not hold up the fold
+        self._saving = Thread(target=self._save, args=(self.offset, self.pipeline.snapshot()), name="snapshot")
+        self._saving.start()
+
+    def _save(self, offset: int, state: dict[str, Any]) -> None:
+        self._snapshots.save(offset, pack(state))
         SNAPSHOTS.inc()
 
     def oldest_needed(self) -> int:
@@ -86,7 +95,13 @@ class Runner:
                 wait()
         while self.step():
             pass
+        self.close()
+
+    def close(self) -> None:
+        """Write a last snapshot and wait until it is down."""
         self.snapshot()
+        assert self._saving is not None
+        self._saving.join()
 
 
 def _restored(snapshots: Snapshots, log: Log, catalog: Catalog) -> tuple[Pipeline, int]:
