@@ -73,10 +73,12 @@ def output_record(numbers: list[int]):
 def main() -> None:
     catalog = Catalog()
     numbers = refs(catalog)
-    store = TelemetryStore(Path(sys.argv[1]))
+    path = Path(sys.argv[1])
+    store = TelemetryStore(path)
+    clock = ManualClock(path.stat().st_mtime_ns)  # of today: the engine drops by its own clock
     logs = Generated(input_record(numbers), RECORDS), Generated(output_record(numbers), RECORDS // 4)
     print("opened", flush=True)
-    writer = StoreWriter(store, *logs, catalog, SpanMapper([]), ManualClock(T0), max_rows=4_000)
+    writer = StoreWriter(store, *logs, catalog, SpanMapper([]), clock, max_rows=4_000)
     print("recovered", flush=True)
     while writer.step():
         pass

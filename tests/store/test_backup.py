@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
-from store.world import SECOND, T0, World
 
-from tocsin.model.errors import Unreachable
+from store.world import SECOND, T0, World
+from tocsin.model.errors import Corrupt, Unreachable
 from tocsin.store.backup import frozen
 from tocsin.store.state import StateStore
+from tocsin.store.telemetry import TelemetryStore
 
 
 def fill(world: World, frames: int, first: int = 0) -> None:
@@ -78,6 +81,22 @@ def test_a_backup_under_writes_starts_as_a_store_that_lacks_only_what_came_later
         again.close()
 
 
-def test_a_second_process_of_the_same_directory_is_refused_clearly(world, tmp_path):
-    with pytest.raises(Unreachable, match=r"another .* has the telemetry store open|open"):
-        World(tmp_path / "elsewhere")
+def test_a_directory_that_is_open_elsewhere_is_refused_clearly(world, tmp_path):
+    with pytest.raises(Unreachable, match="open elsewhere"):
+        World(tmp_path / "other")  # one engine a process
+    code = f"from tocsin.store.telemetry import TelemetryStore as T; from pathlib import Path; T(Path({str(world.path)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Unreachable" in done.stderr
+    assert "open elsewhere" in done.stderr
+
+
+def test_a_damaged_directory_is_refused_clearly(world):
+    world.store.close()
+    (definition,) = (world.path / "chdb").glob("store/*/*/points.sql")
+    kept = definition.read_text()
+    definition.write_text("garbage")
+    with pytest.raises(Corrupt, match="tocsin restore"):
+        TelemetryStore(world.path)
+    definition.write_text(kept)
+    world.store = TelemetryStore(world.path)

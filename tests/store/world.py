@@ -32,7 +32,9 @@ class World:
     def __init__(self, path: Path, **options) -> None:
         self.path = path
         self.options = options
-        self.clock = ManualClock(T0 + 3600 * SECOND)
+        path.mkdir(parents=True, exist_ok=True)
+        # the engine drops by its own clock: stamps of batches must be of today
+        self.clock = ManualClock(path.stat().st_mtime_ns)
         self.catalog = Catalog()
         self.input, self.output = MemoryLog(), MemoryLog()
         self.store = TelemetryStore(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -69,15 +70,15 @@ class Database:
                 interface="chdb", path=str(self.path), settings=dict(settings), show_clickhouse_errors=True
             )
         except (ClickHouseError, RuntimeError, OSError) as error:
-            text = str(error)
-            if "lock" in text.lower() or "different path" in text.lower():
+            if "different path" in str(error) or _held_by_another(self.path):
                 raise Unreachable(
-                    f"{self.path}: another process or store has the telemetry store open ({_first_line(text)});"
-                    " ask the running server with --url, or stop it"
+                    f"{self.path}: the telemetry store is open elsewhere;"
+                    " ask the running server with --url, or stop it first"
                 ) from error
+            # the engine writes its reason to stderr and keeps it from us
             raise Corrupt(
-                f"{self.path}: the telemetry store can't be opened: {_first_line(text)};"
-                " move the directory away or bring a backup back with `tocsin restore`"
+                f"{self.path}: the telemetry store can't be opened, the engine's reason is on stderr"
+                f" ({_first_line(str(error))}); move the directory away or bring a backup back with `tocsin restore`"
             ) from error
 
     @contextmanager
@@ -149,6 +150,18 @@ def _translated(sql: str) -> Iterator[None]:
         if "parameter" in text.lower() and "cannot be parsed" in text.lower():
             raise BadInput(f"a value of the query is of the wrong form: {_first_line(text)}") from error
         raise QueryFailed(f"{_first_line(text)} [in {' '.join(sql.split())[:200]}]") from error
+
+
+def _held_by_another(path: Path) -> bool:
+    """Whether another process has the engine's lock on this directory."""
+    try:
+        with (path / "status").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _first_line(text: str) -> str:

@@ -19,6 +19,7 @@ Where: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 Row: TypeAlias = dict[str, Any]
 _HOUR_NS = 3600 * 10**9
 _MINUTE_NS = 60 * 10**9
+_SECOND_NS = 10**9
 _DAY_NS = 24 * _HOUR_NS
 _FAR = 2**63 - 1
 _MAX_ROWS = 10_000
@@ -141,8 +142,11 @@ class Queries:
             return []
         step = max(1, -(-(self._span(tenant, signal, chosen, start, end)) // max(1, max_points)))
         frontier = self._rolled() if step >= _MINUTE_NS else 0
-        if frontier > start:
+        if frontier > start:  # whole minutes: a part of one can't be told from the rollup
             step = -(-step // _MINUTE_NS) * _MINUTE_NS
+            start, end = start // _MINUTE_NS * _MINUTE_NS, min(-(-end // _MINUTE_NS) * _MINUTE_NS, _FAR)
+        elif step >= _SECOND_NS:
+            step = -(-step // _SECOND_NS) * _SECOND_NS
         keys = {
             "tenant": tenant,
             "signal": signal,

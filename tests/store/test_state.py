@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import math
+import sqlite3
+from dataclasses import replace
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tocsin.model.errors import BadInput, Corrupt
+from tocsin.model.finding import Finding, Phase
+from tocsin.model.incident import Incident, IncidentState, Severity
+from tocsin.model.message import Message
+from tocsin.model.series import Series, Signal
+from tocsin.store.rows import IncidentEvent
+from tocsin.store.state import Silence, StateStore
+from tocsin.store.tables import METADATA
+
+SERIES = Series.of("main", Signal("cpu"), {"host.name": "a"})
+FINDING = Finding(
+    b"1" * 16, Phase.OPEN, "main", "m", SERIES, 1, 2, 3, 4.0, (0.0, math.inf), -9.0, 100.0, -5.0, "up", {"z": 1.0}
+)
+INCIDENT = Incident(
+    "inc-1",
+    "main",
+    "CPU is high",
+    IncidentState.OPEN,
+    Severity.ERROR,
+    "1+1",
+    (FINDING,),
+    (),
+    (),
+    ("a",),
+    opened_at=10,
+    updated_at=11,
+    resolved_at=None,
+    dedup_key="k",
+)
+MESSAGE = Message("m1", "main", "hook", "trigger", INCIDENT, "k", created_at=10, not_before=10)
+OPENED = IncidentEvent("main", "inc-1", 10, "opened")
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'state.db'}"
+
+
+@pytest.fixture
+def state(url):
+    store = StateStore(url)
+    yield store
+    store.close()
+
+
+def test_what_was_committed_is_there_after_reopening(url):
+    store = StateStore(url)
+    assert store.cursor("correlate") == (0, None)
+    assert store.commit("correlate", 7, incidents=[INCIDENT], events=[OPENED], messages=[MESSAGE], state=b"blob")
+    store.close()
+    store = StateStore(url)
+    assert store.cursor("correlate") == (7, b"blob")
+    assert store.incident("main", "inc-1") == INCIDENT
+    assert [event.kind for event in store.incident_events("main", "inc-1")] == ["opened"]
+    assert store.due_messages(10) == [MESSAGE]
+    store.close()
+
+
+def test_a_commit_that_was_made_before_changes_nothing(state):
+    state.commit("correlate", 7, incidents=[INCIDENT], events=[OPENED], messages=[MESSAGE])
+    for offset in (7, 5):
+        assert not state.commit("correlate", offset, events=[OPENED], messages=[replace(MESSAGE, id="m2")])
+    assert state.last_seq("main") == 1
+    assert len(state.due_messages(10)) == 1
+
+
+def test_a_commit_that_fails_leaves_nothing_behind(state):
+    with pytest.raises(AttributeError):
+        state.commit("correlate", 7, incidents=[INCIDENT], messages=[MESSAGE, None])
+    assert state.incident("main", "inc-1") is None
+    assert state.cursor("correlate") == (0, None)
+    assert state.due_messages(10) == []
+
+
+def test_a_message_is_queued_once_whatever_is_replayed(state):
+    state.commit("correlate", 1, messages=[MESSAGE])
+    state.settle("m1", "sent", at=20)
+    state.commit("correlate", 2, messages=[MESSAGE])
+    assert state.due_messages(10**12) == []
+    assert [(page.state, page.settled_at) for page in state.pages("main", "inc-1")] == [("sent", 20)]
+
+
+def test_a_claimed_message_comes_back_when_its_taker_dies(state):
+    state.commit("correlate", 1, messages=[MESSAGE])
+    (taken,) = state.claim(10, lease_ns=100)
+    assert taken.attempts == 1
+    assert state.claim(50, lease_ns=100) == []
+    (again,) = state.claim(110, lease_ns=100)
+    assert again.attempts == 2
+    state.settle("m1", "retry", at=111, next_attempt=500, error="503")
+    assert state.due_messages(499) == []
+    assert state.pages("main", "inc-1")[0].last_error == "503"
+    state.settle("m1", "failed", at=600, error="410")
+    assert state.outbox_counts("main") == {"hook": {"failed": 1}}
+    with pytest.raises(BadInput, match="m9"):
+        state.settle("m9", "sent", at=1)
+
+
+def test_what_a_person_decided_stands_until_the_incident_is_reopened(state):
+    state.commit("correlate", 1, incidents=[INCIDENT], events=[OPENED])
+    acknowledged = state.act("main", "inc-1", "ack", by="ann", note="mine", at=20)
+    assert acknowledged.state is IncidentState.ACKNOWLEDGED
+    state.commit("correlate", 2, incidents=[replace(INCIDENT, updated_at=30)])
+    assert state.incident("main", "inc-1").state is IncidentState.ACKNOWLEDGED
+    state.act("main", "inc-1", "resolve", by="ann", at=40)
+    state.commit("correlate", 3, incidents=[replace(INCIDENT, updated_at=50)])
+    assert state.incident("main", "inc-1").state is IncidentState.RESOLVED
+    state.commit("correlate", 4, incidents=[replace(INCIDENT, updated_at=60, reopened=1)])
+    assert state.incident("main", "inc-1").state is IncidentState.OPEN
+    assert [(e.kind, e.by) for e in state.incident_events("main", "inc-1")] == [
+        ("opened", ""),
+        ("acknowledged", "ann"),
+        ("resolved", "ann"),
+    ]
+
+
+def test_acting_twice_changes_nothing_and_tells_nobody_twice(state):
+    state.commit("correlate", 1, incidents=[INCIDENT])
+    page = replace(MESSAGE, id="m-ack", action="acknowledge")
+    for _ in range(2):
+        state.act("main", "inc-1", "ack", by="ann", at=20, messages=lambda _: [page])
+    assert len(state.pages("main", "inc-1")) == 1
+    assert len(state.audit_trail()) == 1
+    assert state.act("main", "nothing", "ack", by="ann", at=20) is None
+    assert state.act("other", "inc-1", "ack", by="eve", at=20) is None
+
+
+def test_incidents_are_listed_by_tenant_state_and_time(state):
+    later = replace(INCIDENT, id="inc-2", updated_at=50, state=IncidentState.RESOLVED)
+    other = replace(INCIDENT, id="inc-3", tenant="other")
+    state.commit("correlate", 1, incidents=[INCIDENT, later])
+    state.commit("other", 1, incidents=[replace(other, findings=())])
+    assert [i.id for i in state.incidents("main")] == ["inc-2", "inc-1"]
+    assert [i.id for i in state.incidents("main", {IncidentState.OPEN})] == ["inc-1"]
+    assert [i.id for i in state.incidents("main", since=12)] == ["inc-2"]
+    assert [i.id for i in state.incidents("other")] == ["inc-3"]
+
+
+def test_silences_hold_for_their_time(state):
+    state.add_silence(Silence("s1", "main", {"service.name": "bot"}, 10, 20, "ann"))
+    assert [s.matchers for s in state.silences("main", 15)] == [{"service.name": "bot"}]
+    assert state.silences("main", 20) == []
+    assert state.silences("other", 15) == []
+
+
+def test_specs_and_feedback_are_kept(state):
+    state.add_spec("main", "config", b"a", "sha-a", by="ann", at=1)
+    state.add_spec("main", "config", b"b", "sha-b", by="ann", at=2)
+    assert [body for _, _, body in state.specs("main", "config")] == [b"b", b"a"]
+    state.add_feedback("main", "inc-1", "false_alarm", by="ann", at=3)
+    assert [entry.action for entry in state.audit_trail("main")] == ["feedback", "apply", "apply"]
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE audit SET actor = 'eve' WHERE seq = 2",
+        "DELETE FROM audit WHERE seq = 2",
+        "UPDATE audit SET detail = '{}' WHERE seq = 3",
+    ],
+)
+def test_a_changed_audit_trail_is_noticed(url, tampering):
+    store = StateStore(url)
+    for at in range(3):
+        store.audit("main", "ann", "export", "points", {"n": at}, at)
+    assert store.verify_audit() == 3
+    connection = sqlite3.connect(store.url.database)
+    connection.execute(tampering)
+    connection.commit()
+    connection.close()
+    with pytest.raises(Corrupt, match=r"entry [23]"):
+        store.verify_audit()
+    store.close()
+
+
+def test_migrations_give_the_layout_the_program_expects(state):
+    with state._engine.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_a_damaged_file_and_one_of_a_newer_program_are_refused_clearly(tmp_path, url):
+    (tmp_path / "bad.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(Corrupt, match=r"bad\.db.*tocsin restore"):
+        StateStore(f"sqlite:///{tmp_path / 'bad.db'}")
+    store = StateStore(url)
+    store.close()
+    connection = sqlite3.connect(store.url.database)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(Corrupt, match="newer"):
+        StateStore(url)
+
+
+def test_commits_are_durable_before_they_return(state):
+    with state._engine.begin() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
