@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tocsin.app.settings import ServeSettings
 from tocsin.model.clock import Clock
-from tocsin.selfmon.clock import ScaledClock, SystemClock
+from tocsin.selfmon.clock import PendingClock, SystemClock
 
 
 def clock_of(settings: ServeSettings) -> Clock:
     """Wall time, or the scaled time of a demo world."""
     scaled = settings.clock
-    return SystemClock() if scaled is None else ScaledClock(scaled.origin_ns, scaled.wall_ns, scaled.speed)
+    return SystemClock() if scaled is None else PendingClock(scaled.origin_ns, scaled.speed, scaled.started)

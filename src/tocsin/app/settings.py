@@ -57,12 +57,12 @@ def is_loopback(host: str) -> bool:
 
 
 class ClockSettings(BaseModel):
-    """A clock that was at `origin_ns` when the machine's was at `wall_ns`, and goes `speed` times as fast."""
+    """A clock that stands at `origin_ns` until the file `started` is there, and then goes `speed` times as fast."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     origin_ns: int
-    wall_ns: int
+    started: Path
     speed: float = Field(default=1.0, gt=0)
 
 

@@ -1,4 +1,4 @@
-"""Fixed limits, without state: is a value beyond them?"""
+"""Fixed limits, without state."""
 
 from __future__ import annotations
 
