@@ -85,18 +85,21 @@ class Email(Notifier[EmailDestination]):
                 await client.starttls()
             if spec.username:
                 await client.login(spec.username, spec.password)
-            _, answer = await client.send_message(found)
+            refused, answer = await client.send_message(found)
             await client.quit()
         except aiosmtplib.SMTPResponseException as error:
             text = f"{spec.host} answered {error.code}: {error.message[:200]}"
             raise (Refused(text) if error.code >= _PERMANENT else Retryable(text)) from error
         except aiosmtplib.SMTPRecipientsRefused as error:
-            raise Refused(f"{spec.host} refuses all recipients: {error.recipients[:1]}") from error
+            codes = [each.code for each in error.recipients]
+            text = f"{spec.host} refuses all recipients, the first with {codes[:1]}"
+            raise (Refused(text) if all(code >= _PERMANENT for code in codes) else Retryable(text)) from error
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
             raise Retryable(f"{spec.host}:{spec.port}: {error}") from error
         finally:
             client.close()
-        return Receipt(str(answer)[:200], thread)
+        missing = f"; refused for {', '.join(refused)}" if refused else ""
+        return Receipt(f"{answer}{missing}"[:400], thread)
 
 
 async def _connect(addresses: Sequence[str], port: int) -> socket.socket:
