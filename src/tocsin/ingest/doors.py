@@ -13,12 +13,12 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.limits import Reservation, decompress
 from tocsin.ingest.otlp import SIGNALS, OtlpReceiver, Taken
 from tocsin.ingest.records import EVENTS_SOURCE, decode_event, decode_records
+from tocsin.ingest.remote_write import write_request
 from tocsin.ingest.response import Response
 from tocsin.model.access import Access, Scope
 from tocsin.model.errors import BadInput, Unsupported
 
 Headers: TypeAlias = Mapping[bytes, bytes]
-WriteRequest: TypeAlias = Callable[[Headers, bytes, Edge, str], Awaitable[Response]]
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _INLINE_BYTES = 16 * 1024
@@ -133,12 +133,10 @@ async def take_event(request: Request) -> Response:
     return Response(202, ((b"content-type", JSON.encode()),), b'{"accepted": 1}')
 
 
-def _remote_write(write_request: WriteRequest) -> Take:
-    async def take(request: Request) -> Response:
-        request.held.take(len(request.body) * _PROTOBUF_WEIGHT)
-        return await write_request(request.headers, request.body, request.edge, request.access.tenant)
-
-    return take
+async def take_remote_write(request: Request) -> Response:
+    """Hand a remote-write request to its decoder, which knows its own rules."""
+    request.held.take(len(request.body) * _PROTOBUF_WEIGHT)
+    return await write_request(request.headers, request.body, request.edge, request.access.tenant)
 
 
 def check_media(door: Door, headers: Headers) -> None:
@@ -156,7 +154,7 @@ def check_media(door: Door, headers: Headers) -> None:
         )
 
 
-def doors(edge: Edge, write_request: WriteRequest) -> dict[str, Door]:
+def doors(edge: Edge) -> dict[str, Door]:
     """All ingest addresses by path."""
     receiver = OtlpReceiver(edge)
     host = "http://127.0.0.1:4318"
@@ -182,7 +180,7 @@ def doors(edge: Edge, write_request: WriteRequest) -> dict[str, Door]:
         ),
         Door(
             "/api/v1/write",
-            _remote_write(write_request),
+            take_remote_write,
             "Prometheus remote write, 1.0 and 2.0.",
             'remote_write: [{url: "http://127.0.0.1:8642/api/v1/write"}]   # in prometheus.yml',
         ),

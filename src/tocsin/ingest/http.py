@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from tocsin.ingest.asgi import AsgiApp, BodyReader, Gone, Receive, Scope, Send, TooSlow, lifespan, send_response
-from tocsin.ingest.doors import JSON, PROTOBUF, Door, Headers, Request, WriteRequest, check_media, doors, media_type
+from tocsin.ingest.doors import JSON, PROTOBUF, Door, Headers, Request, check_media, doors, media_type
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.limits import Reservation
 from tocsin.ingest.response import Response, text_response
@@ -92,13 +92,12 @@ class _Ingest:
         self,
         edge: Edge,
         authorise: Authorise,
-        write_request: WriteRequest,
         routes: Mapping[str, AsgiApp],
         fallback: AsgiApp | None,
     ) -> None:
         self._edge = edge
         self._authorise = authorise
-        self._doors = doors(edge, write_request)
+        self._doors = doors(edge)
         self._routes = routes
         self._fallback = fallback
 
@@ -170,7 +169,6 @@ class _Ingest:
 def ingest_app(
     edge: Edge,
     authorise: Authorise,
-    write_request: WriteRequest,
     routes: Mapping[str, AsgiApp] | None = None,
     fallback: AsgiApp | None = None,
 ) -> AsgiApp:
@@ -178,8 +176,7 @@ def ingest_app(
 
     Parameters
     ----------
-    write_request : takes `/api/v1/write` (`tocsin.ingest.remote_write.write_request`)
     routes : further exact paths, which win over the ingest addresses
     fallback : everything else; without it the answer is 404 with the list of addresses
     """
-    return _Ingest(edge, authorise, write_request, routes or {}, fallback)
+    return _Ingest(edge, authorise, routes or {}, fallback)

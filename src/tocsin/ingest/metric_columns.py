@@ -22,33 +22,33 @@ class PointColumns:
     """Points of one source."""
 
     def __init__(self) -> None:
-        self._series: list[int] = []
-        self._time: list[int] = []
-        self._value: list[float] = []
-        self._start: list[int] = []
-        self._flags: list[int] = []
+        self._rows: list[tuple[int, int, float, int, int]] = []
+        self.add = self._rows.append
+        """Take one row: series, time, value, start, flags."""
 
     def __len__(self) -> int:
-        return len(self._series)
-
-    def append(self, ref: int, time: int, value: float, start: int, flags: int) -> None:
-        """Add one point; a start that can't be a time counts as unknown."""
-        self._series.append(ref)
-        self._time.append(time)
-        self._value.append(value)
-        self._start.append(start if start <= _INT64_MAX else 0)
-        self._flags.append(flags & NO_VALUE)
+        return len(self._rows)
 
     def frame(self, tenant: str, source: str) -> Frame:
-        """All points so far; those that say they have no value get NaN."""
-        flags = np.array(self._flags, "u1")
-        value = np.array(self._value, "f8")
-        value[flags != 0] = np.nan
-        infinite = int(np.isinf(value).sum())
+        """All points so far; those that say they have no value get NaN, a start that is no time counts as unknown."""
+        series, time, value, start, flags = zip(*self._rows, strict=True)
+        no_value = np.array(flags, "u4") & NO_VALUE
+        numbers = np.array(value, "f8")
+        numbers[no_value != 0] = np.nan
+        infinite = int(np.isinf(numbers).sum())
         if infinite:
             _INFINITE.labels(tenant, source).inc(infinite)
-        series, time = np.array(self._series, "i4"), np.array(self._time, "i8")
-        return points_frame(tenant, source, series, time, value, np.array(self._start, "i8"), flags)
+        starts = np.array(start, "u8")
+        starts[starts > _INT64_MAX] = 0
+        return points_frame(
+            tenant,
+            source,
+            np.array(series, "i4"),
+            np.array(time, "i8"),
+            numbers,
+            starts.astype("i8"),
+            no_value.astype("u1"),
+        )
 
 
 class DistributionColumns:

@@ -58,7 +58,7 @@ def _mend(node: Json) -> None:
         for key in _UNREAD & node.keys():
             del node[key]
         for key, value in node.items():
-            if key in _IDS:
+            if key in _IDS and value is not None:  # null is how JSON says unset
                 node[key] = _hex_to_base64(value, key)
             elif key in _WITH_IDS:
                 _mend(value)

@@ -146,7 +146,7 @@ class MetricsDecoder:
         return ref
 
     def _numbers(self, points: Sequence[Any], measured: _Measured, batch: _Batch) -> None:
-        out = batch.points_of(measured.source)
+        add = batch.points_of(measured.source).add
         refs, latest = measured.refs, batch.latest
         for point in points:
             time = point.time_unix_nano
@@ -156,8 +156,10 @@ class MetricsDecoder:
             # 0.0 is also what reading the other member of the oneof gives
             value = point.as_double
             if value == 0.0:
-                value = float(point.as_int)
-                if value == 0.0 and point.WhichOneof("value") is None and not point.flags & NO_VALUE:
+                whole = point.as_int
+                if whole:
+                    value = float(whole)
+                elif point.WhichOneof("value") is None and not point.flags & NO_VALUE:
                     batch.refusals.add(measured.source, "no_number", measured.signal.name)
                     continue
             raw = tuple(point.attributes)
@@ -168,7 +170,7 @@ class MetricsDecoder:
                 except Unusable as bad:
                     batch.refusals.add(measured.source, bad.reason, measured.signal.name)
                     continue
-            out.append(ref, time, value, point.start_time_unix_nano, point.flags)
+            add((ref, time, value, point.start_time_unix_nano, point.flags))
 
     def _histograms(self, points: Sequence[Any], exponential: bool, measured: _Measured, batch: _Batch) -> None:
         out = batch.distributions_of(measured.source)
@@ -208,6 +210,7 @@ class MetricsDecoder:
                 part = known[part_key] = _Measured(measured.tenant, measured.source, measured.resource, signal)
             parts.append(part)
         count, total = parts
+        add = batch.points_of(measured.source).add
         for point in points:
             time = point.time_unix_nano
             if not YEAR_2000_NS <= time <= batch.latest:
@@ -224,7 +227,7 @@ class MetricsDecoder:
                 batch.refusals.add(measured.source, bad.reason, measured.signal.name)
                 continue
             for ref, value in found:
-                batch.points_of(measured.source).append(ref, time, value, point.start_time_unix_nano, point.flags)
+                add((ref, time, value, point.start_time_unix_nano, point.flags))
 
     def _part(self, part: _Measured, raw: tuple[bytes, ...], extra: Pairs) -> int:
         # no raw attribute is as short as one byte: the added label can't be taken for one of them

@@ -104,9 +104,8 @@ class Values:
                 if len(one) <= _CACHED_BYTES:
                     known.put(one, pair)
             found.append(pair)
-        if len(found) > 1 and len({key for key, _ in found}) < len(found):
-            found = list(dict(found).items())
-        return found
+        unique = dict(found)
+        return found if len(unique) == len(found) else list(unique.items())
 
     def labels(self, raw: Iterable[bytes]) -> Pairs:
         """Like `pairs`, bounded in size as the labels of a series must be.
@@ -167,21 +166,20 @@ class PairsColumn:
     """Builds a map column from lists of pairs, flat, converted once."""
 
     def __init__(self) -> None:
-        self._keys: list[str] = []
-        self._items: list[str] = []
+        self._pairs: list[tuple[str, str]] = []
         self._offsets: list[int] = [0]
 
     def append(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Add the pairs of one row."""
-        for key, item in pairs:
-            self._keys.append(key)
-            self._items.append(item)
-        self._offsets.append(len(self._keys))
+        self._pairs.extend(pairs)
+        self._offsets.append(len(self._pairs))
 
     def array(self) -> pa.Array:
         """The column so far."""
+        keys = [key for key, _ in self._pairs]
+        items = [item for _, item in self._pairs]
         return pa.MapArray.from_arrays(
-            pa.array(self._offsets, pa.int32()), pa.array(self._keys, pa.string()), pa.array(self._items, pa.string())
+            pa.array(self._offsets, pa.int32()), pa.array(keys, pa.string()), pa.array(items, pa.string())
         )
 
 
