@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 with atheris.instrument_imports(include=["tocsin.ingest"]):
     from prometheus_wire import V1, V2, Bench, Request2, blob, sample, series_1, snappy
-
     from tocsin.ingest.remote_write import write_request
 
 BENCH = Bench()

@@ -283,6 +283,8 @@ def test_own_rules_run_too() -> None:
     assert row["body"] == "by [redacted:staff]"
     assert own.frame(make_frame(FrameKind.LOGS, "badge abc")).rows()[0]["body"] == "(badge)"
     assert own.labels((("who", "EMP-123456"),))[0][1].startswith("staff:")
+    # a replacement without a name in it must not make two series one
+    assert own.labels((("who", "badge abc"),)) != own.labels((("who", "badge abd"),))
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?=x)y", "a*", ""])

@@ -28,11 +28,8 @@ _HITS = counter(
 _TEXT_KINDS = frozenset({FrameKind.SPANS, FrameKind.LOGS, FrameKind.RECORDS, FrameKind.EVENTS})
 # what things are known by: a keyed token instead of a mark, so that two of them never become one
 _IDENTITY_COLUMNS = frozenset({"prediction_id", "entity", "model", "version", "resource"})
+_FEW_TEXTS, _CLEAN_TEXTS, _CLEAN_CHARS = 64, 20_000, 200
 _JSON_LIKE = re.compile(r"\s*[\[{\"]")
-
-
-def _mark(rule: str, _secret: str) -> str:
-    return f"[redacted:{rule}]"
 
 
 class Redactor:
@@ -52,6 +49,8 @@ class Redactor:
         if not 16 <= len(token_key) <= 64:
             raise ValueError(f"the redaction key has {len(token_key)} bytes; it needs 16 to 64")
         self._rules = [CompiledRule(rule) for rule in (*BUILT_IN, *rules)]
+        self._marks = {rule.name: rule.replacement for rule in rules if rule.replacement is not None}
+        self._clean_texts: set[str] = set()
         self._keep_content = keep_content
         self._key = token_key
         self._names = ContentNames()
@@ -109,14 +108,17 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """One text without secrets."""
-        return self._substitute(text, _mark)
+        return self._substitute(text, self._mark)
+
+    def _mark(self, rule: str, _secret: str) -> str:
+        return self._marks.get(rule, f"[redacted:{rule}]")
 
     def _token(self, rule: str, secret: str) -> str:
         # 64 bits: with 32, a hundred thousand addresses would already share some
         return f"{rule}:{keyed(self._key, secret, 8, b'tocsin.label')}"
 
     def _writer(self, column: str) -> Write:
-        return self._token if column in _IDENTITY_COLUMNS else _mark
+        return self._token if column in _IDENTITY_COLUMNS else self._mark
 
     def _content(self, text: str) -> str:
         if not text or text.startswith("[content dropped: "):
@@ -173,10 +175,23 @@ class Redactor:
         _HITS.labels(rule).inc()
         return write(rule, value)
 
+    def _hits(self, texts: Any) -> set[int]:
+        """Places of the texts, an array without nulls, that a rule may match."""
+        few = len(texts) <= _FEW_TEXTS
+        # names, kinds and resources are the same in every request
+        if few and self._clean_texts.issuperset(known := texts.to_pylist()):
+            return set()
+        hits = {place for one in self._filters for place in one.hits(texts)}
+        if few and len(self._clean_texts) < _CLEAN_TEXTS:
+            self._clean_texts.update(
+                text for place, text in enumerate(known) if place not in hits and len(text) <= _CLEAN_CHARS
+            )
+        return hits
+
     def _text_column(self, column: Any, write: Write, *, record: bool = False) -> Any:
         """A text column without secrets; itself when nothing hit."""
         unique = column.dictionary_encode()
-        hits = {place for one in self._filters for place in one.hits(unique.dictionary)}
+        hits = self._hits(unique.dictionary)
         if not hits:
             return column
         texts = unique.dictionary.to_pylist()

@@ -27,7 +27,10 @@ _EMPTY_VALUES = frozenset({"", "true", "false", "null", "none", "nil", "undefine
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that must not be kept: a google-re2 pattern; the group `secret`, or all of the match, is replaced."""
+    """One thing that must not be kept: a google-re2 pattern; the group `secret`, or all of the match, is replaced.
+
+    `replacement` stands in texts; labels and ids get a keyed token whatever it is, or two of them would become one.
+    """
 
     name: str
     pattern: str
@@ -229,8 +232,7 @@ class CompiledRule:
             secret = raw[start:end].decode("utf-8", "replace")
             if self.rule.accept is not None and not self.rule.accept(secret):
                 continue
-            new = write(self.rule.name, secret) if self.rule.replacement is None else self.rule.replacement
-            out += (raw[kept:start], new.encode())
+            out += (raw[kept:start], write(self.rule.name, secret).encode())
             # from the end of the secret, not of the match: one separator may stand between two
             kept = at = end
             hits += 1
