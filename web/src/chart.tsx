@@ -8,6 +8,11 @@ import { between, clock, day, inBase, scaleOf, utc, type Scale } from "./format"
 export interface Mark { at: number; number: number }
 export interface Span { from: number; to: number }
 type Columns = (number | null)[][];
+/** What is drawn but must not rebuild the plot: it changes with every answer of the server. */
+interface Shown { spans: Span[]; marks: Mark[]; range: [number, number] | undefined }
+interface Now { readonly current: Shown }
+
+const xScale = (now: Now): uPlot.Scale => ({ time: true, range: (_, low, high) => now.current.range ?? [low, high] });
 
 const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const SYNC = "time";
@@ -37,7 +42,7 @@ const yAxis = (values: (u: uPlot, splits: number[]) => string[], size: number): 
 });
 
 /** Spans that are out of line behind the lines, changes as numbered flags before them. */
-function signs(spans: Span[], marks: Mark[]): uPlot.Plugin {
+function signs(now: Now): uPlot.Plugin {
   const k = (): number => devicePixelRatio;
   return {
     hooks: {
@@ -45,7 +50,7 @@ function signs(spans: Span[], marks: Mark[]): uPlot.Plugin {
         const c = u.ctx;
         c.save();
         c.fillStyle = css("--bad-wash");
-        for (const each of spans) {
+        for (const each of now.current.spans) {
           const x0 = Math.max(u.bbox.left, u.valToPos(each.from, "x", true));
           const x1 = Math.min(u.bbox.left + u.bbox.width, u.valToPos(each.to, "x", true));
           if (x1 > u.bbox.left && x0 < u.bbox.left + u.bbox.width) c.fillRect(x0, u.bbox.top, Math.max(2 * k(), x1 - x0), u.bbox.height);
@@ -59,7 +64,7 @@ function signs(spans: Span[], marks: Mark[]): uPlot.Plugin {
         c.textAlign = "center";
         c.textBaseline = "middle";
         let row = 0, before = -Infinity;
-        for (const mark of marks) {
+        for (const mark of now.current.marks) {
           const x = u.valToPos(mark.at, "x", true);
           if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
           c.strokeStyle = c.fillStyle = css("--mark");
@@ -80,16 +85,18 @@ function signs(spans: Span[], marks: Mark[]): uPlot.Plugin {
   };
 }
 
-interface PlotProps { make: (width: number) => uPlot.Options; data: Columns; label: string; theme: string; zoom: ((from: number, to: number) => void) | undefined; readout: (at: number | null) => void }
+interface PlotProps extends Shown { make: (width: number, now: Now) => uPlot.Options; data: Columns; label: string; theme: string; zoom: ((from: number, to: number) => void) | undefined; readout: (at: number | null) => void }
 
-function Plot({ make, data, label, theme, zoom, readout }: PlotProps) {
+function Plot({ make, data, label, theme, zoom, readout, spans, marks, range }: PlotProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const held = useRef({ zoom, readout });
   held.current = { zoom, readout };
+  const now = useRef<Shown>({ spans, marks, range });
+  now.current = { spans, marks, range };
   useEffect(() => {
     const el = box.current!;
-    const options = make(el.clientWidth || 600);
+    const options = make(el.clientWidth || 600, now);
     options.cursor = { sync: { key: SYNC }, points: { size: 7 }, drag: { x: Boolean(zoom), y: false, setScale: false }, focus: { prox: 24 } };
     options.legend = { show: false };
     options.hooks = {
@@ -105,8 +112,9 @@ function Plot({ make, data, label, theme, zoom, readout }: PlotProps) {
     const watch = new ResizeObserver(() => made.setSize({ width: el.clientWidth, height: options.height }));
     watch.observe(el);
     return () => { watch.disconnect(); made.destroy(); };
-  }, [make, data, Boolean(zoom)]);
-  useEffect(() => plot.current?.redraw(false, true), [theme]);
+  }, [make, data.length, Boolean(zoom)]);
+  useEffect(() => plot.current?.setData(data as uPlot.AlignedData), [data, range?.[0], range?.[1]]);
+  useEffect(() => plot.current?.redraw(false, true), [theme, spans, marks]);
   return <div ref={box} class="plot" role="img" aria-label={label} />;
 }
 
@@ -120,15 +128,16 @@ function columnsOf(line: Line, scale: Scale, spans: Span[]): Columns {
   return [line.time, line.upper.length ? line.upper.map(by) : empty, line.lower.length ? line.lower.map(by) : empty, value, out];
 }
 
+const NO_MARKS: Mark[] = [];
 interface ChartProps { line: Line; marks?: Mark[]; height?: number; range?: [number, number]; theme: string; zoom?: (from: number, to: number) => void; title: string }
 
 /** One signal: what was observed, what was expected, when it was out of line. */
-export function Chart({ line, marks = [], height = 176, range, theme, zoom, title }: ChartProps) {
+export function Chart({ line, marks = NO_MARKS, height = 176, range, theme, zoom, title }: ChartProps) {
   const scale = useMemo(() => scaleOf(line.unit, line.signal), [line.unit, line.signal]);
   const spans = useMemo(() => (line.findings ?? []).map(([from, to]) => ({ from, to })), [line]);
   const data = useMemo(() => columnsOf(line, scale, spans), [line, scale, spans]);
   const [at, setAt] = useState<number | null>(null);
-  const make = useMemo(() => (width: number): uPlot.Options => {
+  const make = useMemo(() => (width: number, now: Now): uPlot.Options => {
     const stroke = (name: string) => () => css(name);
     const bare = scale.base === "count" ? { ...scale, suffix: "" } : scale;
     const ticks = (_: uPlot, splits: number[]): string[] => {
@@ -138,8 +147,8 @@ export function Chart({ line, marks = [], height = 176, range, theme, zoom, titl
     const axis = yAxis(ticks, 78);
     if (scale.base === "By") axis.incrs = BINARY;
     return {
-      width, height, padding: [14, 22, 0, 0], plugins: [signs(spans, marks)],
-      scales: { x: { time: true, ...(range ? { range: () => range } : {}) } },
+      width, height, padding: [14, 22, 0, 0], plugins: [signs(now)],
+      scales: { x: xScale(now) },
       axes: [xAxis(), axis],
       series: [
         {},
@@ -150,14 +159,14 @@ export function Chart({ line, marks = [], height = 176, range, theme, zoom, titl
       ],
       bands: [{ series: [1, 2], fill: stroke("--band") }],
     };
-  }, [height, scale, spans, marks, range]);
+  }, [height, scale]);
   const last = useMemo(() => line.value.reduce<number>((found, value, i) => (value === null ? found : i), -1), [line]);
-  const shown = at ?? last;
+  const shown = at === null || at >= line.time.length ? last : at;
   const label = `${title}: ${line.time.length} values${spans.length ? `, out of line in ${spans.length} span${spans.length > 1 ? "s" : ""}` : ""}; a table of them follows`;
   return (
     <div class="chart">
       <p class="readout" aria-hidden="true">{shown >= 0 && shown < line.time.length ? <Readout data={data} at={shown} scale={scale} spans={spans} /> : "no values in this span of time"}</p>
-      <Plot make={make} data={data} label={label} theme={theme} zoom={zoom} readout={setAt} />
+      <Plot make={make} data={data} label={label} theme={theme} zoom={zoom} readout={setAt} spans={spans} marks={marks} range={range} />
       <Table data={data} scale={scale} title={title} />
     </div>
   );
@@ -210,6 +219,7 @@ function Table({ data, scale, title }: { data: Columns; scale: Scale; title: str
   );
 }
 
+const NONE: Span[] = [];
 const DASHES: number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [14, 4]];
 const STEPS = [-1000, -300, -100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100, 300, 1000];
 
@@ -240,15 +250,15 @@ interface OverlayProps { lines: Line[]; names: string[]; marks: Mark[]; range: [
 export function Overlay({ lines, names, marks, range, theme, zoom }: OverlayProps) {
   const data = useMemo(() => aligned(lines), [lines]);
   const [at, setAt] = useState<number | null>(null);
-  const make = useMemo(() => (width: number): uPlot.Options => ({
-    width, height: 240, padding: [14, 22, 0, 0], plugins: [signs([], marks), middle()],
-    scales: { x: { time: true, range: () => range }, y: { distr: 4, asinh: 1, range: (_, low, high) => [Math.min(-2, low ?? 0) * 1.2, Math.max(3, high ?? 0) * 1.2] } },
+  const make = useMemo(() => (width: number, now: Now): uPlot.Options => ({
+    width, height: 240, padding: [14, 22, 0, 0], plugins: [signs(now), middle()],
+    scales: { x: xScale(now), y: { distr: 4, asinh: 1, range: (_, low, high) => [Math.min(-2, low ?? 0) * 1.2, Math.max(3, high ?? 0) * 1.2] } },
     axes: [xAxis(), { ...yAxis((_, splits) => splits.map((each) => (each === 0 ? "0" : `${each > 0 ? "+" : "−"}${Math.abs(each)}×`)), 56), splits: (u) => STEPS.filter((each) => each >= u.scales["y"]!.min! && each <= u.scales["y"]!.max!), filter: (_, splits) => splits }],
     series: [{}, ...lines.map((_, i): uPlot.Series => ({ stroke: () => css(`--line-${i % 6}`), width: 2, dash: DASHES[i % 6]!, points: { show: false }, spanGaps: false }))],
-  }), [lines, marks, range]);
+  }), [lines.length]);
   return (
     <div class="chart">
-      <Plot make={make} data={data} label={`How far ${names.length} signals are from what is expected, each in half widths of its band; the charts below show each alone`} theme={theme} zoom={zoom} readout={setAt} />
+      <Plot make={make} data={data} label={`How far ${names.length} signals are from what is expected, each in half widths of its band; the charts below show each alone`} theme={theme} zoom={zoom} readout={setAt} spans={NONE} marks={marks} range={range} />
       <ul class="legend">
         {names.map((name, i) => {
           const value = at === null ? undefined : data[i + 1]![at];

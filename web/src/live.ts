@@ -10,6 +10,7 @@ type Listener = { news?: (news: News) => void; link?: (link: Link) => void };
 const listeners = new Set<Listener>();
 let link: Link = "connecting";
 let source: EventSource | undefined;
+let told = false;
 
 function setLink(next: Link): void {
   if (next === link) return;
@@ -21,7 +22,11 @@ export function connect(): void {
   if (source) return;
   source = new EventSource("/api/stream");
   source.addEventListener("hello", () => setLink("live"));
-  source.addEventListener("overview", refresh);
+  source.addEventListener("overview", () => {
+    // the first one only says what the page has just asked for
+    if (told) refresh();
+    told = true;
+  });
   source.addEventListener("incident", (event) => {
     const news = JSON.parse((event as MessageEvent<string>).data) as News;
     listeners.forEach((each) => each.news?.(news));

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tocsin.model.series import MAIN_TENANT
+
 _LOSS_WORDS = ("dropped", "lost", "discarded", "dead_letter", "overflow", "shed")
 _REFUSAL_WORDS = ("refused", "rejected", "invalid", "late", "errors", "failed", "failures")
 _LAG_WORDS = ("lag", "queue", "backlog", "pending")
@@ -43,7 +45,11 @@ def _numbers(process: str, text: str) -> Iterator[tuple[str, OwnNumber]]:
         for sample in family.samples:
             plain = sample.name in (family.name, family.name + "_total")
             if plain and math.isfinite(sample.value):
-                labels = ", ".join(f"{key}={value}" for key, value in sorted(sample.labels.items()))
+                labels = ", ".join(
+                    f"{key}={value}"
+                    for key, value in sorted(sample.labels.items())
+                    if (key, value) != ("tenant", MAIN_TENANT)
+                )
                 yield family.type, OwnNumber(process, sample.name, labels, sample.value)
 
 

@@ -64,7 +64,9 @@ def series(
 ) -> Document:
     """List the series of a signal with their states."""
     found = deps.telemetry.series(access.tenant, signal, where_of(where), limit)
-    return Document({"signal": signal, "series": rows_document(found)})
+    # only changes of state are stored: a series that was never said to be otherwise is live
+    rows = [{**row, "state": row.get("state") or "live"} for row in found]
+    return Document({"signal": signal, "series": rows_document(rows)})
 
 
 @router.get("/states", response_class=Document)
