@@ -77,7 +77,8 @@ class Front:
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MAX_TARGET_BYTES:
             return _refusal(414, "target_too_large", f"the address is over {MAX_TARGET_BYTES} bytes")
         headers = Headers(scope=scope)
-        if self._allowed is not None and host_name(headers.get("host", "")) not in self._allowed:
+        # browsers always send a host; a probe that speaks HTTP/1.0 sends none
+        if self._allowed is not None and "host" in headers and host_name(headers["host"]) not in self._allowed:
             return _refusal(421, "foreign_host", "this server answers to localhost only; start it with --host ADDRESS")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(headers):
             return _refusal(403, "foreign_site", "a page of another site may not send this")

@@ -136,7 +136,7 @@ class Proxy:
         inbound.expects(given.get("content-length"), has_body=has_body)
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         query: bytes = scope.get("query_string", b"")
-        url = httpx2.URL(scheme="http", host="tocsin", raw_path=raw_path + (b"?" + query if query else b""))
+        url = httpx2.URL(scheme="http", host="localhost", raw_path=raw_path + (b"?" + query if query else b""))
         return httpx2.Request(
             scope["method"],
             url,

@@ -6,23 +6,28 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
 from tocsin.app.datadir import lock_data_dir
 from tocsin.app.keys import KeyRing
 from tocsin.app.ports import bind, holder
-from tocsin.app.reload import remember
 from tocsin.app.settings import ServeSettings, is_loopback
 from tocsin.app.supervise import MODULES, PACE, Pace, Supervisor, make_run_dir, make_secret, remove_run_dir
 from tocsin.model.access import Scope
 from tocsin.model.clock import Clock
 from tocsin.model.errors import BadConfig
-from tocsin.spec.load import Loaded
+
+if TYPE_CHECKING:
+    from tocsin.spec.load import Loaded
 
 _log = structlog.get_logger(__name__)
+
+Beside: TypeAlias = Callable[[ServeSettings], Coroutine[object, object, int]]
+"""What runs beside a server that is ready; gives an exit code."""
 
 
 def serve(
@@ -34,10 +39,12 @@ def serve(
     commands: Mapping[str, Sequence[str]] = MODULES,
     pace: Pace = PACE,
     duration_s: float | None = None,
+    beside: Beside | None = None,
 ) -> int:
     """Run the server until a signal; gives the exit code. `wanted.run_dir` is replaced by a fresh private one.
 
-    With `duration_s` it ends by itself, so long after it was ready.
+    With `duration_s` it ends by itself, so long after it was ready. `beside` runs from the moment when it is ready;
+    when it returns, the server ends, and its exit code is that of both.
 
     `say` takes the lines that scripts read: `key: KEY` when a first key had to be made, and `ready: URL`.
 
@@ -58,17 +65,42 @@ def serve(
         )
         settings.write()
         if loaded is not None:
+            from tocsin.app.reload import remember  # noqa: PLC0415 - heavy; a supervisor without a file is small
+
             remember(settings, loaded)
         supervisor = Supervisor(
             settings,
             commands=commands,
             pass_fds=[lock, *(listener.fileno() for listener in listeners.values())],
             pace=pace,
-            on_ready=lambda: say(f"ready: {settings.url}"),
+            on_ready=lambda: say(f"ready: {settings.url if settings.port else 'the main port is off'}"),
             on_drain=lambda: _close(listeners),
             duration_s=duration_s,
         )
-        return asyncio.run(supervisor.run())
+        if beside is None:
+            return asyncio.run(supervisor.run())
+        return asyncio.run(_run_beside(supervisor, beside(settings)))
+
+
+async def _run_beside(supervisor: Supervisor, companion: Coroutine[object, object, int]) -> int:
+    """Supervise until a signal or until the companion, which starts when the server is ready, has ended."""
+    serving = asyncio.create_task(supervisor.run())
+    ready = asyncio.create_task(supervisor.ready.wait())
+    await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if not supervisor.ready.is_set():
+        companion.close()
+        ready.cancel()
+        return await serving
+    accompanying = asyncio.create_task(companion)
+    await asyncio.wait({serving, accompanying}, return_when=asyncio.FIRST_COMPLETED)
+    code = 0
+    if accompanying.done():
+        code = accompanying.result()
+        supervisor.stop()
+    else:
+        accompanying.cancel()
+        await asyncio.gather(accompanying, return_exceptions=True)
+    return await serving or code
 
 
 def ready_key(settings: ServeSettings, clock: Clock, say: Callable[[str], None]) -> None:

@@ -91,11 +91,14 @@ def _start(settings: ServeSettings, file: Path | None, duration_s: float | None)
     from tocsin.app.settings import environment  # noqa: PLC0415 - heavy
     from tocsin.selfmon.clock import SystemClock  # noqa: PLC0415 - heavy
     from tocsin.selfmon.logs import set_up  # noqa: PLC0415 - heavy
-    from tocsin.spec.load import load_config  # noqa: PLC0415 - heavy
-    from tocsin.spec.packs import load_packs  # noqa: PLC0415 - heavy
 
     set_up("supervisor")
-    loaded = load_config(file, environment(), load_packs()) if file is not None else None
+    loaded = None
+    if file is not None:
+        from tocsin.spec.load import load_config  # noqa: PLC0415 - heavy; a supervisor without a file is small
+        from tocsin.spec.packs import load_packs  # noqa: PLC0415 - heavy
+
+        loaded = load_config(file, environment(), load_packs())
     for warning in loaded.warnings if loaded is not None else ():
         say(str(warning))
     sys.exit(serve_until_signal(settings, loaded, SystemClock(), say=line, duration_s=duration_s))
