@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import sys
 import time
+from collections import namedtuple
 from types import SimpleNamespace
 
 import psutil
@@ -110,8 +112,11 @@ def test_a_device_that_is_unplugged_ends(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not [row for row in rows_of(bench, host, NOW + 2 * SECOND) if row["name"] == "system.network.io"]
 
 
-def test_beat_without_sleeping() -> None:
+def test_beat_without_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
+    times = namedtuple("times", "user idle")
+    busy = (times(10.0 * n, 30.0 * n) for n in itertools.count(1))
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(busy))
     sleeps: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -127,3 +132,6 @@ def test_beat_without_sleeping() -> None:
     asyncio.run(run())
     assert sleeps[1:] == [10.0] * 3
     assert len(bench.frames()) == 3
+    # rates are there from the first reading on
+    found = [row["value"] for row in bench.rows() if row["name"] == "system.cpu.utilization"]
+    assert found == [0.25, 0.25, 0.75] * 3

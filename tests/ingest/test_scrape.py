@@ -159,6 +159,12 @@ def test_a_good_scrape_has_its_own_metrics_and_labels() -> None:
     assert times[2] - times[1] == 15 * SECOND  # type: ignore[operator]
 
 
+def test_several_targets_are_sources_of_their_own() -> None:
+    bench = Bench()
+    scrape = Scrape("app", [URL, "https://[::1]/metrics"], SECOND, bench.edge, bench.clock)
+    assert [target.source for target in scrape.targets] == ["scrape/app/10.0.0.5:9100", "scrape/app/[::1]:443"]
+
+
 def test_vanished_series_gets_one_marker() -> None:
     pages = iter(["a 1\nb 2\n", "a 1\n", "a 1\n"])
     world = World(lambda _request: httpx2.Response(200, text=next(pages)))

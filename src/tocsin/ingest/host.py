@@ -158,6 +158,7 @@ class Host:
 
     async def run(self) -> None:
         """Read and hand in until cancelled."""
+        await asyncio.to_thread(self.begin, self._clock.now())
         while True:
             now = self._clock.now()
             beat = next_beat(now, self._interval_ns, 0)
@@ -168,6 +169,11 @@ class Host:
                 await self._edge.accept([frame])
             except Overloaded:
                 self._edge.refuse(self._tenant, SOURCE, "overloaded", len(frame))
+
+    def begin(self, now: int) -> None:
+        """Take the counters as they are, so that the first readings already have rates."""
+        for _ in self._readings(now):
+            pass
 
     def collect(self, now: int) -> Frame:
         """All readings of this moment (ns); rates are against the reading before."""

@@ -77,7 +77,7 @@ class Redactor:
                 after = self._log_bodies(frame, after)
             if after is not before:
                 changed[field.name] = after
-        source = self._substitute(frame.source, self._token)
+        source = self._substitute(frame.source, self._token) if self._may_hit(frame.source) else frame.source
         if not changed and source == frame.source:
             return frame
         arrays = [changed.get(name, frame.batch.column(name)) for name in frame.batch.schema.names]
@@ -92,7 +92,7 @@ class Redactor:
         """
         found = []
         searched = "\n".join(text for pair in labels for text in pair)
-        clean = not any(one.may_hit(searched) for one in self._filters)
+        clean = not self._may_hit(searched)
         for name, value in labels:
             told = self._names.key(name)
             if told.content and not self._keep_content and value:
@@ -174,6 +174,9 @@ class Redactor:
             return value
         _HITS.labels(rule).inc()
         return write(rule, value)
+
+    def _may_hit(self, text: str) -> bool:
+        return any(one.may_hit(text) for one in self._filters)
 
     def _hits(self, texts: Any) -> set[int]:
         """Places of the texts, an array without nulls, that a rule may match."""

@@ -36,6 +36,7 @@ class Target:
     """One page that is fetched, and the series it had last time."""
 
     url: str
+    source: str
     labels: Mapping[str, str]
     phase_ns: int
     present: set[Key] = field(default_factory=set)
@@ -56,7 +57,7 @@ class Scrape:
 
     Parameters
     ----------
-    name : the source; becomes label `job` and, as `scrape/<name>`, the source of the frames
+    name : becomes label `job` and, as `scrape/<name>`, the source of the frames; several targets have one each
     targets : URLs; private addresses are allowed, because the operator wrote them
     interval_ns, timeout_ns : beat and patience of one fetch, ns
     resource : further labels of every series
@@ -85,9 +86,16 @@ class Scrape:
         self._tenant = tenant
         self._transport = transport
         self._sleep = sleep
-        self.source = edge.source_name(tenant, "scrape", name)
+        # one source a target: a slow one must not make the samples of the others look late
+        several = len(targets) > 1
         self._targets = [
-            Target(url, {**resource, "job": name, "instance": _instance(url)}, self._phase(url)) for url in targets
+            Target(
+                url,
+                edge.source_name(tenant, "scrape", f"{name}/{_instance(url)}" if several else name),
+                {**resource, "job": name, "instance": _instance(url)},
+                self._phase(url),
+            )
+            for url in targets
         ]
 
     def _phase(self, url: str) -> int:
@@ -140,7 +148,7 @@ class Scrape:
                 "scrape works", url=target.url
             )
         target.complaint = complaint
-        _SCRAPES.labels(self.source, "failed" if complaint else "done").inc()
+        _SCRAPES.labels(target.source, "failed" if complaint else "done").inc()
         present = set(series_keys(page))
         gone = target.present - present
         took_s = (self._clock.now() - began) / SECOND
@@ -150,12 +158,12 @@ class Scrape:
             PointRow(_DURATION, own, took_s),
             PointRow(_SAMPLES, own, float(page.samples)),
         ]
-        frames = self._frames(page, gone, beat)
+        frames = self._frames(target.source, page, gone, beat)
         try:
             await self._edge.accept(frames)
         except Overloaded:
             # `present` stays: what vanished is said again with the next scrape
-            self._edge.refuse(self._tenant, self.source, "overloaded", sum(map(len, frames)))
+            self._edge.refuse(self._tenant, target.source, "overloaded", sum(map(len, frames)))
             return
         target.present = present
 
@@ -173,37 +181,39 @@ class Scrape:
                     raise TooLarge(f"{url} gave more than {limit} bytes; raise limits.body_bytes, or expose less")
             return body.decode("utf-8"), response.headers.get("content-type", "")
 
-    def _ref(self, signal: Signal, labels: Labels) -> int:
-        return self._edge.identifier.ref(self._tenant, self.source, signal, (), labels)
+    def _ref(self, source: str, signal: Signal, labels: Labels) -> int:
+        return self._edge.identifier.ref(self._tenant, source, signal, (), labels)
 
     def _when(self, told: int, beat: int) -> int:
         """Time of a sample: as the page told it, if that can be true."""
         return told if told and told <= beat + self._edge.limits.ahead_ns else beat
 
-    def _frames(self, page: Exposition, gone: set[Key], beat: int) -> list[Frame]:
-        ended = [(self._ref(signal, labels), signal.kind is Kind.HISTOGRAM) for signal, labels in gone]
-        refs = [self._ref(row.signal, row.labels) for row in page.points] + [ref for ref, shape in ended if not shape]
+    def _frames(self, source: str, page: Exposition, gone: set[Key], beat: int) -> list[Frame]:
+        ended = [(self._ref(source, signal, labels), signal.kind is Kind.HISTOGRAM) for signal, labels in gone]
+        refs = [self._ref(source, row.signal, row.labels) for row in page.points] + [
+            ref for ref, shape in ended if not shape
+        ]
         n, rest = len(page.points), len(refs) - len(page.points)
         points = points_frame(
             self._tenant,
-            self.source,
+            source,
             np.array(refs, np.int32),
             np.array([self._when(row.time, beat) for row in page.points] + [beat] * rest, np.int64),
             np.array([row.value for row in page.points] + [np.nan] * rest, np.float64),
             np.array([row.start for row in page.points] + [0] * rest, np.int64),
             np.array([0] * n + [NO_VALUE] * rest, np.uint8),
         )
-        rows = [self._distribution(row, beat) for row in page.distributions]
+        rows = [self._distribution(source, row, beat) for row in page.distributions]
         rows += [self._no_distribution(ref, beat) for ref, shape in ended if shape]
         if not rows:
             return [points]
         columns: dict[str, Sequence[object]] = {
             name: [row.get(name) for row in rows] for name in SCHEMAS[FrameKind.DISTRIBUTIONS].names
         }
-        return [points, frame_of(FrameKind.DISTRIBUTIONS, self._tenant, self.source, columns)]
+        return [points, frame_of(FrameKind.DISTRIBUTIONS, self._tenant, source, columns)]
 
-    def _distribution(self, row: DistributionRow, beat: int) -> dict[str, object]:
-        found = self._no_distribution(self._ref(row.signal, row.labels), self._when(row.time, beat))
+    def _distribution(self, source: str, row: DistributionRow, beat: int) -> dict[str, object]:
+        found = self._no_distribution(self._ref(source, row.signal, row.labels), self._when(row.time, beat))
         return found | {
             "start": row.start,
             "flags": 0,
