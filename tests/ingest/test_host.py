@@ -7,8 +7,8 @@ import itertools
 import subprocess
 import sys
 import time
-from collections import namedtuple
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -21,6 +21,13 @@ from tocsin.model.frame import NO_VALUE
 from tocsin.model.series import Kind
 
 NOW = 10**18
+
+
+class Times(NamedTuple):
+    """Processor times in seconds, as psutil gives them."""
+
+    user: float
+    idle: float
 
 
 def rows_of(bench: Bench, host: Host, now: int) -> list[dict[str, object]]:
@@ -114,8 +121,7 @@ def test_a_device_that_is_unplugged_ends(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_beat_without_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
-    times = namedtuple("times", "user idle")
-    busy = (times(10.0 * n, 30.0 * n) for n in itertools.count(1))
+    busy = (Times(10.0 * n, 30.0 * n) for n in itertools.count(1))
     monkeypatch.setattr(psutil, "cpu_times", lambda: next(busy))
     sleeps: list[float] = []
 
