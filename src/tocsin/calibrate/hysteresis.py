@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 
 from tocsin.model.arrays import F8, I4, I8, U1, Mask
 from tocsin.stats.columns import Columns, column, numbers_of, rows_of, times_of
-from tocsin.stats.jit import njit
+from tocsin.stats.jit import njit, types_of
 
 
 class Verdict(IntEnum):
@@ -70,7 +71,6 @@ class Hysteresis(Columns):
     verdict: U1 = column(0, "u1")
     start: I8 = column(0, "i8")
     end: I8 = column(0, "i8")  # latest breach
-    calm_since: I8 = column(-1, "i8")
     closed: I8 = column(-1, "i8")
     news: I8 = column(0, "i8")
     score: F8 = column(0.0)
@@ -93,14 +93,12 @@ class Hysteresis(Columns):
         rows, time, score = rows_of(rows), times_of(time), numbers_of(score)
         self.touch(rows)
         move = np.zeros(rows.size, np.uint8)
-        start, end, peak = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64), np.zeros(rows.size)
-        _step(
-            rows, time, breach.astype(np.uint8), score, for_ns, clear_ns, update_ns, absorb_ns,
-            self.verdict, self.start, self.end, self.calm_since, self.closed, self.news, self.score, self.told,
-            self.flaps, move, start, end, peak,
-        )  # fmt: skip
+        state = _Rows(*(getattr(self, name) for name in _Rows._fields))
+        times = _Times(for_ns, clear_ns, update_ns, absorb_ns)
+        _step(rows, time, breach.astype(np.uint8), score, state, times, move)
         at = np.flatnonzero(move)
-        return Transitions(at, move[at], start[at], end[at], peak[at])
+        found = rows[at]
+        return Transitions(at, move[at], self.start[found], self.end[found], self.score[found])
 
     def verdicts(self, rows: I4) -> U1:
         """`Verdict` of each row, (n,)."""
@@ -109,40 +107,67 @@ class Hysteresis(Columns):
         return found
 
 
+class _Rows(NamedTuple):
+    verdict: U1
+    start: I8
+    end: I8
+    closed: I8
+    news: I8
+    score: F8
+    told: F8
+    flaps: I4
+
+
+class _Times(NamedTuple):
+    for_ns: int
+    clear_ns: int
+    update_ns: int
+    absorb_ns: int
+
+
+def _empty_rows() -> _Rows:
+    return _Rows(*(np.zeros(0, dtype) for dtype in ("u1", "i8", "i8", "i8", "i8", "f8", "f8", "i4")))
+
+
+@njit()
+def _breached(r: int, t: int, score: float, s: _Rows, k: _Times) -> int:
+    if s.verdict[r] == 0:
+        s.verdict[r], s.start[r], s.score[r] = 1, t, score
+    s.end[r] = t
+    s.score[r] = max(s.score[r], score)
+    if s.verdict[r] == 1 and t - s.start[r] >= k.for_ns:
+        soon = s.closed[r] >= 0 and s.start[r] - s.closed[r] <= k.clear_ns * FLAP_HOLD
+        s.flaps[r] = s.flaps[r] + 1 if soon else 1
+        s.verdict[r] = 2
+        return 1
+    grown = s.score[r] > 1.1 * s.told[r] or t - s.news[r] >= k.update_ns
+    return 2 if s.verdict[r] == 2 and grown else 0
+
+
+@njit()
+def _calm(r: int, t: int, s: _Rows, k: _Times) -> int:
+    if s.verdict[r] == 1:
+        s.verdict[r] = 0
+    hold = k.clear_ns * FLAP_HOLD if s.flaps[r] >= FLAPS else k.clear_ns
+    if s.verdict[r] == 2 and t - s.end[r] >= hold:
+        s.verdict[r], s.closed[r] = 0, t
+        return 3
+    return 0
+
+
 @njit(
-    "void(i4[::1],i8[::1],u1[::1],f8[::1],i8,i8,i8,i8,u1[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],f8[::1],"
-    "f8[::1],i4[::1],u1[::1],i8[::1],i8[::1],f8[::1])"
-)
-def _step(
-    rows: I4, time: I8, breach: U1, score: F8, for_ns: int, clear_ns: int, update_ns: int, absorb_ns: int,
-    verdict: U1, start: I8, end: I8, calm_since: I8, closed: I8, news: I8, best: F8, told: F8,
-    flaps: I4, move: U1, out_start: I8, out_end: I8, out_score: F8,
-) -> None:  # fmt: skip
+    types_of(
+        np.zeros(0, "i4"), np.zeros(0, "i8"), np.zeros(0, "u1"), np.zeros(0), _empty_rows(), _Times(0, 0, 0, 0),
+        np.zeros(0, "u1"),
+    )
+)  # fmt: skip
+def _step(rows: I4, time: I8, breach: U1, score: F8, s: _Rows, k: _Times, move: U1) -> None:
     for i in range(rows.size):
-        r, t, z = rows[i], time[i], score[i]
-        if z != z:  # NaN: nothing was seen, nothing moves
+        r, t = rows[i], time[i]
+        if math.isnan(score[i]):  # nothing was seen, nothing moves
             continue
-        hold = clear_ns * FLAP_HOLD if flaps[r] >= FLAPS else clear_ns
-        if breach[i]:
-            if verdict[r] == 0:
-                verdict[r], start[r], best[r] = 1, t, z
-            end[r], calm_since[r] = t, -1
-            best[r] = max(best[r], z)
-            if verdict[r] == 1 and t - start[r] >= for_ns:
-                soon = closed[r] >= 0 and start[r] - closed[r] <= clear_ns * FLAP_HOLD
-                flaps[r] = flaps[r] + 1 if soon else 1
-                verdict[r], move[i] = 2, 1
-            elif verdict[r] == 2 and (best[r] > 1.1 * told[r] or t - news[r] >= update_ns):
-                move[i] = 2
-        elif verdict[r] == 1:
-            verdict[r] = 0
-        elif verdict[r] == 2:
-            if calm_since[r] < 0:
-                calm_since[r] = t
-            if t - end[r] >= hold:
-                verdict[r], move[i], closed[r] = 0, 3, t
-        if verdict[r] == 2 and absorb_ns > 0 and t - start[r] >= absorb_ns:
-            verdict[r], move[i], closed[r] = 0, 4, t
-        if move[i]:
-            out_start[i], out_end[i], out_score[i] = start[r], end[r], best[r]
-            news[r], told[r] = t, best[r]
+        done = _breached(r, t, score[i], s, k) if breach[i] else _calm(r, t, s, k)
+        if s.verdict[r] == 2 and k.absorb_ns > 0 and t - s.start[r] >= k.absorb_ns:
+            s.verdict[r], s.closed[r], done = 0, t, 4
+        if done:
+            s.news[r], s.told[r], move[i] = t, s.score[r], done

@@ -11,20 +11,33 @@ Technometrics 1987 (probability-weighted moments).
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, TypeAlias
 
-from tocsin.model.arrays import F8
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.model.arrays import F8, I4, I8
 from tocsin.stats.jit import njit
+
+F4: TypeAlias = NDArray[np.float32]
 
 BINS: Final = 64
 PER_OCTAVE: Final = 6.0
 LOW_OCTAVE: Final = -4.0
 TAIL_RATIO: Final = 0.08
-PRIOR_COUNT: Final = 6.0
+PRIOR_COUNT: Final = 8.0
 """Pseudo-exceedances behind the prior mean excess."""
-SHAPE_COUNT: Final = 60.0
+SHAPE_COUNT: Final = 25.0
 """Exceedances at which a series' own shape weighs as much as its family's."""
 LN10: Final = math.log(10.0)
+
+EPISODES: Final = 4
+EPISODE_GAP: Final = 10
+"""Calm scores that end an episode of extreme ones."""
+RECURRENT: Final = 2
+"""Earlier episodes as large as this one that make it part of the series' life."""
+PROVISIONAL_BELOW: Final = 300.0
+"""Effective scores under which a p-value is said to be provisional."""
 
 # columns of a row's fit
 U, PHI, SIGMA, XI, N_EFF = 0, 1, 2, 3, 4
@@ -36,18 +49,18 @@ def bin_of(score: float) -> int:
     """Bin of a score >= 0: six per octave from 1/16, the last one open."""
     if score <= 0.0:
         return 0
-    place = int(math.floor((math.log(score) / math.log(2.0) - LOW_OCTAVE) * PER_OCTAVE))
+    place = math.floor((math.log(score) / math.log(2.0) - LOW_OCTAVE) * PER_OCTAVE)
     return min(max(place, 0), BINS - 1)
 
 
 @njit()
 def edge_of(place: int) -> float:
     """Lower edge of a bin; 0 for the first."""
-    return math.pow(2.0, LOW_OCTAVE + place / PER_OCTAVE) if place > 0 else 0.0
+    return float(math.pow(2.0, LOW_OCTAVE + place / PER_OCTAVE)) if place > 0 else 0.0
 
 
 @njit()
-def fit_row(hist: F8, dependence: float, shape: float, ratio: float, fit: F8) -> None:
+def fit_row(hist: F4, dependence: float, shape: float, ratio: float, fit: F8) -> None:
     """Fit one row: histogram (64,), share of scores that are independent, the family's shape and mean-excess ratio."""
     total = 0.0
     for b in range(BINS):
@@ -85,11 +98,11 @@ def fit_row(hist: F8, dependence: float, shape: float, ratio: float, fit: F8) ->
 
 
 @njit()
-def log10_survival(score: float, hist: F8, fit: F8) -> float:
+def log10_survival(score: float, hist: F4, fit: F8) -> float:
     """log10 of P(another score is at least this), for one row."""
     if score >= fit[U]:
         x = (score - fit[U]) / fit[SIGMA]
-        return (math.log(fit[PHI]) - math.log1p(fit[XI] * x) / fit[XI]) / LN10
+        return float(math.log(fit[PHI]) - math.log1p(fit[XI] * x) / fit[XI]) / LN10
     place = bin_of(score)
     total, above = 0.0, 0.0
     for b in range(BINS):
@@ -99,7 +112,7 @@ def log10_survival(score: float, hist: F8, fit: F8) -> float:
     low, high = edge_of(place), edge_of(place + 1)
     inside = (high - score) / (high - low)
     ratio = (above + inside * hist[place] + 1.0) / (total + 1.0)
-    return math.log(min(max(ratio, fit[PHI]), 1.0)) / LN10
+    return float(math.log(min(max(ratio, fit[PHI]), 1.0))) / LN10
 
 
 @njit()
@@ -109,3 +122,99 @@ def score_at_row(log10_p: float, fit: F8) -> float:
     if ratio <= 0.0:
         return float(fit[U])
     return float(fit[U] + fit[SIGMA] * math.expm1(fit[XI] * ratio) / fit[XI])
+
+
+@njit("void(i4[::1],f8[::1],f4[:,::1],f8[:,::1],i8[::1],i4[::1],f8[:,::1],i8[:,::1],i4[::1],i8,i8,f8[::1],f8[::1])")
+def log10_p_rows(  # noqa: PLR0917 - a kernel takes its columns
+    rows: I4, score: F8, hist: F4, fit: F8, seen: I8, calm: I4, peak: F8, peak_seen: I8, episodes: I4,
+    min_scores: int, memory: int, out: F8, n_eff: F8,
+) -> None:  # fmt: skip
+    """log10 p of each score, and the effective number of scores behind it."""
+    for i in range(rows.size):
+        r = rows[i]
+        n_eff[i] = fit[r, N_EFF]
+        if seen[r] < min_scores or math.isnan(score[i]):
+            continue
+        p = log10_survival(score[i], hist[r], fit[r])
+        # episodes that are over and reached as far; the one still going on can't excuse itself
+        latest = (episodes[r] - 1) % EPISODES if episodes[r] > 0 and calm[r] < EPISODE_GAP else -1
+        count, oldest = 0, seen[r]
+        for e in range(EPISODES):
+            fresh = peak_seen[r, e] >= 0 and seen[r] - peak_seen[r, e] <= memory
+            if e != latest and fresh and peak[r, e] >= 0.5 * score[i]:
+                count += 1
+                oldest = min(oldest, peak_seen[r, e])
+        if count >= RECURRENT:
+            p = max(p, math.log(count / (seen[r] - oldest + 1.0)) / LN10)
+        out[i] = min(p, 0.0)
+
+
+@njit("void(i4[::1],f8[::1],f8[:,::1],i8[::1],i8,f8[::1])")
+def score_at_rows(rows: I4, log10_p: F8, fit: F8, seen: I8, min_scores: int, out: F8) -> None:
+    """Score that each p-value stands for."""
+    for i in range(rows.size):
+        if seen[rows[i]] >= min_scores:
+            out[i] = score_at_row(log10_p[i], fit[rows[i]])
+
+
+@njit(
+    "void(i4[::1],f8[::1],i4[::1],f4[:,::1],f8[:,::1],i8[::1],f8[:,::1],i4[::1],i4[::1],"
+    "f8[:,::1],i8[:,::1],i4[::1],f8[::1],f8[::1],i8,i8)"
+)
+def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
+    rows: I4, score: F8, family: I4, hist: F4, fit: F8, seen: I8, lag: F8,
+    run: I4, calm: I4, peak: F8, peak_seen: I8, episodes: I4, shape: F8, ratio: F8, min_scores: int, memory: int,
+) -> None:  # fmt: skip
+    """Take scores in, each with bounded influence; see `Calibrator`."""
+    for i in range(rows.size):
+        r, z = rows[i], score[i]
+        bounded, weight = z, 1.0
+        if seen[r] >= min_scores:
+            cap = score_at_row(-math.log(10.0 * max(fit[r, N_EFF], 10.0)) / LN10, fit[r])
+            if z > cap:
+                run[r] += 1
+                bounded, weight = cap, 1.0 / run[r]
+                if episodes[r] == 0 or calm[r] >= EPISODE_GAP:
+                    peak[r, episodes[r] % EPISODES], peak_seen[r, episodes[r] % EPISODES] = 0.0, seen[r]
+                    episodes[r] += 1
+                latest = (episodes[r] - 1) % EPISODES
+                peak[r, latest] = max(peak[r, latest], z)
+                calm[r] = 0
+            else:
+                calm[r] = min(calm[r] + 1, 1_000_000)
+                run[r] = 0 if calm[r] >= EPISODE_GAP else run[r]
+        hist[r, bin_of(bounded)] += weight
+        seen[r] += 1
+        learn_dependence(min(bounded, 4.0), 1.0 / min(seen[r], 1000.0), lag[r])
+        if seen[r] < 256 or seen[r] % 16 == 0:
+            halve(hist[r], memory)
+            f = min(max(family[i], 0), shape.size - 1)
+            fit_row(hist[r], independent_ratio(lag[r]), shape[f], ratio[f], fit[r])
+
+
+@njit()
+def learn_dependence(score: float, rate: float, lag: F8) -> None:
+    """Mean, variance, covariance with the score before, and that score."""
+    gap, before = score - lag[0], lag[3] - lag[0]
+    lag[0] += rate * gap
+    lag[1] += rate * (gap * gap - lag[1])
+    lag[2] += rate * (gap * before - lag[2])
+    lag[3] = score
+
+
+@njit()
+def independent_ratio(lag: F8) -> float:
+    """Effective over actual number of scores, as for a first-order autoregression."""
+    rho = min(max(lag[2] / lag[1], 0.0), 0.98) if lag[1] > 0.0 else 0.0
+    return float((1.0 - rho) / (1.0 + rho))
+
+
+@njit()
+def halve(hist: F4, memory: int) -> None:
+    """Halve the counts of a row that holds more than `memory`: the old fades."""
+    total = 0.0
+    for b in range(BINS):
+        total += hist[b]
+    if total > memory:
+        for b in range(BINS):
+            hist[b] *= 0.5

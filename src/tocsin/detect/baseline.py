@@ -27,7 +27,7 @@ class Baseline(ArrayDetector):
     Season is by UTC. Where noise grows with the level, the row works on log(x + offset): chosen from the
     data by likelihood. A residual pulls level and season by at most 2 sds and adds at most 4 to the scale.
     The scale never falls below the value's own granularity, `floor`, or `floor_ratio` of the level; a series
-    that rests more than it moves is judged by the size of its moves; one that never moved by a tenth of its
+    that rests more than it moves is judged by the size of its moves; one that never moved by 3 % of its
     level, and a constant zero not at all (give it a `floor`).
 
     Parameters: `season` auto, none, hour, day or week; `warmup` in steps; `floor` in the signal's unit;

@@ -11,6 +11,7 @@ from tocsin.detect.array import ArrayDetector, column
 from tocsin.model.arrays import F8, I4
 from tocsin.model.detection import Step
 from tocsin.stats.jit import njit
+from tocsin.stats.scale import honest_sd, ratio_of
 
 
 class Ewma(ArrayDetector):
@@ -60,11 +61,8 @@ def _score(rows: I4, value: F8, mean: F8, var: F8, seen: I4, warmup: int, out: F
     for i in range(rows.size):
         r = rows[i]
         if seen[r] >= warmup and math.isfinite(value[i]):
-            gap = abs(value[i] - mean[r])
-            sd = math.sqrt(var[r])
-            if sd <= 1e-6 * abs(mean[r]):  # a constant past has no scale of its own: take 5 % of its level,
-                sd = 0.05 * abs(mean[r]) if mean[r] != 0.0 else gap  # and nothing is known of a constant zero
-            out[i] = min(gap / sd, 1e6) if sd > 0.0 else 0.0
+            gap = value[i] - mean[r]
+            out[i] = ratio_of(gap, honest_sd(math.sqrt(var[r]), mean[r], gap))
 
 
 @njit("void(i4[::1],f8[::1],f8[::1],f8[::1],f8[::1],i4[::1],f8,i8)")
@@ -75,10 +73,8 @@ def _learn(rows: I4, value: F8, weight: F8, mean: F8, var: F8, seen: I4, alpha: 
             mean[r] = value[i]
         gap = value[i] - mean[r]
         if seen[r] >= warmup:
-            sd = math.sqrt(var[r])
-            if sd <= 1e-6 * abs(mean[r]):
-                sd = 0.05 * abs(mean[r]) if mean[r] != 0.0 else abs(gap)
-            gap = min(max(gap, -4.0 * sd), 4.0 * sd)
+            bound = 4.0 * honest_sd(math.sqrt(var[r]), mean[r], gap)
+            gap = min(max(gap, -bound), bound)
         a = weight[i] * alpha
         mean[r] += a * gap
         var[r] = (1.0 - a) * (var[r] + a * gap * gap)

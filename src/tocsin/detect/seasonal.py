@@ -62,6 +62,8 @@ BORN, LATEST = 0, 1  # columns of a row's `times`
 
 RESTING: Final = 0.2
 """Share of steps with a change under which a series rests more than it moves."""
+RIGID: Final = 0.03
+"""Scale of a series that never moved, as a share of its level."""
 RARE: Final = 0.01
 """Share of values <= 0 from which on a log scale is out of the question."""
 TRIAL_STEPS: Final = 100.0
@@ -135,8 +137,8 @@ def floor_of(c: F8, k: Tuning) -> float:
     x = from_work(c[FAST] + c[ANCHOR], c[OFFSET])
     least = max(k.floor, k.floor_ratio * abs(x))
     if c[GRAIN] <= 0.0:
-        # never changed: its scale is not known; a tenth of it, or one if it counts things
-        least = max(least, 0.1 * abs(x), 1.0 if x == math.floor(x) and x != 0.0 else 0.0)
+        # never changed: its scale is not known; a little of it, or one if it counts things
+        least = max(least, RIGID * abs(x), 1.0 if x == math.floor(x) and x != 0.0 else 0.0)
     else:
         least = max(least, c[GRAIN])
         if c[MOVES] < RESTING:

@@ -151,7 +151,7 @@ def learn_shape(x: float, dt: float, w: float, c: F8, slots: F4) -> None:
         return
     first = c[CANDIDATE] <= 0.0
     if first:
-        c[CANDIDATE] = 0.05 * centre
+        c[CANDIDATE] = 0.25 * centre
     g = 1.0 if first else w * rate(n - 9.0, dt, 12.0 * HOUR_NS, 0.001, 0.02)
     linear = abs(x - centre)
     logged = abs(to_work(x, c[CANDIDATE]) - to_work(centre, c[CANDIDATE]))

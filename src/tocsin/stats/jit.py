@@ -16,7 +16,8 @@ _kernels: list[tuple[Any, Signature | None]] = []
 
 def types_of(*examples: object) -> Signature:
     """Signature of a kernel that is called with arguments like these."""
-    return tuple(numba.typeof(example) for example in examples)
+    typeof: Any = numba.typeof  # numba ships no types
+    return tuple(typeof(example) for example in examples)
 
 
 def njit(signature: Signature | None = None) -> Callable[[F], F]:

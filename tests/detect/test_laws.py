@@ -1,0 +1,25 @@
+"""Every registered detector keeps every law."""
+
+import pytest
+
+from tocsin.detect.registry import build, detectors
+from tocsin.testing.laws import LAWS
+
+NEEDS = {"threshold": {"above": 18.0}}
+CASES = [(name, NEEDS.get(name, {})) for name in detectors()]
+CASES += [("baseline", {"season": season}) for season in ("none", "hour", "day", "week")]
+CASES += [("iqr", {"every": 3}), ("record", {"warmup": 5})]
+
+
+def case_id(value):
+    return value if isinstance(value, str) else ",".join(f"{k}={v}" for k, v in value.items()) or "defaults"
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize(("name", "params"), CASES, ids=case_id)
+def test_law_holds(name, params, law):
+    law(lambda: build(name, params))
+
+
+def test_all_named_detectors_are_registered():
+    assert set(detectors()) == {"threshold", "zscore", "iqr", "ewma", "cusum", "record", "baseline"}
