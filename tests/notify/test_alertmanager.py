@@ -36,7 +36,7 @@ def get(url):
         return json.load(answer)
 
 
-def wait_for(what, seconds=20):
+def wait_for(what, seconds=60):
     """Poll a foreign program until it is so far; it has no event to wait for."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

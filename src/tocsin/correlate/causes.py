@@ -81,6 +81,20 @@ def rank(case: Case) -> tuple[Cause, ...]:
     return (Cause("unknown", entity, "no cause above the bar", BAR, evidence), *best[: MAX_CAUSES - 1])
 
 
+def lead(case: Case, causes: Sequence[Cause]) -> Symptom | None:
+    """The symptom on the likeliest cause's own entity that it acts on most directly; None: none is."""
+    if not causes or causes[0].kind == "unknown":
+        return None
+    best = causes[0]
+    reached = [
+        (-path.strength, symptom.finding.start, symptom.finding.id, symptom)
+        for symptom in case.symptoms
+        if best.entity in symptom.entities
+        and (path := case.graph.path(best.kind, symptom.finding.series.signal.name)) is not None
+    ]
+    return min(reached, key=lambda each: each[:3])[3] if reached else None
+
+
 def _weights(symptoms: Sequence[Symptom]) -> list[float]:
     first = symptoms[0].finding.start
     # what came first tells most about the cause; what follows may be its echo

@@ -83,6 +83,7 @@ class Group:
     touched: bool = False
     reopening: bool = False
     told: str = ""
+    lead: str = ""
 
     @property
     def active(self) -> bool:
@@ -143,6 +144,11 @@ class Group:
         ordered = sorted(self.members.values(), key=lambda member: (member.finding.start, member.finding.id))
         return [member.symptom for member in ordered]
 
+    def led(self) -> list[Symptom]:
+        """Its findings, first the one that its likeliest cause acts on most directly."""
+        symptoms = self.symptoms()
+        return sorted(symptoms, key=lambda symptom: symptom.finding.id.hex() != self.lead)
+
     def take_changes(self, events: Sequence[Event]) -> None:
         """Keep the change events that go with its causes, oldest first."""
         named = {(cause.kind, cause.entity, cause.what) for cause in self.causes}
@@ -160,12 +166,11 @@ class Group:
     def incident(self) -> Incident:
         """The value that goes out."""
         symptoms = self.symptoms()
+        led = self.led()
         more = len(self.others)
-        primary = list(dict.fromkeys(symptom.entities[0] for symptom in symptoms if symptom.entities))
+        primary = list(dict.fromkeys(symptom.entities[0] for symptom in led if symptom.entities))
         rest = [entity for entity in self.entities if entity not in primary]
-        head = (
-            storm_title(self.founded, len(symptoms) + more, len(self.entities)) if self.storm else title(symptoms, more)
-        )
+        head = storm_title(self.founded, len(symptoms) + more, len(self.entities)) if self.storm else title(led, more)
         return Incident(
             id=self.id,
             tenant=self.tenant,
@@ -183,7 +188,7 @@ class Group:
             dedup_key=self.id,
             late=self.late,
             reopened=self.reopened,
-            statement=statement(symptoms, self.causes, more),
+            statement=statement(led, self.causes, more),
             impact={**self.grade.impact, "findings": float(len(symptoms) + more)},
         )
 
@@ -232,4 +237,5 @@ _PLAIN = (
     "touched",
     "reopening",
     "told",
+    "lead",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.correlate.causes import LOOKBACK_NS, Case, Event, rank
+from tocsin.correlate.causes import LOOKBACK_NS, Case, Event, lead, rank
 from tocsin.correlate.edges import CausalGraph
 from tocsin.correlate.group import Group
 from tocsin.correlate.grouping import Grouping
@@ -216,7 +216,10 @@ class TenantReducer:
     def _judge(self, group: Group) -> None:
         slack = {name: monitor.window.size for name, monitor in self._monitors.items() if monitor.window is not None}
         symptoms = group.symptoms()
-        group.causes = rank(Case(symptoms, self._events, self._graph, self.grouping.topology, slack))
+        case = Case(symptoms, self._events, self._graph, self.grouping.topology, slack)
+        group.causes = rank(case)
+        leading = lead(case, group.causes)
+        group.lead = leading.finding.id.hex() if leading is not None else ""
         group.take_changes(self._events)
         impact: dict[str, str] = {}
         for name in sorted({symptom.finding.monitor for symptom in symptoms}):
