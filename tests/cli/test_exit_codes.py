@@ -200,6 +200,11 @@ def test_export(tocsin, api, tmp_path):
     assert (keyless.returncode, "TOCSIN_KEY" in keyless.stderr) == (2, True)
 
 
+def test_a_file_that_can_not_be_written(tocsin, api):
+    done = tocsin("export", "points", "--out", "no/such/o.jsonl", "--url", url(api))
+    assert (done.returncode, done.stderr) == (2, "can't write no/such/o.jsonl: no such file or directory\n")
+
+
 def test_keys(tocsin, tmp_path):
     data = tmp_path / "d"
     made = tocsin("key", "create", "--scope", "ingest", "--tenant", "acme", "--data", data)
@@ -223,6 +228,7 @@ def test_backup_and_restore(tocsin, api, tmp_path):
     assert tocsin("restore", "none.tar", "--data", tmp_path / "f").returncode == 2
     assert tocsin("backup", "online.tar", "--url", url(api)).returncode == 0
     assert (tmp_path / "online.tar").read_bytes() == b"tar"
+    assert all(stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600 for name in ("b.tar", "online.tar"))
 
 
 def test_doctor(tocsin, tmp_path):

@@ -34,10 +34,10 @@ def backup(
     from tocsin.app.archive import backup_directory  # noqa: PLC0415 - heavy
 
     if data is not None:
-        size = save(backup_directory(data), file)
+        size = save(backup_directory(data), file, private=True)
     else:
         with Server(url, key, timeout_s=3600.0).stream("POST", "/api/backup") as answer:
-            size = save(answer.iter_bytes(), file)
+            size = save(answer.iter_bytes(), file, private=True)
     say(f"{file}: {size} bytes")
 
 

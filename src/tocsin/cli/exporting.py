@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from tocsin.model.errors import BadInput
 Kind = Literal[
     "points", "distributions", "spans", "logs", "records", "events", "scores", "states", "findings", "incidents"
 ]
+_CONTROLS = bytes({*range(32), 127} - {9, 10})
 Format = Literal["jsonl", "csv", "parquet"]
 
 
@@ -46,6 +47,8 @@ def export(
     key: Key = "",
 ) -> None:
     """Write everything stored of one kind, as rows."""
+    if form == "parquet" and out is None and sys.stdout.isatty():
+        raise BadInput("parquet is no text for a terminal; write it to a file with --out FILE")
     for pair in where or []:
         if "=" not in pair:
             raise BadInput(f"--where {pair!r} is not KEY=VALUE")
@@ -58,7 +61,7 @@ def export(
     say(f"{size} bytes of {kind}")
 
 
-def save(chunks: Iterable[bytes], out: Path | None) -> int:
+def save(chunks: Iterable[bytes], out: Path | None, *, private: bool = False) -> int:
     """Write chunks to a file that appears only when it is whole, or to stdout; gives the number of bytes.
 
     Raises
@@ -66,19 +69,39 @@ def save(chunks: Iterable[bytes], out: Path | None) -> int:
     BadInput
         The file can't be written.
     """
+    if out is None:
+        return _show(chunks)
     size = 0
-    with ExitStack() as stack:
-        stream: BinaryIO = sys.stdout.buffer
-        if out is not None:
-            part = out.with_name(out.name + ".part")
-            try:
-                stream = stack.enter_context(part.open("wb"))
-            except OSError as error:
-                raise BadInput(f"can't write {out}: {(error.strerror or str(error)).lower()}") from None
-            stack.callback(part.unlink, missing_ok=True)
-        for chunk in chunks:
-            size += stream.write(chunk)
-        stream.flush()
-        if out is not None:
-            part.replace(out)
+    part = out.with_name(out.name + ".part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+    except OSError as error:
+        raise BadInput(f"can't write {out}: {(error.strerror or str(error)).lower()}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            for chunk in chunks:
+                size += stream.write(chunk)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
     return size
+
+
+def _show(chunks: Iterable[bytes]) -> int:
+    """Write to stdout: as it is into a pipe; without escape sequences for a person at a terminal."""
+    terminal = sys.stdout.isatty()
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        sys.stdout.buffer.write(harmless(chunk) if terminal else chunk)
+    sys.stdout.buffer.flush()
+    return size
+
+
+def harmless(chunk: bytes) -> bytes:
+    r"""Rows from telemetry without the bytes that could command a terminal.
+
+    >>> harmless(b"a,\x1b[2Jb\tc\r\n\xc2\x9b")
+    b'a,[2Jb\tc\n'
+    """
+    return chunk.translate(None, _CONTROLS).replace(b"\xc2\x9b", b"")
