@@ -295,6 +295,22 @@ def test_what_is_refused_before_anybody_looks_at_it(world, request_, status):
     world.play(story)
 
 
+def test_without_a_page(world):
+    world.front._page = False
+
+    async def story(client):
+        for path, status in {
+            "/": 404,
+            "/assets/x.js": 404,
+            "/api/incidents": 207,
+            "/openapi.json": 207,
+            "/healthz": 200,
+        }.items():
+            assert (await client.get(path)).status_code == status
+
+    world.play(story)
+
+
 def test_which_requests_bring_telemetry():
     assert all(is_ingest("POST", p) for p in ("/v1/traces", "/v1/metrics", "/v1/logs", "/v1/records", "/api/v1/write"))
     assert is_ingest("GET", "/v1/metrics")

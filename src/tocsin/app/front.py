@@ -34,6 +34,7 @@ class Front:
 
     `waiting` says what the hot process still waits for (kernels, log, replay). `allowed_hosts` are the host names it
     answers to on a loopback bind, None for any: a page on another site must not reach an open port by a name of its own.
+    Without `page` it answers to programs only (`tocsin run`).
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Front:
         waiting: Waiting,
         internal_secret: str = "",
         allowed_hosts: frozenset[str] | None = None,
+        page: bool = True,
     ) -> None:
         self._ingest = ingest
         self._proxy = proxy
@@ -52,6 +54,7 @@ class Front:
         self._waiting = waiting
         self._secret = internal_secret
         self._allowed = allowed_hosts
+        self._page = page
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Send one request where it belongs."""
@@ -67,7 +70,7 @@ class Front:
         elif is_ingest(scope["method"], scope["path"]):
             await self._ingest(scope, receive, send)
         else:
-            own = await self._own(scope)
+            own = await self._own(scope) or self._no_page(scope["path"])
             await (own or self._proxy)(scope, receive, send)
 
     def _refuse(self, scope: AsgiScope) -> Response | None:
@@ -83,6 +86,11 @@ class Front:
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(headers):
             return _refusal(403, "foreign_site", "a page of another site may not send this")
         return None
+
+    def _no_page(self, path: str) -> Response | None:
+        if self._page or path.startswith("/api/") or path == "/openapi.json":
+            return None
+        return _refusal(404, "no_page", "`tocsin run` has no page; start `tocsin serve` on the same data directory")
 
     async def _own(self, scope: AsgiScope) -> Response | None:
         """The answer to what this process answers itself."""

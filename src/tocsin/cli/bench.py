@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tocsin.model.errors import BadInput
 
 
 def register(app: typer.Typer) -> None:
@@ -27,4 +30,6 @@ def bench(
 ) -> None:
     """Measure, and write JSON and Markdown."""
     # by name: benches import everything and are loaded for this command only
+    if find_spec("tocsin.app.bench") is None:
+        raise BadInput("the benches are not in this build")
     sys.exit(import_module("tocsin.app.bench").run_bench(names, peers=peers, datasets=datasets, out=out))
