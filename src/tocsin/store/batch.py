@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from tocsin.model.arrays import I8
 from tocsin.model.frame import Frame, FrameKind
 from tocsin.model.log import LogRecord, Output
-from tocsin.model.series import Catalog
 from tocsin.store.genai import SpanMapper
+from tocsin.store.naming import SeriesNames
 from tocsin.store.schema import BY_NAME
 
 _SERVICE = "service.name"
@@ -23,16 +23,11 @@ _MOST_FINDINGS = 1 << 20
 
 
 class Batch:
-    """Rows of one batch, collected frame by frame; `stamp` (ms) marks every row.
+    """Rows of one batch, collected frame by frame; `stamp` (ms) marks every row."""
 
-    `known` remembers which (series, origin) the dictionary table has from this process; a restart writes them again,
-    which changes nothing.
-    """
-
-    def __init__(self, catalog: Catalog, mapper: SpanMapper, known: set[tuple[int, str]], stamp: int) -> None:
-        self._catalog = catalog
+    def __init__(self, names: SeriesNames, mapper: SpanMapper, stamp: int) -> None:
+        self._names = names
         self._mapper = mapper
-        self._known = known
         self._stamp = stamp
         self._parts: dict[str, list[pa.RecordBatch]] = {}
         self._fresh: dict[tuple[int, str], int] = {}
@@ -57,7 +52,8 @@ class Batch:
 
     def confirm(self) -> None:
         """The rows are stored: remember which series the dictionary has."""
-        self._known.update(self._fresh)
+        for origin in {origin for _, origin in self._fresh}:
+            self._names.written(np.array([ref for ref, at in self._fresh if at == origin], "i4"), origin)
 
     def _add_frame(self, frame: Frame, tick: int, news: int) -> None:
         n = len(frame)
@@ -84,24 +80,15 @@ class Batch:
     def _name_series(self, frame: Frame, columns: dict[str, Any]) -> None:
         """Swap the process's numbers for identities, and note series that the dictionary table may lack."""
         refs = frame.i4("series")
-        unique, inverse = np.unique(refs, return_inverse=True)
-        codes = inverse.astype("i8")
         origin = frame.kind.value if frame.kind in (FrameKind.POINTS, FrameKind.DISTRIBUTIONS) else "engine"
-        series = [self._catalog[int(ref)] for ref in unique.tolist()]
-        first = _least(frame.i8("time"), codes, len(unique))
-        for ref, time in zip(unique.tolist(), first, strict=True):
+        columns["series"] = self._names.ids(refs)
+        columns["signal"] = self._names.signals(refs)
+        for ref, time in self._names.unwritten(refs, frame.i8("time"), origin).items():
             key = (ref, origin)
-            if key not in self._known:
-                self._fresh[key] = min(time, self._fresh.get(key, time))
-        names, name_codes = np.unique(np.array([each.signal.name for each in series], "O"), return_inverse=True)
-        ids = pa.array([each.id for each in series], pa.binary(16))
-        columns["series"] = ids.take(pa.array(codes))
-        columns["signal"] = pa.DictionaryArray.from_arrays(
-            pa.array(name_codes[codes].astype("i4")), pa.array(names.tolist(), pa.string())
-        )
+            self._fresh[key] = min(time, self._fresh.get(key, time))
 
     def _series_table(self) -> pa.Table:
-        rows = [(self._catalog[ref], origin, first) for (ref, origin), first in self._fresh.items()]
+        rows = [(self._names.catalog[ref], origin, first) for (ref, origin), first in self._fresh.items()]
         n = len(rows)
         columns = {
             "tenant": [series.tenant for series, _, _ in rows],
@@ -132,12 +119,6 @@ def partitions_of(name: str, rows: pa.Table) -> I8:
 
 def _constant(text: str, n: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, "i4")), pa.array([text]))
-
-
-def _least(times: I8, codes: I8, groups: int) -> list[int]:
-    first = np.full(groups, np.iinfo("i8").max)
-    np.minimum.at(first, codes, times)
-    return first.tolist()
 
 
 def _looked_up(pairs: pa.MapArray, key: str) -> pa.Array:

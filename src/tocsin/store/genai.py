@@ -6,11 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from tocsin.model.arrays import F8, I8, Array, Mask
 from tocsin.spec.pack import MappingSpec, PackSpec
 
 TEXT_FIELDS = (
@@ -27,6 +31,23 @@ NUMBER_FIELDS = ("cost_usd", "time_to_first_token_s")
 _PROMPT_TEXT = "prompt_text"
 _SIGNS_OF_A_CALL = ("operation", "provider", "request_model", "response_model", "input_tokens", "output_tokens")
 _MOST_TOKENS = 10**12
+
+Objects: TypeAlias = "NDArray[np.object_]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """Raw texts of one field: `rows` (k,) have `values[codes]`."""
+
+    rows: I8
+    codes: I8
+    values: Sequence[str]
+
+    def mapped(self, read: Callable[[str], object], kind: str) -> Array:
+        """What `read` makes of each row's text, (k,); each different text is read once."""
+        distinct, inverse = np.unique(self.codes, return_inverse=True)
+        found: Array = np.array([read(self.values[code]) for code in distinct.tolist()], kind)[inverse]
+        return found
 
 
 class SpanMapper:
@@ -58,47 +79,67 @@ class SpanMapper:
         found = self._found(attributes)
         calls = np.zeros(n, "?")
         for field in _SIGNS_OF_A_CALL:
-            calls[list(found.get(field, {}))] = True
+            if field in found:
+                calls[found[field].rows] = True
         columns: dict[str, pa.Array] = {"model_call": pa.array(calls)}
-        texts = {field: self._texts(field, found, n) for field in TEXT_FIELDS}
-        self._classify(texts["error_class"], calls, failed, messages)
-        self._hash_prompts(texts["prompt_version"], found.get(_PROMPT_TEXT, {}))
-        for field, values in texts.items():
-            columns[field] = pa.array(np.where(calls, np.array(values, "O"), ""), pa.string()).dictionary_encode()
-        counts = {field: _numbers(found.get(field, {}), n, _count) for field in COUNT_FIELDS}
-        _add_up(counts)
-        cost = _numbers(found.get("cost_usd", {}), n, _positive)
-        wait = _numbers(found.get("time_to_first_token_s", {}), n, _non_negative)
-        columns.update({field: pa.array(values, pa.int64()) for field, values in counts.items()})
-        columns.update(cost_usd=pa.array(cost, pa.float64()), time_to_first_token_s=pa.array(wait, pa.float64()))
+        for field in TEXT_FIELDS:
+            texts = self._texts(field, found, n)
+            if field == "error_class":
+                self._classify(texts, calls, failed, messages)
+            elif field == "prompt_version":
+                self._hash_prompts(texts, found.get(_PROMPT_TEXT))
+            texts[~calls] = ""
+            columns[field] = pa.array(texts, pa.string()).dictionary_encode()
+        counts = {field: _numbers(found.get(field), n, _count) for field in COUNT_FIELDS}
+        total = counts["total_tokens"]
+        counts["total_tokens"] = np.where(np.isnan(total), counts["input_tokens"] + counts["output_tokens"], total)
+        for field, values in counts.items():
+            none = np.isnan(values)
+            columns[field] = pa.array(np.where(none, 0, values).astype("i8"), mask=none)
+        for field, read in (("cost_usd", _positive), ("time_to_first_token_s", _non_negative)):
+            values = _numbers(found.get(field), n, read)
+            columns[field] = pa.array(values, mask=np.isnan(values))
         return columns
 
-    def _found(self, attributes: pa.MapArray) -> dict[str, dict[int, str]]:
-        """Per field the raw text of each span that has one, the best name's."""
+    def _found(self, attributes: pa.MapArray) -> dict[str, _Found]:
+        """Per field the spans that have one, with the raw text of the best name."""
         offsets = attributes.offsets.to_numpy()
         begin, end = int(offsets[0]), int(offsets[-1])
         keys = attributes.keys.slice(begin, end - begin).dictionary_encode()
         names = keys.dictionary.to_pylist()
-        wanted = np.array([name in self._ranks for name in names], "?")
         codes = keys.indices.to_numpy()
-        hits = np.flatnonzero(wanted[codes]) if len(names) else np.empty(0, "i8")
+        wanted = np.array([name in self._ranks for name in names], "?")
+        hits = np.flatnonzero(wanted[codes]) if names else np.empty(0, "i8")
+        items = attributes.items.slice(begin, end - begin).take(pa.array(hits)).dictionary_encode()
+        values = items.dictionary.to_pylist()
+        value_codes = items.indices.to_numpy(zero_copy_only=False)
+        filled = np.array([bool(value) for value in values], "?")
+        keep = filled[value_codes] if values else np.empty(0, "?")
+        hits, value_codes = hits[keep], value_codes[keep]
         rows = np.searchsorted(offsets, hits + begin, side="right") - 1
-        items = attributes.items.slice(begin, end - begin).take(pa.array(hits)).to_pylist()
-        best: dict[str, dict[int, tuple[int, str]]] = {}
-        for row, code, value in zip(rows.tolist(), codes[hits].tolist(), items, strict=True):
-            if not value:
-                continue
-            for field, rank in self._ranks[names[code]]:
-                seen = best.setdefault(field, {})
-                if row not in seen or rank < seen[row][0]:
-                    seen[row] = (rank, value)
-        return {field: {row: value for row, (_, value) in seen.items()} for field, seen in best.items()}
+        found = {}
+        for field, ranks in self._ranks_among(names).items():
+            rank = ranks[codes[hits]]
+            of_field = np.flatnonzero(rank >= 0)
+            # by span, then by rank: the first of each span is the best name's
+            order = of_field[np.lexsort((rank[of_field], rows[of_field]))]
+            unique, first = np.unique(rows[order], return_index=True)
+            found[field] = _Found(unique, value_codes[order[first]], values)
+        return found
 
-    def _texts(self, field: str, found: dict[str, dict[int, str]], n: int) -> list[str]:
-        values = [""] * n
-        for row, raw in found.get(field, {}).items():
-            values[row] = self._canonical(field, raw)
-        return values
+    def _ranks_among(self, names: Sequence[str]) -> dict[str, I8]:
+        """Per field the rank of each name, -1 for names of other fields."""
+        ranks: dict[str, I8] = {}
+        for code, name in enumerate(names):
+            for field, rank in self._ranks.get(name, ()):
+                ranks.setdefault(field, np.full(len(names), -1))[code] = rank
+        return ranks
+
+    def _texts(self, field: str, found: dict[str, _Found], n: int) -> Objects:
+        texts: Objects = np.full(n, "", "O")
+        if field in found:
+            texts[found[field].rows] = found[field].mapped(lambda raw: self._canonical(field, raw), "O")
+        return texts
 
     def _canonical(self, field: str, raw: str) -> str:
         key = (field, raw[:500])
@@ -120,17 +161,21 @@ class SpanMapper:
                 return value
         return text if field != "error_class" else ""
 
-    def _classify(self, classes: list[str], calls: np.ndarray, failed: Sequence[bool], messages: Sequence[str]) -> None:
+    def _classify(self, classes: Objects, calls: Mask, failed: Sequence[bool], messages: Sequence[str]) -> None:
         """A failed call without a class gets one from its status message, else `other`."""
-        for row in np.flatnonzero(calls).tolist():
-            if failed[row]:
-                classes[row] = classes[row] or self._canonical("error_class", messages[row]) or "other"
+        for row in np.flatnonzero(calls & np.asarray(failed, "?")).tolist():
+            classes[row] = classes[row] or self._canonical("error_class", messages[row]) or "other"
 
     @staticmethod
-    def _hash_prompts(versions: list[str], texts: dict[int, str]) -> None:
-        for row, text in texts.items():
-            if not versions[row]:
-                versions[row] = "sha-" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
+    def _hash_prompts(versions: Objects, prompts: _Found | None) -> None:
+        if prompts is None:
+            return
+        hashed = prompts.mapped(_digest, "O")
+        versions[prompts.rows] = np.where(versions[prompts.rows] == "", hashed, versions[prompts.rows])
+
+
+def _digest(text: str) -> str:
+    return "sha-" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def _first(text: str) -> str:
@@ -144,10 +189,10 @@ def _first(text: str) -> str:
     return text
 
 
-def _numbers(found: dict[int, str], n: int, read: Callable[[str], float | None]) -> list[float | None]:
-    values: list[float | None] = [None] * n
-    for row, text in found.items():
-        values[row] = read(text)
+def _numbers(found: _Found | None, n: int, read: Callable[[str], float | None]) -> F8:
+    values = np.full(n, np.nan)
+    if found is not None:
+        values[found.rows] = found.mapped(read, "f8")
     return values
 
 
@@ -168,10 +213,3 @@ def _positive(text: str) -> float | None:
 def _count(text: str) -> int | None:
     value = _non_negative(text)
     return None if value is None or value > _MOST_TOKENS else round(value)
-
-
-def _add_up(counts: dict[str, list[float | None]]) -> None:
-    for row, total in enumerate(counts["total_tokens"]):
-        taken, given = counts["input_tokens"][row], counts["output_tokens"][row]
-        if total is None and taken is not None and given is not None:
-            counts["total_tokens"][row] = taken + given

@@ -26,6 +26,7 @@ from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
 from tocsin.store.batch import Batch, partitions_of
 from tocsin.store.genai import SpanMapper
+from tocsin.store.naming import SeriesNames
 from tocsin.store.schema import BY_NAME
 from tocsin.store.telemetry import TelemetryStore
 
@@ -91,12 +92,11 @@ class StoreWriter:
     ) -> None:
         self._store = store
         self._readers = {INPUT: input_reader, OUTPUT: output_reader}
-        self._catalog = catalog
+        self._names = SeriesNames(catalog)
         self._mapper = mapper
         self._clock = clock
         self._max_rows = max_rows
         self._max_bytes = max_bytes
-        self._known: set[tuple[int, str]] = set()
         self._pending = store.path / "pending.json"
         self._dead_letters = store.path / "dead"
         applied = {log: store.applied(log) for log in (INPUT, OUTPUT)}
@@ -187,7 +187,7 @@ class StoreWriter:
             self._apply(cut, records, recovering=True)
 
     def _apply(self, cut: Cut, records: Sequence[LogRecord], *, recovering: bool) -> None:
-        batch = Batch(self._catalog, self._mapper, self._known, cut.stamp)
+        batch = Batch(self._names, self._mapper, cut.stamp)
         for record in records:
             batch.add(record)
         rows = 0
