@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 
 import pytest
 from fastapi.testclient import TestClient
 
-from api.fake import HOSTILE, NOW, NS, deps, series_of, story
+from api.fake import deps
+from api.world import HOSTILE, NOW, NS, series_of, story
 from tocsin.api.app import control_app
+from tocsin.api.assets import STATIC
 from tocsin.api.guard import CONTENT_SECURITY_POLICY
 from tocsin.model.codec import time_to_json
 
@@ -273,3 +277,16 @@ def test_readiness_names_what_is_missing():
     app = control_app(found.__class__(**{**_fields(found), "ready": lambda: ["the store is 90 s behind"]}))
     answer = TestClient(app, base_url="http://localhost").get("/readyz")
     assert (answer.status_code, answer.json()["missing"]) == (503, ["the store is 90 s behind"])
+
+
+def test_the_built_page_is_whole_small_and_free_of_addresses():
+    index = (STATIC / "index.html").read_text()
+    named = set(re.findall(r"/assets/([^\"]+)", index))
+    found = {path.name: path.read_bytes() for path in (STATIC / "assets").iterdir()}
+    assert named == set(found)
+    assert sum(len(gzip.compress(body)) for body in found.values()) < 60_000
+    assert "<script>" not in index
+    assert "style=" not in index
+    lock = json.loads((STATIC.parents[3] / "web" / "package-lock.json").read_text())
+    assert [name for name, entry in lock["packages"].items() if "resolved" in entry] == []
+    assert all("integrity" in entry for name, entry in lock["packages"].items() if name)

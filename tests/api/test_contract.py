@@ -23,7 +23,7 @@ HELD = [not_a_server_error, status_code_conformance, content_type_conformance, r
 
 @schema.parametrize()
 @settings(
-    max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
+    max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
 )
 def test_api_holds_to_its_description(case):
     case.call_and_validate(checks=HELD)

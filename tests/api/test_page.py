@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from api.conftest import View, World
-from api.fake import HOSTILE, NOW, story
+from api.world import HOSTILE, NOW, story
 from tocsin.model.incident import IncidentState, Severity
 
 pytestmark = pytest.mark.system

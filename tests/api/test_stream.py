@@ -9,7 +9,8 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from api.conftest import World, served
-from api.fake import deps, story
+from api.fake import deps
+from api.world import story
 from tocsin.model.incident import IncidentState
 
 

@@ -31,8 +31,8 @@ class Places:
         self._most = most
         self._open = 0
 
-    def take(self) -> None:
-        """Take one place.
+    def ask(self) -> None:
+        """Make sure that there is a place.
 
         Raises
         ------
@@ -41,6 +41,9 @@ class Places:
         """
         if self._open >= self._most:
             raise Overloaded(f"{self._most} event streams are open already; close one", retry_after_s=30)
+
+    def take(self) -> None:
+        """Take one place."""
         self._open += 1
         STREAMS.set(self._open)
 
@@ -122,9 +125,11 @@ async def stream(
     newest = await run_in_threadpool(deps.state.last_seq, access.tenant)
     seq = min(int(last_event_id[:18]), newest) if known and last_event_id is not None else newest
     places: Places = request.app.state.places
-    places.take()
+    places.ask()
 
     async def body() -> AsyncIterator[bytes]:
+        # taken only once the answer flows: a caller that hung up before would never give it back
+        places.take()
         try:
             async for chunk in _follow(deps, access.tenant, seq, request):
                 yield chunk
