@@ -16,6 +16,7 @@ from tocsin.model.transition import Grade
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.pack import PackSpec
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times faster
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 T0 = 1_762_000_000 * SECOND
@@ -30,7 +31,7 @@ CART = {"service.name": "cart"}
 def packs():
     folder = importlib.resources.files("tocsin.packs")
     names = ("resources.yaml", "llm_edges.yaml")
-    return [PackSpec.model_validate(yaml.safe_load(folder.joinpath(name).read_text())) for name in names]
+    return [PackSpec.model_validate(yaml.load(folder.joinpath(name).read_text(), LOADER)) for name in names]
 
 
 def grade(findings, impact):

@@ -8,7 +8,7 @@ from tocsin.incident.outbox import Outbox, backoff_ns
 from tocsin.incident.policy import Policy
 from tocsin.model.clock import ManualClock
 from tocsin.model.destination import Receipt
-from tocsin.model.errors import Refused, Retryable
+from tocsin.model.errors import Refused, Retryable, Unreachable
 from tocsin.model.transition import Transition
 from tocsin.spec.destination import RouteSpec
 from tocsin.store.state import StateStore
@@ -302,5 +302,27 @@ def test_run_delivers_when_woken(tmp_path):
             await task
         assert hook.closed
         desk.store.close()
+
+    asyncio.run(scene())
+
+
+def test_a_store_that_fails_for_a_moment_stops_nothing(tmp_path):
+    async def scene():
+        desk, hook = Desk(tmp_path, "hook"), Spy("hook")
+        settle, failures = desk.store.settle, [Unreachable("locked")]
+
+        def shaky(*args, **rest):
+            if failures:
+                raise failures.pop()
+            settle(*args, **rest)
+
+        desk.store.settle = shaky
+        async with outbox(desk, hook) as box:
+            desk.step("open")
+            await delivered(box)
+            assert desk.states("hook") == [("trigger", "pending")]
+            desk.clock.advance(5 * MINUTE)
+            await delivered(box)
+            assert desk.states("hook") == [("trigger", "sent")]
 
     asyncio.run(scene())

@@ -90,6 +90,11 @@ class Group:
         """Whether it is not resolved."""
         return self.state is not IncidentState.RESOLVED
 
+    @property
+    def full(self) -> bool:
+        """Whether no further finding is kept, not even by its id."""
+        return len(self.members) >= MAX_MEMBERS and len(self.others) >= MAX_OTHERS
+
     def add(self, member: Member) -> None:
         """Take a finding in, in full if there is room."""
         found = member.finding
@@ -98,7 +103,7 @@ class Group:
         self.touched = True
         if len(self.members) < MAX_MEMBERS:
             self.members[found.id] = member
-        elif len(self.others) < MAX_OTHERS:
+        else:
             self.others[found.id] = member.open
         for entity in member.entities:
             if entity in self.entities or len(self.entities) < MAX_ENTITIES:

@@ -29,6 +29,7 @@ MAX_ACTIVE = 200
 MAX_WAITING = 500
 
 _WAITING = counter("tocsin_correlate_support_dropped_total", "Supporting findings that no incident took", ["reason"])
+_FULL = counter("tocsin_correlate_findings_unkept_total", "Findings of an incident that already has too many")
 _STORM = counter("tocsin_correlate_storm_findings_total", "Unrelated findings that a storm put into one incident")
 _UNKNOWN = counter("tocsin_correlate_unknown_closed_total", "Findings that closed before any news of their opening")
 
@@ -161,6 +162,10 @@ class Grouping:
     def _join(self, group: Group, member: Member) -> None:
         if not group.active:
             group.reopening = True
+        if group.full:
+            group.touched = True
+            _FULL.inc()
+            return
         group.add(member)
         self._by_finding[member.finding.id] = group.id
         if group.storm:

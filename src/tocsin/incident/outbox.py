@@ -146,8 +146,11 @@ class Outbox:
         try:
             while True:
                 self._wake.clear()
-                while await self.drain():
-                    pass
+                try:
+                    while await self.drain():
+                        pass
+                except TocsinError as error:
+                    _log.error("the outbox can't be read, trying again", error=str(error)[:300])
                 try:
                     await asyncio.wait_for(self._wake.wait(), poll_s)
                 except TimeoutError:
@@ -207,6 +210,11 @@ class Outbox:
             message = await queue.get()
             try:
                 await self._attempt(message)
+            except Exception as error:  # noqa: BLE001  a top loop: the message comes again when its lease is over
+                _SETTLED.labels(name, "unsettled").inc()
+                _log.exception(
+                    "a message could not be settled", destination=name, message=message.id, error=str(error)[:300]
+                )
             finally:
                 self._claimed.discard(message.id)
                 queue.task_done()

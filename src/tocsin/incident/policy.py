@@ -110,7 +110,10 @@ class Policy:
     def fold(
         self, transitions: Iterable[Transition], now: int, *, tick: bool, silences: Sequence[SilenceLike] = ()
     ) -> list[Message]:
-        """Messages that follow from these steps at the log's time `now` (ns), in a fixed order."""
+        """Messages that follow from these steps at the log's time `now` (ns), in a fixed order.
+
+        `silences` are those in force for the tenants of the steps and for all of `tenants()`.
+        """
         said: list[Message] = []
         for transition in transitions:
             said.extend(self._step(transition, now, silences))
@@ -125,6 +128,10 @@ class Policy:
         for message in said:
             _QUEUED.labels(message.destination, message.action).inc()
         return said
+
+    def tenants(self) -> set[str]:
+        """Tenants that have open incidents: whose silences the next tick needs, changes or not."""
+        return {case.incident.tenant for case in self._cases.values()}
 
     def route(self, incident: Incident) -> RouteSpec:
         """The first route that matches an incident; the console where none does."""
