@@ -22,25 +22,31 @@ from tocsin.spec.source import FileSource, HostSource, JsonlSource, PrometheusSo
 _log = structlog.get_logger(__name__)
 
 
-def collectors(settings: ServeSettings, config: Config, edge: Edge, clock: Clock) -> list[asyncio.Task[None]]:
-    """One running task per source of the configuration, and the host's unless it is turned off or configured."""
+def collectors(settings: ServeSettings, config: Config, edge: Edge, clock: Clock) -> list[Coroutine[Any, Any, None]]:
+    """One loop per source of the configuration, and the host's unless it is turned off or configured."""
     sources: list[SourceBase] = list(config.sources)
     if settings.host_metrics and not any(isinstance(source, HostSource) for source in sources):
         sources.append(HostSource(name="host", type="host"))
-    tasks = []
+    found = []
     for source in sources:
         running = _collector(source, settings, edge, clock)
         if running is None:
             _log.warning("this kind of source is not in this build; nothing is read", source=source.name)
         else:
-            tasks.append(asyncio.create_task(running, name=f"source {source.name}"))
-    return tasks
+            found.append(running)
+    return found
 
 
 def _collector(
     source: SourceBase, settings: ServeSettings, edge: Edge, clock: Clock
 ) -> Coroutine[Any, Any, None] | None:
     positions = settings.data_dir / "positions"
+    speed = settings.clock.speed if settings.clock else 1.0
+
+    async def sleep(seconds: float) -> None:
+        """Sleep in the time of the clock that the collector goes by."""
+        await asyncio.sleep(seconds / speed)
+
     match source:
         case PrometheusSource():
             return Scrape(
@@ -52,9 +58,10 @@ def _collector(
                 timeout_ns=source.timeout_ns,
                 headers=source.headers,
                 resource=source.resource,
+                sleep=sleep,
             ).run()
         case HostSource():
-            return Host(edge, clock, source.interval, resource=source.resource).run()
+            return Host(edge, clock, source.interval, resource=source.resource, sleep=sleep).run()
         case JsonlSource():
             return follow_jsonl(source.name, Path(source.path), edge, positions, resource=source.resource).run()
         case FileSource():

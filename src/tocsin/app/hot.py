@@ -184,7 +184,7 @@ async def _serve(hot: Hot, child: Child) -> None:
         loop.call_soon_threadsafe(ended.set)
 
     child.on_stop(stop)
-    tasks = [asyncio.create_task(_tick(hot)), *_collectors(hot)]
+    tasks = [asyncio.create_task(_tick(hot)), asyncio.create_task(_collect(hot))]
     first = asyncio.create_task(ended.wait())
     ready = asyncio.create_task(asyncio.to_thread(hot.caught_up.wait))
     await asyncio.wait({first, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -201,10 +201,16 @@ async def _serve(hot: Hot, child: Child) -> None:
     await asyncio.gather(*running)
 
 
-def _collectors(hot: Hot) -> list[asyncio.Task[None]]:
+async def _collect(hot: Hot) -> None:
+    """Run all collectors; in a demo world not before its clock goes, for what is read now belongs to now."""
     from tocsin.app.collectors import collectors  # noqa: PLC0415 - pulls in clients that a bare edge needs not
 
-    return collectors(hot.settings, hot.config, hot.edge, hot.clock)
+    clock = hot.settings.clock
+    while clock is not None and not clock.started.exists():  # noqa: ASYNC110 - a file tells, not an event
+        await asyncio.sleep(0.1)
+    async with asyncio.TaskGroup() as group:
+        for running in collectors(hot.settings, hot.config, hot.edge, hot.clock):
+            group.create_task(running)
 
 
 def _grpc(hot: Hot) -> grpc.Server | None:

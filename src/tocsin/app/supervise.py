@@ -68,6 +68,7 @@ class Supervisor:
         self._on_drain = on_drain
         self._duration_s = duration_s
         self._stopping = asyncio.Event()
+        self.ready = asyncio.Event()
         self._failed = 0
         self._forced = False
         self._was_ready = False
@@ -92,6 +93,10 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
         return 1 if self._forced else self._failed
+
+    def stop(self) -> None:
+        """End as a signal would end it."""
+        self._stopping.set()
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
@@ -162,6 +167,7 @@ class Supervisor:
     def _check_ready(self) -> None:
         if not self._was_ready and not self._stopping.is_set() and all(c.ready for c in self._children.values()):
             self._was_ready = True
+            self.ready.set()
             self._on_ready()
             if self._duration_s is not None:
                 asyncio.get_running_loop().call_later(self._duration_s, self._stopping.set)

@@ -24,7 +24,7 @@ from tocsin.demo.spans import SECOND_NS, BotSpans
 from tocsin.demo.story import Story
 from tocsin.model.clock import Clock
 from tocsin.model.errors import TocsinError
-from tocsin.selfmon.clock import ScaledClock, SystemClock
+from tocsin.selfmon.clock import PendingClock, ScaledClock, SystemClock
 
 HISTORY_STEP_S = 60.0
 _CHUNK_STEPS = 10
@@ -47,6 +47,7 @@ class Options:
     push: bool
     port: int
     json: bool
+    end: bool = False
 
 
 class Teller:
@@ -88,11 +89,12 @@ class Stage:
         """Let the world go on."""
         self._turns += self.world.advance(until_s)
 
-    def sample(self, passed_s: float, *, write: bool) -> None:
-        """Read all meters now; `write` also takes the model server's page for remote write."""
+    def sample(self, passed_s: float, *, live: bool, write: bool) -> None:
+        """Read all meters now; the model server's go to its page (`live`), to remote write (`write`), or both."""
         self._meters.sample(self.world, passed_s)
         found = families(self.world)
-        self._page.body = exposition(found)
+        if live:
+            self._page.body = exposition(found)
         if write:
             self._write.add(found, round(self.world.now_s * 1000))
 
@@ -114,7 +116,7 @@ def history(stage: Stage, origin_s: float, stop: threading.Event, teller: Teller
             # the last sample of the past is a step before live time begins, which samples at its start
             stage.advance(stage.world.start_s + step * HISTORY_STEP_S)
             if step < steps:
-                stage.sample(HISTORY_STEP_S, write=True)
+                stage.sample(HISTORY_STEP_S, live=False, write=True)
             if step % _CHUNK_STEPS == 0 or step == steps:
                 stage.send()
                 bar.update(task, completed=step)
@@ -133,12 +135,13 @@ class Live:
         self._origin_s = stage.world.now_s
         self._late_s = 0.0  # how long history took longer than the clock gave it: the story waits for it
         self._told: set[str] = set()
+        self.over = False
 
     def run(self, clock: Clock, stop: threading.Event, speed: float) -> None:
         """Play until told to stop."""
         self._late_s = max(0.0, clock.now() / SECOND_NS - self._origin_s)
         step = 0
-        while not stop.is_set():
+        while not stop.is_set() and not (self.over and self._options.end):
             at_s = step * _SPANS_EVERY_S
             behind_s = clock.now() / SECOND_NS - (self._origin_s + at_s)
             if behind_s < 0:
@@ -153,7 +156,7 @@ class Live:
         self._announce(since_s - self._late_s)
         self._stage.advance(self._origin_s + since_s)
         if since_s % self._options.interval_s == 0:
-            self._stage.sample(self._options.interval_s, write=self._options.push)
+            self._stage.sample(self._options.interval_s, live=True, write=self._options.push)
         self._stage.send()
 
     def _announce(self, since_s: float) -> None:
@@ -170,6 +173,7 @@ class Live:
             )
         if since_s >= self._story.over_at_s and self._first("over"):
             self._teller.say("over", since_s=since_s)
+            self.over = True
 
     def _first(self, what: str) -> bool:
         if what in self._told:
@@ -178,8 +182,18 @@ class Live:
         return True
 
 
-def play(options: Options, clock: Clock | None, origin_ns: int | None, speed: float, port_file: Path | None) -> None:
-    """Play history and live time; returns on SIGTERM or SIGINT."""
+def play(
+    options: Options,
+    clock: Clock | None,
+    origin_ns: int | None,
+    speed: float,
+    port_file: Path | None,
+    started: Path | None = None,
+) -> None:
+    """Play history and live time; returns on SIGTERM or SIGINT, or when told to end and the story is over.
+
+    `started` is the file by which everybody who goes by the world's clock learns that it goes now.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -195,6 +209,11 @@ def play(options: Options, clock: Clock | None, origin_ns: int | None, speed: fl
     stage = Stage(options, float(origin_s), page, delivery)
     try:
         history(stage, float(origin_s), stop, teller, options.json)
+        if started is not None:
+            aside = started.with_suffix(".new")
+            aside.write_text(str(SystemClock().now()))
+            aside.replace(started)
+            clock = PendingClock(origin_ns, speed, started)
         clock = clock or ScaledClock(origin_s * SECOND_NS, SystemClock().now(), speed)
         story = Story.of(options.seed, options.fault)
         teller.say("live", "history is replayed, the world is live", origin_s=origin_s, fault_at_s=story.fault_at_s)
@@ -226,6 +245,8 @@ def parser() -> argparse.ArgumentParser:
     add("--speed", type=float, default=1.0, help="event time per wall time when live")
     add("--clock-origin-ns", type=int, help="event time at which live time begins")
     add("--clock-wall-ns", type=int, help="wall time at which event time was the origin")
+    add("--clock-started", type=Path, help="file to write when live time begins; the clock stands until then")
+    add("--end", action="store_true", help="end when the story is over")
     add("--clock-speed", type=float, help="as --speed")
     add("--json", action="store_true", help="say what happens in JSON lines on stdout")
     return parsed
@@ -246,13 +267,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told.push,
         told.port,
         told.json,
+        told.end,
     )
     speed = told.clock_speed or told.speed
     clock = None
     if told.clock_origin_ns is not None and told.clock_wall_ns is not None:
         clock = ScaledClock(told.clock_origin_ns, told.clock_wall_ns, speed)
     try:
-        play(options, clock, told.clock_origin_ns, speed, told.port_file)
+        play(options, clock, told.clock_origin_ns, speed, told.port_file, told.clock_started)
     except TocsinError as e:
         sys.stderr.write(f"the demo world stops: {e}\n")
         return 3

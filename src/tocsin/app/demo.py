@@ -1,0 +1,199 @@
+"""`tocsin demo`: a server, a world beside it that goes wrong, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import yaml
+
+from tocsin.app.serve import serve
+from tocsin.app.settings import ClockSettings, ServeSettings, environment
+from tocsin.model.errors import Unreachable
+from tocsin.selfmon.clock import SystemClock
+from tocsin.selfmon.logs import set_up
+from tocsin.spec.load import Loaded, load_config
+from tocsin.spec.packs import load_packs
+
+SPEED = 20.0
+STORY_NS = 23 * 60 * 10**9
+"""Event time from the start of live time to the end of the longest story."""
+SETTLE_S = 3.0
+FOREVER_S = 365 * 86400.0
+
+
+def run_demo(
+    *,
+    seed: int,
+    fault: str | None,
+    headless: bool,
+    as_json: bool,
+    speed: float | None,
+    port: int,
+    data_dir: Path | None,
+    say: Callable[[str], None],
+) -> int:
+    """Run the demo; gives the exit code.
+
+    The world's clock starts in the past, so far that it has caught up with the wall clock when the story is told:
+    no event is ever stamped in the future, and afterwards the world goes on as it is, live.
+    """
+    set_up("demo")
+    pace = SPEED if speed is None else speed
+    with ExitStack() as stack:
+        if data_dir is None:
+            data_dir = Path(tempfile.mkdtemp(prefix="tocsin-demo-"))
+            stack.callback(shutil.rmtree, data_dir, ignore_errors=True)
+        data_dir.mkdir(parents=True, exist_ok=True)
+        metrics_port = _free_port()
+        lead_ns = round(STORY_NS * max(0.0, 1 - 1 / pace))
+        clock = ClockSettings(
+            origin_ns=SystemClock().now() - lead_ns, started=data_dir / "world-started", speed=max(pace, 1e-3)
+        )
+        clock.started.unlink(missing_ok=True)
+        config = _config_file(data_dir, metrics_port)
+        settings = ServeSettings(
+            data_dir=data_dir,
+            run_dir=Path("/"),
+            port=_free_port() if headless else port,
+            otlp_http_port=0,
+            otlp_grpc_port=0,
+            config_path=config.path,
+            host_metrics=not headless,
+            page=not headless,
+            clock=clock,
+        )
+        world = _World(seed, fault, metrics_port, clock, say, quiet=as_json)
+        return serve(
+            settings,
+            config.loaded,
+            SystemClock(),
+            say=lambda line: None if headless else _line(line),
+            beside=lambda ready: world.play(ready, headless=headless, as_json=as_json),
+        )
+
+
+class _Written:
+    """The demo's configuration as a file, and as loaded."""
+
+    def __init__(self, path: Path, loaded: Loaded) -> None:
+        self.path = path
+        self.loaded = loaded
+
+
+def _config_file(data_dir: Path, metrics_port: int) -> _Written:
+    path = data_dir / "demo.yaml"
+    target = f"http://127.0.0.1:{metrics_port}/metrics"
+    source = {"name": "model-server", "type": "prometheus", "targets": [target], "interval": "15s"}
+    path.write_text(yaml.safe_dump({"sources": [source]}))
+    return _Written(path, load_config(path, environment(), load_packs()))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class _World:
+    """The world's process, and what is told of it."""
+
+    def __init__(
+        self,
+        seed: int,
+        fault: str | None,
+        metrics_port: int,
+        clock: ClockSettings,
+        say: Callable[[str], None],
+        *,
+        quiet: bool,
+    ) -> None:
+        self._arguments = ["--seed", str(seed), "--port", str(metrics_port), "--json"]
+        self._arguments += ["--no-fault"] if fault is None else ["--fault", fault]
+        self._arguments += ["--clock-origin-ns", str(clock.origin_ns), "--clock-speed", str(clock.speed)]
+        self._arguments += ["--clock-started", str(clock.started)]
+        self._say = say
+        self._quiet = quiet
+        self._shown: set[str] = set()
+
+    async def play(self, server: ServeSettings, *, headless: bool, as_json: bool) -> int:
+        """Play until the story is over (headless) or for ever; print what was found."""
+        program = [sys.executable, "-m", "tocsin.demo.world", "--otlp", server.url, "--api", server.url]
+        program += [*self._arguments, *(["--end"] if headless else [])]
+        process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        try:
+            async with httpx2.AsyncClient(base_url=server.url, timeout=120.0) as client:
+                watching = asyncio.create_task(self._watch(client))
+                async for line in process.stdout:
+                    self._tell(json.loads(line))
+                code = await process.wait()
+                if code:
+                    raise Unreachable(f"the demo world ended with {code}; its messages are above")
+                await asyncio.sleep(SETTLE_S)
+                watching.cancel()
+                return await self._show(client, as_json=as_json)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+
+    def _tell(self, news: dict[str, object]) -> None:
+        if self._quiet:
+            return
+        event = news.get("event")
+        if event == "history":
+            self._say(f"replaying history: {float(str(news['done'])):.0%}")
+        elif event == "live":
+            self._say("history is replayed; the world is live")
+        elif event == "decoy":
+            self._say(f"announced: {news['kind']}")
+        elif event == "over":
+            self._say("the story is over")
+
+    async def _watch(self, client: httpx2.AsyncClient) -> None:
+        """Say when an incident appears."""
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                incidents = await self._incidents(client)
+            except httpx2.TransportError:
+                continue  # a busy machine: the next look tells the same
+            for incident in incidents:
+                if incident["id"] not in self._shown and not self._quiet:
+                    self._shown.add(str(incident["id"]))
+                    self._say(f"incident: {incident['title']}\n          {client.base_url}incidents/{incident['id']}")
+
+    async def _incidents(self, client: httpx2.AsyncClient) -> list[dict[str, object]]:
+        answer = await client.get("/api/export/incidents", params={"format": "jsonl"})
+        answer.raise_for_status()
+        return [json.loads(line) for line in answer.text.splitlines() if line]
+
+    async def _show(self, client: httpx2.AsyncClient, *, as_json: bool) -> int:
+        incidents = await self._incidents(client)
+        if as_json:
+            _line(json.dumps({"incidents": incidents}))
+            return 0
+        for incident in incidents:
+            causes = incident["causes"]
+            assert isinstance(causes, list)
+            _line(f"{incident['severity']}: {incident['title']}")
+            for cause in causes[:3]:
+                _line(f"  {cause['score']:.2f} {cause['kind']} {cause['entity']}: {cause['what']}")
+        if not incidents:
+            _line("no incident")
+        return 0
