@@ -29,7 +29,7 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor, Rule
-from tocsin.model.errors import BadConfig, Overloaded
+from tocsin.model.errors import BadConfig, Overloaded, Unreachable
 from tocsin.model.log import Entry, Log
 from tocsin.model.series import Catalog
 from tocsin.selfmon.logs import set_up
@@ -221,7 +221,7 @@ def _grpc(hot: Hot) -> grpc.Server | None:
 
     try:
         server, _ = serve_grpc(hot.edge, hot.keys.authorise, f"{settings.host}:{settings.otlp_grpc_port}")
-    except BadConfig:
+    except Unreachable:
         _log.warning(grpc_taken(settings))
         return None
     return server
