@@ -81,7 +81,13 @@ class Delivery:
     def close(self) -> None:
         """Stop insisting and let go of all connections."""
         self._stop.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for exporter in self._metrics.values():
+            exporter.shutdown()
+        self._spans.shutdown()
+        self._logs.shutdown()
+        self._pool.shutdown(cancel_futures=True)
+        self._write.close()
+        self._events.close()
 
     def _remote_write(self, raw: bytes) -> bool:
         body = bytes(cramjam.snappy.compress_raw(raw))
@@ -129,6 +135,11 @@ class Poster:
             self._connection = connection
             return response.status
         return 503
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
 
 
 class Page:

@@ -18,12 +18,12 @@ from tocsin.demo.conditions import Conditions
 BLOCK_TOKENS = 16
 _KV_TOKENS = 16_384
 _MAX_BATCH = 16
-_PREFILL_PER_S = 5_200.0
+_PREFILL_PER_S = 2_600.0
 _DECODE_S = 0.0115
 _PATIENCE_S = 30.0
 _LONG_PROMPT_TOKENS = 2_048  # beyond one chunk, attention takes its workspace outside the preallocated pool
 _WORKSPACE_MIB = 5.0
-_LOST_BLOCKS = 2.0  # of a long prompt, when its chunks are freed
+_LOST_BLOCKS = 3.0  # of a long prompt, when its chunks are freed
 _LOSABLE = 0.6  # share of the pool that can be lost before the allocator compacts
 _TOTAL_MIB = 24_564.0
 _RESERVED_MIB = 21_180.0

@@ -37,7 +37,7 @@ class Traffic:
     def rate(self, at_s: float) -> float:
         """Expected arrivals a second: few at night, two humps in the day, a little less at weekends."""
         hour = at_s % DAY_S / 3600.0
-        day = 0.72 + 0.5 * math.exp(-(((hour - 11) / 3.2) ** 2)) + 0.42 * math.exp(-(((hour - 19.5) / 2.6) ** 2))
+        day = 0.84 + 0.32 * math.exp(-(((hour - 11) / 3.2) ** 2)) + 0.26 * math.exp(-(((hour - 19.5) / 2.6) ** 2))
         weekend = 0.93 if int(at_s // DAY_S + 3) % 7 >= 5 else 1.0
         return self._mean_per_s * day * weekend * math.exp(self._weather)
 
@@ -53,7 +53,7 @@ class Traffic:
             self._waiting = None
 
     def _next(self) -> Question:
-        top = self._mean_per_s * 1.7
+        top = self._mean_per_s * 1.5
         while True:
             self._at_s += self._rng.exponential(1.0 / top)
             while self._weather_at_s < self._at_s:

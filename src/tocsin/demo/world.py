@@ -70,7 +70,7 @@ class Stage:
     """The world with everything that observes it."""
 
     def __init__(self, options: Options, origin_s: float, page: Page, delivery: Delivery) -> None:
-        start_s = origin_s - options.history_days * _DAY_S
+        start_s = origin_s - round(options.history_days * _DAY_S / HISTORY_STEP_S) * HISTORY_STEP_S
         self.world = World(options.seed, start_s)
         resources = {
             name: Resource(
