@@ -205,3 +205,12 @@ def test_replay_and_restore_give_the_same_messages():
     whole = run(None)
     assert len({each.id for each in whole}) == len(whole) > 3
     assert all(run(cut) == whole for cut in range(8))
+
+
+def test_whose_silences_a_tick_needs():
+    story = Story(HOOK)
+    assert story.policy.tenants() == set()
+    story.say("open", T0)
+    assert story.policy.tenants() == {"main"}
+    story.say("resolve", T0 + MINUTE)
+    assert story.policy.tenants() == set()
