@@ -248,6 +248,13 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
     ]
 
 
+def test_a_message_is_short_whatever_the_value():
+    (line,) = faults(f"lateness: {'x' * 5000}")
+    assert line.startswith("t.yaml:1:11: 'xxx")
+    assert line.endswith("is not a duration; write it like 30s, 5m, 1h or 7d")
+    assert len(line) < 500
+
+
 def test_a_missing_variable_names_the_nearest():
     assert faults("destinations: [{name: a, type: webhook, url: '${HOOK_ULR}'}]", HOOK_URL="https://x") == [
         "t.yaml:1:46: the environment variable `HOOK_ULR` is not set; did you mean `HOOK_URL`?"

@@ -12,6 +12,7 @@ from tocsin.spec.problem import Problem, nearest
 from tocsin.spec.tree import Loc, Node
 
 QUOTE = "'"
+MAX_MESSAGE = 400
 _CHOICES = ("literal_error", "enum", "union_tag_invalid", "union_tag_not_found")
 _NAMES = ((dict, "a mapping"), (list, "a list"), (tuple, "a list"), (type(None), "nothing"))
 _KINDS = {
@@ -96,13 +97,18 @@ def _message(detail: Any, loc: Loc, root: Node, model: type[BaseModel]) -> str:
     elif kind == "missing":
         text = f"the key `{loc[-1]}` is missing here"
     elif kind == "value_error":
-        text = str(detail["msg"]).removeprefix("Value error, ")
+        text = _short(str(detail["msg"]).removeprefix("Value error, "))
     elif kind in _KINDS:
         text = _wrong_kind(_KINDS[kind], value)
     else:
         reason = str(detail["msg"])
         text = f"{_shown(value)}: {reason[:1].lower()}{reason[1:]}"
     return text
+
+
+def _short(text: str) -> str:
+    # messages of validators quote what they were given, which may be anything
+    return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE // 2]} ... {text[-MAX_MESSAGE // 2 :]}"
 
 
 def _wrong_choice(kind: str, context: Any, value: Any) -> str:
