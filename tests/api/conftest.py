@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from api.fake import deps
 from tocsin.api.app import control_app
@@ -107,6 +107,9 @@ def browser() -> Iterator[Browser]:
         yield found
         found.close()
 
+
+# the machine may be busy with other tests
+expect.set_options(timeout=15_000)
 
 WATCH = """
 window.violations = [];

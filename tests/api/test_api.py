@@ -63,7 +63,7 @@ def test_incident_has_findings_causes_pages_and_a_timeline_in_order(client: Test
     assert body["causes"][0]["kind"] == "prompt"
     assert body["causes"][1]["refuted_by"] == ["no edge leads from web to support-bot", "signals of web did not move"]
     assert body["findings"][1]["series_id"] == series_of(LATENCY).id.hex()
-    assert body["findings"][3]["expected"] == [0, None]
+    assert body["findings"][3]["expected"] == [None, 0.9]
     assert [each["destination"] for each in body["pages"]] == ["pagerduty", "slack"]
     times = [each["time"] for each in body["timeline"]]
     assert times == sorted(times)

@@ -90,6 +90,7 @@ def test_incident_leads_with_words_and_shows_the_evidence(full: World, view: Mak
     row = page.locator("tr", has_text="DCGM_FI_DEV_FB_USED")
     expect(row).to_contain_text("61.4 GiB")
     expect(row).to_contain_text("37 to 43.5 GiB")
+    expect(page.locator("tr", has_text="num_requests_waiting")).to_contain_text("at most 0.9")
     expect(page.locator("tr", has_text="operation.duration").first).to_contain_text("2.74 s")
     expect(page.locator("time").first).to_have_attribute("title", re.compile(r"UTC"))
 

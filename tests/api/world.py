@@ -92,7 +92,7 @@ def story() -> Incident:
         finding_of("gen_ai.usage.input_tokens", NOW - 38 * 60 * NS, 5544, (1331, 1570), -31.2),
         finding_of("gen_ai.client.operation.duration", NOW - 33 * 60 * NS, 2.74, (0.77, 0.91), -18.6),
         finding_of("vllm:kv_cache_usage_perc", NOW - 30 * 60 * NS, 0.93, (0.42, 0.5), -12.0),
-        finding_of("vllm:num_requests_waiting", NOW - 27 * 60 * NS, 20.0, (0, math.nan), -9.9),
+        finding_of("vllm:num_requests_waiting", NOW - 27 * 60 * NS, 20.0, (-math.inf, 0.9), -9.9),
         finding_of("DCGM_FI_DEV_FB_USED", NOW - 22 * 60 * NS, 62_900, (37_900, 44_500), -8.8),
     )
     return Incident(

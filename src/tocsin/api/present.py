@@ -61,6 +61,10 @@ def whole(incident: Incident, pages: Sequence[Page], events: Sequence[IncidentEv
     """An incident with everything that is known of it."""
     found = incident_to_json(incident, [page_document(page) for page in pages])
     for row, finding in zip(found["findings"], incident.findings, strict=True):
+        # the public JSON writes an infinity as text; to a page an open end is just no number
+        for name in ("value", "log10_p", "n_eff", "level"):
+            row[name] = getattr(finding, name)
+        row["expected"] = list(finding.expected)
         row["series_id"] = finding.series.id.hex()
         row["labels"] = dict(finding.series.labels)
         row["unit"] = finding.series.signal.unit

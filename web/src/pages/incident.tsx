@@ -71,10 +71,12 @@ function Buttons({ it, path }: { it: Answer; path: string }) {
   );
 }
 
+const IMPACT = new Set(["users", "revenue", "compliance", "money"]);
+
 function Facts({ it }: { it: Answer }) {
   const end = it.resolved_at ? Date.parse(it.resolved_at) : Date.parse(it.now);
   const surest = [...it.findings].sort((a, b) => (a.log10_p ?? 0) - (b.log10_p ?? 0))[0];
-  const impact = Object.entries(it.impact);
+  const impact = Object.entries(it.impact).filter(([key]) => IMPACT.has(key));
   return (
     <dl class="facts panel">
       <div><dt>Since</dt><dd><Time at={it.opened_at} seconds /><span class="note">{it.resolved_at ? `lasted ${span((end - Date.parse(it.opened_at)) / 1000)}` : `for ${span((end - Date.parse(it.opened_at)) / 1000)}`}</span></dd></div>

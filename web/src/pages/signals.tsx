@@ -78,7 +78,9 @@ function Detail({ signal, theme }: { signal: string; theme: string }) {
   const found = answer.data?.series;
   const [state, wanted] = [params.get("state") ?? "", params.get("series")];
   const kept = found?.filter((row) => (!state || row.state === state) && (!entity || Object.values(row.labels).includes(entity)));
-  const chosen = found?.find((row) => row.id === wanted) ?? kept?.[0] ?? found?.[0];
+  // a monitor may watch a group of series: its windows are found by the group's own identity
+  const group = wanted ? { id: wanted, labels: {}, unit: "", last_time: null, last_value: null, state: "", since: null } : undefined;
+  const chosen = found?.find((row) => row.id === wanted) ?? group ?? kept?.[0] ?? found?.[0];
   return (
     <>
       <p class="back"><A to={query("/signals", { search: params.get("search") ?? "", entity })}>← all signals</A></p>
@@ -146,7 +148,7 @@ function Plots({ signal, chosen, theme }: { signal: string; chosen: SeriesRow | 
   if (!data || !range) return error ? <Fault error={error} again={panes.again} /> : <Loading what="values" />;
   return (
     <>
-      <p class="chosen"><Labels labels={chosen.labels} /></p>
+      <p class="chosen"><Labels labels={lines[0]?.labels ?? chosen.labels} /></p>
       {lines.length === 0 && <p class="quiet">No values in this span of time; last seen <Time at={chosen.last_time} />.</p>}
       {lines.map((line) => (
         <div key={line.monitor + line.series_id}>
