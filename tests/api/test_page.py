@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from api.conftest import View, World
-from api.world import HOSTILE, NOW, story
+from api.world import HOSTILE, NOW, series_of, story
 from tocsin.model.incident import IncidentState, Severity
 
 pytestmark = pytest.mark.system
@@ -170,6 +170,13 @@ def test_the_address_holds_the_state_and_back_works(full: World, view: Make):
     expect(page).to_have_url(f"{full.url}/signals?search=vllm")
     page.go_forward()
     expect(page.locator(".plot canvas")).to_have_count(1)
+
+
+def test_a_group_that_only_a_monitor_knows_is_drawn_by_its_own_identity(full: World, view: Make):
+    group = series_of("vllm:kv_cache_usage_perc").id.hex()
+    page = opened(view(), f"{full.url}/signals?signal=system.memory.usage&series={group}", "monitor baseline").page
+    expect(page.locator(".chosen")).to_contain_text("service.name=vllm")
+    expect(page.locator("tr.current")).to_have_count(0)
 
 
 def test_dragging_over_a_chart_zooms_and_is_in_the_address(full: World, view: Make):
