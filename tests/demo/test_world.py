@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -6,7 +7,6 @@ import threading
 
 import numpy as np
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tocsin.demo import engine_page
 from tocsin.demo.bot import World
@@ -144,12 +144,14 @@ def test_history_and_live_are_the_same_series():
         series = TimeSeries.FromString(raw)
         pairs = [(one.name.decode(), one.value.decode()) for one in map(Label.FromString, series.labels)]
         assert pairs == sorted(pairs)
-        pushed[frozenset(pairs)] = series.samples[0].value
+        pushed[frozenset(pairs)] = np.int64(series.samples[0].value).view("f8")  # parsed as bits
     scraped = {}
-    for family in text_string_to_metric_families(exposition(found).decode()):
-        for sample in family.samples:
-            labels = {**sample.labels, "__name__": sample.name, "job": engine_page.JOB, "instance": "127.0.0.1:9400"}
-            scraped[frozenset(labels.items())] = sample.value
+    for line in exposition(found).decode().splitlines():
+        if not line.startswith("#"):
+            name, pairs, value = re.fullmatch(r"([^{]+)\{(.*)\} (\S+)", line).groups()
+            labels = dict(re.findall(r'([^,=]+)="([^"]*)"', pairs))
+            labels |= {"__name__": name, "job": engine_page.JOB, "instance": "127.0.0.1:9400"}
+            scraped[frozenset(labels.items())] = float(value)
     assert pushed == scraped
     assert len(scraped) > 60
 

@@ -83,8 +83,8 @@ class Delivery:
         self._stop.set()
         for exporter in self._metrics.values():
             exporter.shutdown()
-        self._spans.shutdown()
-        self._logs.shutdown()
+        self._spans.shutdown()  # type: ignore[no-untyped-call]  # the SDK left it untyped
+        self._logs.shutdown()  # type: ignore[no-untyped-call]  # the SDK left it untyped
         self._pool.shutdown(cancel_futures=True)
         self._write.close()
         self._events.close()

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import structlog
 
 from tocsin.journal import SegmentLog, SegmentReader
 from tocsin.model.clock import ManualClock
@@ -84,6 +85,7 @@ def _when_durable(number: int, done: Future[int]) -> None:
 
 def main(path: str, first: str, disk_name: str, mutant: str) -> None:
     """Append until killed."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for acknowledgements
     catalog = Catalog()
     seed = int(first)
     log = SegmentLog(
