@@ -32,7 +32,7 @@ PULL: Final = 2.0
 # columns of a row's `core`, (CORE,) float64
 ANCHOR: Final = 0  # value on the working scale that all else is relative to
 OFFSET: Final = 1  # 0: linear; > 0: log(x + offset)
-FAST: Final = 2  # level, time constant one hour
+FAST: Final = 2  # level, time constant one hour, free of lag on a steady trend: 2 ONCE - TWICE
 DRIFT: Final = 3  # how far today lies off the learned day
 GRAIN: Final = 4  # smallest change seen, in the signal's unit; 0: none yet
 MOVES: Final = 5  # share of steps with a change
@@ -47,7 +47,9 @@ SEEN: Final = 13
 ERROR: Final = 14  # 4: mean clipped squared residual of each predictor
 TRIED: Final = 18  # 4: steps that each predictor was tried on
 SCALE: Final = 22  # 4: mean clipped absolute residual
-CORE: Final = 26
+ONCE: Final = 26  # smoothed once,
+TWICE: Final = 27  # and twice (Brown)
+CORE: Final = 28
 
 # slots of a row, (SLOTS,) float32, NaN until seen
 HOUR_AT: Final = 0

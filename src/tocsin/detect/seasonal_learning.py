@@ -36,6 +36,7 @@ from tocsin.detect.seasonal import (
     LOW,
     MOVES,
     OFFSET,
+    ONCE,
     PULL,
     RARE,
     REACH,
@@ -45,6 +46,7 @@ from tocsin.detect.seasonal import (
     SLOTS,
     SPREAD_AT,
     TRIED,
+    TWICE,
     WEEK,
     WEEK_AT,
     WEEK_NS,
@@ -95,8 +97,10 @@ def learn_errors(y: float, age: int, dt: float, w: float, least: float, guess: G
         if math.isnan(guess[p]) or age < need:
             continue
         gap, m = abs(y - guess[p]), c[TRIED + p]
+        # what a season says of a whole day must not be forgotten within a bad morning
+        span = (6.0 if p <= HOUR else 24.0) * HOUR_NS
         bound = REACH * max(SD_OF_MEAN_ABS * c[SCALE + p], least) if m >= 8.0 else math.inf
-        c[SCALE + p] += w * rate(m, dt, 6.0 * HOUR_NS, 0.001, 0.02) * (min(gap, bound) - c[SCALE + p])
+        c[SCALE + p] += w * rate(m, dt, span, 0.001, 0.02) * (min(gap, bound) - c[SCALE + p])
         far = 3.0 * REACH * max(SD_OF_MEAN_ABS * c[SCALE + LEVEL], least) if m >= 8.0 else math.inf
         cut = min(gap, far)
         c[ERROR + p] += w * rate(m, dt, 3.0 * DAY_NS, 0.0003, 0.02) * (cut * cut - c[ERROR + p])
@@ -143,6 +147,14 @@ def learn_season(  # noqa: PLR0917 - a kernel takes scalars and row views
 
 
 @njit()
+def learn_level(y: float, g: float, c: F8) -> None:
+    """Brown's double smoothing: R. G. Brown, Smoothing, Forecasting and Prediction, 1963."""
+    c[ONCE] += g * (y - c[ONCE])
+    c[TWICE] += g * (c[ONCE] - c[TWICE])
+    c[FAST] = 2.0 * c[ONCE] - c[TWICE]
+
+
+@njit()
 def learn_shape(x: float, dt: float, w: float, c: F8, slots: F4) -> None:
     """Compare the two working scales by likelihood: Laplace residuals and the Jacobian, as Box and Cox do."""
     centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET])
@@ -178,7 +190,8 @@ def rescale(offset: float, c: F8, slots: F4) -> None:
     factor = slope(centre, offset) / slope(centre, old)
     c[OFFSET] = offset
     c[ANCHOR] = to_work(from_work(base, old), offset)
-    c[FAST] = to_work(centre, offset) - c[ANCHOR]
+    for p in (FAST, ONCE, TWICE):
+        c[p] = to_work(from_work(c[p] + base, old), offset) - c[ANCHOR]
     c[DRIFT] *= factor
     for p in range(4):
         c[SCALE + p] *= factor
@@ -214,7 +227,7 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
         sd = max(SD_OF_MEAN_ABS * c[SCALE + LEVEL], least)
         learn_season(y, t, age, dt, w, sd, guess, c, s, counts[r])
         bound = PULL * sd if c[SEEN] >= 8.0 else math.inf
-        c[FAST] += w * rate(c[SEEN], dt, 1.0 * HOUR_NS, 0.002, 0.05) * clipped(y - c[FAST], bound)
+        learn_level(c[FAST] + clipped(y - c[FAST], bound), w * rate(c[SEEN], dt, 1.0 * HOUR_NS, 0.002, 0.05), c)
         learn_shape(x, dt, w, c, s)
         c[SEEN] += 1.0
         times[r, LATEST] = max(t, times[r, LATEST])
