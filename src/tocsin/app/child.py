@@ -13,6 +13,18 @@ from tocsin.app.settings import ServeSettings
 
 READY = "ready"
 GRACE_S = 30.0
+CRASHED = 70
+
+
+def die_with_any_thread() -> None:
+    """A thread that dies takes the process with it: the supervisor starts a whole one again."""
+    threading.excepthook = _crash
+
+
+def _crash(args: threading.ExceptHookArgs) -> None:
+    sys.excepthook(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
+    sys.stderr.flush()
+    os._exit(CRASHED)
 
 
 class Child:

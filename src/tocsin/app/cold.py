@@ -14,7 +14,7 @@ import structlog
 from tocsin.api.app import control_app
 from tocsin.api.ports import LOOPBACK_HOSTS, Deps
 from tocsin.app.archive import archived
-from tocsin.app.child import Child
+from tocsin.app.child import Child, die_with_any_thread
 from tocsin.app.clock import clock_of
 from tocsin.app.correlating import Correlating
 from tocsin.app.deliveries import Deliveries, routes_of
@@ -175,6 +175,7 @@ async def _serve(cold: Cold, child: Child) -> None:
     child.on_stop(stop)
     running = asyncio.create_task(listener.run())
     outbox = asyncio.create_task(cold.deliveries.run(loop))
+    await listener.listening()
     child.ready()
     await ended.wait()
     cold.stop.set()
@@ -188,6 +189,7 @@ def main(argv: Sequence[str]) -> int:
     """Run until the supervisor says stop; gives the exit code."""
     child = Child.of(argv)
     set_up("cold")
+    die_with_any_thread()
     try:
         cold = Cold(child.settings)
     except BadConfig as bad:

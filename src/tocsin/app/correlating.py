@@ -87,7 +87,9 @@ class Correlating:
             self._received = entry.received
             said = self._reducer.fold(entry, self._catalog)
             silences = [
-                s for t in sorted({x.incident.tenant for x in said}) for s in self._state.silences(t, entry.received)
+                s
+                for t in sorted({x.incident.tenant for x in said} | self._policy.tenants())
+                for s in self._state.silences(t, entry.received)
             ]
             messages += self._policy.fold(said, entry.received, tick=entry.tick, silences=silences)
             transitions += said

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tocsin.api.ports import LOOPBACK_HOSTS
-from tocsin.app.child import Child
+from tocsin.app.child import Child, die_with_any_thread
 from tocsin.app.clock import clock_of
 from tocsin.app.front import Front, SupervisorCollector
 from tocsin.app.internal import Internal
@@ -111,13 +111,6 @@ def _fatal(error: BaseException) -> None:
     os._exit(70)
 
 
-def _crash(args: threading.ExceptHookArgs) -> None:
-    """A thread that dies takes the process with it: the supervisor starts a whole one again."""
-    sys.excepthook(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
-    sys.stderr.flush()
-    os._exit(70)
-
-
 def _limits(config: Config) -> Limits:
     lateness = dict(Limits().lateness_ns)
     if config.lateness:
@@ -168,6 +161,7 @@ async def _serve(hot: Hot, child: Child) -> None:
         authorise=hot.keys.authorise,
         waiting=lambda: list(hot.waiting),
         internal_secret=settings.internal_secret,
+        page=settings.page,
         allowed_hosts=LOOPBACK_HOSTS if settings.open_access and not settings.insecure else None,
     )
     servers = [
@@ -232,7 +226,7 @@ def main(argv: Sequence[str]) -> int:
     child = Child.of(argv)
     settings = child.settings
     set_up("hot")
-    threading.excepthook = _crash
+    die_with_any_thread()
     cache_kernels(settings.data_dir)
     SupervisorCollector(settings).register()
     try:

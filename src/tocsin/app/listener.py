@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -11,11 +12,22 @@ from typing import Any
 
 import uvicorn
 
+from tocsin.app.wire import BoundedHttp
+
 DRAIN_S = 5
 
 
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handling: the process decides when to stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        self.up.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -39,7 +51,8 @@ class Listener:
             server_header=False,
             timeout_graceful_shutdown=DRAIN_S,
             lifespan="on",
-            http="httptools",
+            http=BoundedHttp,
+            proxy_headers=False,
             loop="uvloop",
             backlog=1024,
         )
@@ -49,6 +62,11 @@ class Listener:
         """Serve until `stop`."""
         if self._server is not None:
             await self._server.serve(self._sockets)
+
+    async def listening(self) -> None:
+        """Wait until connections are taken."""
+        if self._server is not None:
+            await self._server.up.wait()
 
     def stop(self) -> None:
         """Take no new connections, finish what is under way, end."""

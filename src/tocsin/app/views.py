@@ -181,7 +181,7 @@ class StateView:
     def pages(self, tenant: str, incident_id: str) -> Sequence[ports.Page]:
         """What was sent about an incident, and what waits."""
         return [
-            ports.Page(p.message, p.state, p.settled_at if p.state == "sent" else None)
+            ports.Page(p.message, p.state, p.settled_at if p.state == "sent" else None, p.last_error)
             for p in self._state.pages(tenant, incident_id)
         ]
 

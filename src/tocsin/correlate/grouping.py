@@ -173,8 +173,8 @@ class Grouping:
         self._index(group, member.entities)
         for waiting in list(self._waiting.values()):
             near = self.topology.around(waiting.entities, DISTANCE)
-            if any(entity in group.entities for entity in near) and self._fits(group, waiting):
-                del self._waiting[waiting.finding.id]
+            fits = any(entity in group.entities for entity in near) and self._fits(group, waiting)
+            if fits and self._waiting.pop(waiting.finding.id, None) is not None:  # a join may take others along
                 self._join(group, waiting)
 
     def _index(self, group: Group, entities: Iterable[str]) -> None:

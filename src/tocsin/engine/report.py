@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from tocsin.calibrate.hysteresis import Move, Transitions
@@ -116,27 +117,20 @@ def _learned(detector: Detector | None, row: int, move: Move) -> dict[str, float
 
 def panes_frames(panes: Sequence[tuple[Rows, PaneRows]]) -> list[Frame]:
     """Panes as one frame per tenant; each pane comes with the groups that its rows number."""
-    by_tenant: dict[str, list[pa.RecordBatch]] = {}
+    by_tenant: dict[str, list[tuple[Rows, PaneRows]]] = {}
     for groups, pane in panes:
-        by_tenant.setdefault(pane.tenant, []).append(_batch(groups, pane))
-    return [
-        Frame(FrameKind.PANES, tenant, ENGINE, pa.Table.from_batches(batches).combine_chunks().to_batches()[0])
-        for tenant, batches in sorted(by_tenant.items())
-    ]
+        by_tenant.setdefault(pane.tenant, []).append((groups, pane))
+    return [Frame(FrameKind.PANES, tenant, ENGINE, _batch(mine)) for tenant, mine in sorted(by_tenant.items())]
 
 
-def _batch(groups: Rows, pane: PaneRows) -> pa.RecordBatch:
+def _batch(panes: Sequence[tuple[Rows, PaneRows]]) -> pa.RecordBatch:
     columns = {
-        "monitor": [pane.monitor] * len(pane.rows),
-        "series": groups.refs(pane.rows),
-        "time": pane.time,
-        "value": pane.value,
-        "samples": pane.samples,
-        "score": pane.score,
-        "log10_p": pane.log10_p,
-        "n_eff": pane.n_eff,
-        "lower": pane.band.lower,
-        "upper": pane.band.upper,
+        "monitor": [pane.monitor for _, pane in panes for _ in range(len(pane.rows))],
+        "series": np.concatenate([groups.refs(pane.rows) for groups, pane in panes]),
+        "lower": np.concatenate([pane.band.lower for _, pane in panes]),
+        "upper": np.concatenate([pane.band.upper for _, pane in panes]),
     }
+    for name in ("time", "value", "samples", "score", "log10_p", "n_eff"):
+        columns[name] = np.concatenate([getattr(pane, name) for _, pane in panes])
     schema = SCHEMAS[FrameKind.PANES]
     return pa.RecordBatch.from_arrays([pa.array(columns[f.name], type=f.type) for f in schema], schema=schema)

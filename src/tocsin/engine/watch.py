@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -88,14 +89,17 @@ class Watch:
         self, watermarks: Mapping[tuple[str, str], int], level: float, absorb_ns: int
     ) -> tuple[list[PaneRows], list[Finding]]:
         """Judge every window that the watermarks have passed."""
+        closings: list[tuple[int, LaneKey, Closed]] = []
+        for key, lane in self.lanes.items():
+            watermark = min(watermarks.get(feed, 0) for feed in self.feeds[key])
+            closings += [(closed.end, key, closed) for closed in lane.close(watermark)]
+        closings.sort(key=lambda closing: closing[:2])
         panes: list[PaneRows] = []
         findings: list[Finding] = []
-        for key in sorted(self.lanes):
-            watermark = min(watermarks.get(feed, 0) for feed in self.feeds[key])
-            for closed in self.lanes[key].close(watermark):
-                pane, news = self._judge(key[0], closed, level, absorb_ns)
-                panes.append(pane)
-                findings += news
+        for tenant, closed in _together(closings):
+            pane, news = self._judge(tenant, closed, level, absorb_ns)
+            panes.append(pane)
+            findings += news
         return panes, findings
 
     def skip_to(self, watermarks: Mapping[tuple[str, str], int]) -> None:
@@ -195,3 +199,19 @@ class Watch:
             self.detector.restore(state["detector"])
         self.calibrator.restore(state["calibrator"])
         self.hysteresis.restore(state["hysteresis"])
+
+
+def _together(closings: list[tuple[int, LaneKey, Closed]]) -> Iterator[tuple[str, Closed]]:
+    """Windows of one tenant that end together as one, so that a step is judged in one go.
+
+    A group that two lanes have at once (its series moved from one source to another) is judged lane by lane.
+    """
+    for (_, tenant), several in groupby(closings, key=lambda closing: (closing[0], closing[1][0])):
+        parts = [closed for _, _, closed in several]
+        rows = np.concatenate([part.groups for part in parts])
+        if len(parts) == 1 or len(np.unique(rows)) < len(rows):
+            yield from ((tenant, part) for part in parts)
+        else:
+            value = np.concatenate([part.value for part in parts])
+            samples = np.concatenate([part.samples for part in parts])
+            yield tenant, Closed(parts[0].end, rows, value, samples)

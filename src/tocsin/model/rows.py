@@ -22,6 +22,7 @@ class Rows:
         self.catalog = catalog
         self._row_of_ref = np.full(64, -1, "i4")
         self._refs: list[int] = []
+        self._refs_kept: I4 = np.empty(0, "i4")
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -56,7 +57,10 @@ class Rows:
 
     def refs(self, rows: Array) -> I4:
         """Catalog numbers of rows, (n,)."""
-        return np.array(self._refs, "i4")[rows] if len(rows) else np.empty(0, "i4")
+        if len(self._refs_kept) != len(self._refs):
+            self._refs_kept = np.array(self._refs, "i4")
+        found: I4 = self._refs_kept[rows]
+        return found
 
     def all(self) -> list[Series]:
         """All series, by row."""

@@ -67,28 +67,28 @@ class Columns:
 
     def __init__(self) -> None:
         self.size = 0
+        self._room = 0
         for name, found in self._columns.items():
             setattr(self, name, np.full((0, *found.shape), found.fill, found.dtype))
-
-    def _capacity(self) -> int:
-        return min((len(getattr(self, name)) for name in self._columns), default=0)
 
     def reserve(self, rows: I4) -> None:
         """Make room for these rows, doubling; new rows are as new as unseen ones."""
         need = int(rows.max()) + 1 if rows.size else 0
-        have = self._capacity()
+        have = self._room
         if need <= have:
             return
         more = max(need, 2 * have) - have
+        self._room = have + more
         for name, found in self._columns.items():
             fresh = np.full((more, *found.shape), found.fill, found.dtype)
             setattr(self, name, np.concatenate([getattr(self, name), fresh]))
 
     def touch(self, rows: I4) -> None:
         """Make room for these rows and count them as written."""
-        self.reserve(rows)
-        if rows.size:
-            self.size = max(self.size, int(rows.max()) + 1)
+        need = int(rows.max()) + 1 if rows.size else 0
+        if need > self._room:
+            self.reserve(rows)
+        self.size = max(self.size, need)
 
     def snapshot(self) -> State:
         """Copy of all state: arrays of `size` rows."""
@@ -116,11 +116,11 @@ class Columns:
                 )
         for name in self._columns:
             setattr(self, name, state[name].copy())
-        self.size = sizes.pop() if sizes else 0
+        self.size = self._room = sizes.pop() if sizes else 0
 
     def forget(self, rows: I4) -> None:
         """Make these rows new."""
-        known = rows[rows < self._capacity()]
+        known = rows[rows < self._room]
         for name, found in self._columns.items():
             getattr(self, name)[known] = found.fill
 

@@ -100,11 +100,12 @@ class Lane:
     def _turn(self, end: int) -> None:
         """Empty the slices that this end leaves behind."""
         steps = (end - self.closed) // self.step if self.closed else self.slices
-        for back in range(min(int(steps), self.slices)):
-            cell = (end // self.step - back) % self.slices
-            for name, fill in _FILLS.items():
-                self._cells[name][:, cell] = fill
-            self._raw[cell] = Samples.empty()
+        left = [(end // self.step - back) % self.slices for back in range(min(int(steps), self.slices))]
+        for name, fill in _FILLS.items():
+            self._cells[name][:, left] = fill
+        if self.aggregate in QUANTILES:
+            for cell in left:
+                self._raw[cell] = Samples.empty()
 
     def _fill(self, samples: Samples, cell: int) -> None:
         samples = samples.take(np.isfinite(samples.value))
@@ -116,10 +117,13 @@ class Lane:
         cells["total"][:n, cell] += np.bincount(local, samples.value * samples.weight, n)
         cells["weight"][:n, cell] += np.bincount(local, samples.weight, n)
         cells["seen"][:n, cell] += np.bincount(local, minlength=n)
-        np.minimum.at(cells["least"][:, cell], local, samples.value)
-        np.maximum.at(cells["most"][:, cell], local, samples.value)
-        order = np.argsort(samples.time, kind="stable")
-        cells["last"][local[order], cell] = samples.value[order]
+        if self.aggregate == "min":
+            np.minimum.at(cells["least"][:, cell], local, samples.value)
+        elif self.aggregate == "max":
+            np.maximum.at(cells["most"][:, cell], local, samples.value)
+        elif self.aggregate == "last":
+            order = np.argsort(samples.time, kind="stable")
+            cells["last"][local[order], cell] = samples.value[order]
         np.maximum.at(self._heard, local, samples.time)
         np.minimum.at(self._born, local, samples.time)
         if self.aggregate in QUANTILES:
@@ -149,7 +153,7 @@ class Lane:
             return None
         now = (end // self.step) % self.slices
         order = [(now - back) % self.slices for back in range(self.slices - 1, -1, -1)]
-        seen = self._cells["seen"][:n, order].sum(axis=1)
+        seen = self._cells["seen"][:n].sum(axis=1)
         if self.dense:
             known = (self._heard[:n] > end - FORGET_NS) & (self._born[:n] <= end - self.size + self.step)
             pick = np.flatnonzero(known)
@@ -161,30 +165,35 @@ class Lane:
         return Closed(end, groups, self._value(pick, order), seen[pick].astype("i8"))
 
     def _value(self, pick: Array, order: list[int]) -> F8:
-        if self.aggregate in QUANTILES:
-            return self._quantile(pick, order, QUANTILES[self.aggregate])
-        total = np.zeros(len(pick))
-        weight = np.zeros(len(pick))
-        value = np.full(len(pick), np.nan)
-        for cell in order:  # oldest first: one fixed order of addition
-            total += self._cells["total"][pick, cell]
-            weight += self._cells["weight"][pick, cell]
-            if self.aggregate == "last":
-                value = np.where(self._cells["seen"][pick, cell] > 0, self._cells["last"][pick, cell], value)
-        if self.aggregate == "mean":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                value = total / weight
-        elif self.aggregate == "sum":
-            value = total
-        elif self.aggregate == "count":
-            value = weight
-        elif self.aggregate == "rate":
-            value = weight / (self.size / 1e9)
-        elif self.aggregate == "min":
-            value = np.min(self._cells["least"][pick][:, order], axis=1)
-        elif self.aggregate == "max":
-            value = np.max(self._cells["most"][pick][:, order], axis=1)
-        return value
+        cells, which = self._cells, np.ix_(pick, np.array(order))
+        found: F8
+        match self.aggregate:
+            case "min":
+                found = cells["least"][which].min(axis=1)
+            case "max":
+                found = cells["most"][which].max(axis=1)
+            case "last":
+                found = self._last(cells["last"][which])
+            case "sum":
+                found = _added(cells["total"][which])
+            case "count":
+                found = _added(cells["weight"][which])
+            case "rate":
+                found = _added(cells["weight"][which]) / (self.size / 1e9)
+            case "mean":
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    found = _added(cells["total"][which]) / _added(cells["weight"][which])
+            case _:
+                found = self._quantile(pick, order, QUANTILES[self.aggregate])
+        return found
+
+    @staticmethod
+    def _last(values: F8) -> F8:
+        found = values[:, 0].copy()
+        for column in values.T[1:]:
+            known = ~np.isnan(column)
+            found[known] = column[known]
+        return found
 
     def _quantile(self, pick: Array, order: list[int], q: float) -> F8:
         raw = Samples.concat([self._raw[cell] for cell in order])
@@ -213,6 +222,14 @@ class Lane:
         pending = Samples.of_columns(_prefixed(state, "pending."))
         self.pending = [pending] if len(pending) else []
         self._raw = [Samples.of_columns(_prefixed(state, f"raw{i}.")) for i in range(self.slices)]
+
+
+def _added(cells: F8) -> F8:
+    """Sum over slices, oldest first: one fixed order of addition."""
+    found = cells[:, 0].copy()
+    for i in range(1, cells.shape[1]):
+        found += cells[:, i]
+    return found
 
 
 def _prefixed(state: dict[str, Array], prefix: str) -> dict[str, Array]:
