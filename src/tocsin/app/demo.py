@@ -24,7 +24,7 @@ from tocsin.spec.load import Loaded, load_config
 from tocsin.spec.packs import load_packs
 
 SPEED = 20.0
-STORY_NS = 23 * 60 * 10**9
+STORY_NS = 19 * 60 * 10**9
 """Event time from the start of live time to the end of the longest story."""
 SETTLE_S = 3.0
 FOREVER_S = 365 * 86400.0
@@ -125,7 +125,7 @@ class _World:
         self._arguments = ["--seed", str(seed), "--port", str(metrics_port), "--json"]
         self._arguments += ["--no-fault"] if fault is None else ["--fault", fault]
         self._arguments += ["--clock-origin-ns", str(clock.origin_ns), "--clock-speed", str(clock.speed)]
-        self._arguments += ["--clock-started", str(clock.started)]
+        self._arguments += ["--clock-started", str(clock.started), "--history-days", "2"]
         self._say = say
         self._quiet = quiet
         self._shown: set[str] = set()

@@ -69,10 +69,12 @@ class Hot:
 
     def fold(self) -> None:
         """The engine's thread: compile, restore, catch up, then follow the log."""
-        from tocsin.engine.runner import Runner  # noqa: PLC0415 - see above
+        from tocsin.detect.registry import detectors  # noqa: PLC0415 - see above
+        from tocsin.engine.runner import Runner  # noqa: PLC0415
         from tocsin.engine.snapshot import Snapshots  # noqa: PLC0415
         from tocsin.stats.jit import compile_all  # noqa: PLC0415
 
+        detectors()
         compile_all()
         del self.waiting[0]
         snapshots = Snapshots(self.settings.data_dir / "snapshots")

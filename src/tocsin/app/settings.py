@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def environment() -> Mapping[str, str]:
 
 def cache_kernels(data_dir: Path) -> None:
     """Keep compiled kernels with the data unless the environment says otherwise; call before numba is imported."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(data_dir / "cache"))  # noqa: TID251 - this is its one home
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(data_dir / "cache" / version("tocsin")))  # noqa: TID251 - this is its one home
 
 
 def default_data_dir(env: Mapping[str, str]) -> Path:

@@ -40,7 +40,7 @@ class Story:
             Decoy(fault_at_s - deploy, "deploy", "billing", "billing 2.14.3"),
             Decoy(fault_at_s - flag, "flag", "support-bot", "new-greeting on for 10 %"),
         )
-        return Story(fault, fault_at_s, fault_at_s + 12 * MINUTE_S, decoys)
+        return Story(fault, fault_at_s, fault_at_s + 8 * MINUTE_S, decoys)
 
     def affect(self, conditions: Conditions, since_s: float) -> None:
         """Let the fault act, once its time has come."""

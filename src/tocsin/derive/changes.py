@@ -55,7 +55,7 @@ class Changes:
             return []
         wanted = sorted({s.field for s in self._specs} | {s.entity for s in self._specs})
         columns = self._fields.columns(frame.batch, wanted)
-        times = frame.i8("time").tolist()
+        times = frame.i8("start").tolist()  # a version was in force when the work began, not when it ended
         return [
             Sighting(times[n], frame.tenant, i, entity, value)
             for i, spec in enumerate(self._specs)

@@ -38,7 +38,6 @@ SECOND = 1_000_000_000
 AWAY_NS = 60 * SECOND
 """Ticks this far apart mean that the program itself was away: its silence is not the sources' silence."""
 WEEK_S = 7 * 86400.0
-BASE_STEP_S = 10.0
 
 
 class Pipeline:
@@ -170,13 +169,12 @@ class Pipeline:
     def _judge(self, watermarks: dict[SourceKey, int], away: bool) -> list[Frame]:
         panes: list[tuple[Rows, PaneRows]] = []
         findings: list[Finding] = []
+        judged = self.roster.judged()
         for watch in self.roster.watches.values():
             if away:
                 watch.skip_to(watermarks)
             steps = WEEK_S / (watch.window.step / SECOND)
-            needed = level(
-                self.spec.false_pages_per_week, self.roster.judged(), steps, watch.window.size / watch.window.step
-            )
+            needed = level(self.spec.false_pages_per_week, judged, steps, watch.window.size / watch.window.step)
             closed, news = watch.close(watermarks, needed, self.spec.absorb_after)
             panes += [(watch.groups, pane) for pane in closed]
             findings += news

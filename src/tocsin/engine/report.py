@@ -47,7 +47,7 @@ def report(
     groups: Rows,
     pane: PaneRows,
     moves: Transitions,
-    level: float,
+    level: F8,
     needed: F8,
     detector: Detector | None,
 ) -> list[Finding]:
@@ -73,7 +73,7 @@ def report(
                 expected=(lower, upper),
                 log10_p=float(pane.log10_p[i]),
                 n_eff=float(pane.n_eff[i]),
-                level=level,
+                level=float(level[i]),
                 direction=_direction(value, lower, centre, upper),
                 evidence=_evidence(spec, pane, i, worst=float(moves.score[k]), needed=float(needed[i]), centre=centre)
                 | _learned(detector, row, move),

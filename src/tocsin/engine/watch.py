@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tocsin.calibrate.calibrator import Calibrator
-from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions, Verdict
+from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions
+from tocsin.calibrate.quarantine import Quarantine
 from tocsin.detect.registry import build
 from tocsin.detect.threshold import breach
 from tocsin.engine.match import group_of
@@ -28,6 +29,10 @@ Flavour: TypeAlias = Literal["gauge", "counter", "event", "distribution"]
 LaneKey: TypeAlias = tuple[str, str, str]
 """(tenant, source or "*", flavour)."""
 _COUNTS = ("count", "rate")
+SETTLED = 1000.0
+"""Effective past scores from which on a tail is taken at its word."""
+COLD_DECADES = 3.0
+"""How many decades rarer a score must be when next to nothing is known of its tail; a new series pages least easily."""
 
 
 class Watch:
@@ -46,6 +51,7 @@ class Watch:
             self.detector = build(spec.detect.name, getattr(spec.detect, spec.detect.name))
         self.calibrator = Calibrator()
         self.hysteresis = Hysteresis()
+        self.quarantine = Quarantine()
 
     def watch(self, row: int, series: Series) -> None:
         """Take a series of the shard into its group."""
@@ -115,18 +121,19 @@ class Watch:
             return self._judge_threshold(tenant, step, closed.samples)
         scores = self.detector.score(step)
         log10_p, n_eff = self.calibrator.log10_p(rows, scores.value)
-        needed = self.calibrator.score_at(rows, np.full(len(rows), level))
+        wanted = level - COLD_DECADES * (1.0 - np.minimum(n_eff / SETTLED, 1.0))
+        needed = self.calibrator.score_at(rows, wanted)
         band = self._band(step, needed)
         direction = np.sign(closed.value - band.centre)
-        odd = np.asarray(log10_p <= level) & self._wanted(direction)
+        odd = np.asarray(log10_p <= wanted) & self._wanted(direction)
         moves = self._fold(step, odd, np.where(np.isfinite(log10_p), scores.value, np.nan), absorb_ns)
         self.calibrator.learn(rows, scores.value)
-        held = self.hysteresis.verdicts(rows) != Verdict.CALM
-        self.detector.learn(step, np.where(odd | held, 0.0, 1.0))
+        for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
+            self.detector.learn(known, np.ones(len(known)))
         pane = PaneRows(
             tenant, self.spec.name, rows, step.time, closed.value, closed.samples, scores.value, log10_p, n_eff, band
         )
-        return pane, report(self.spec, self.groups, pane, moves, level, needed, self.detector)
+        return pane, report(self.spec, self.groups, pane, moves, wanted, needed, self.detector)
 
     def _judge_threshold(self, tenant: str, step: Step, samples: I8) -> tuple[PaneRows, list[Finding]]:
         below, above = self._bounds(step.rows)
@@ -137,7 +144,7 @@ class Watch:
         pane = PaneRows(
             tenant, self.spec.name, step.rows, step.time, step.value, samples, none, none, np.zeros(len(step)), band
         )
-        return pane, report(self.spec, self.groups, pane, moves, float("nan"), none, None)
+        return pane, report(self.spec, self.groups, pane, moves, none, none, None)
 
     def _fold(self, step: Step, odd: Mask, score: F8, absorb_ns: int) -> Transitions:
         moves = self.hysteresis.step(
@@ -183,6 +190,7 @@ class Watch:
             "detector": self.detector.snapshot() if self.detector else {},
             "calibrator": self.calibrator.snapshot(),
             "hysteresis": self.hysteresis.snapshot(),
+            "quarantine": self.quarantine.snapshot(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -199,6 +207,7 @@ class Watch:
             self.detector.restore(state["detector"])
         self.calibrator.restore(state["calibrator"])
         self.hysteresis.restore(state["hysteresis"])
+        self.quarantine.restore(state["quarantine"])
 
 
 def _together(closings: list[tuple[int, LaneKey, Closed]]) -> Iterator[tuple[str, Closed]]:

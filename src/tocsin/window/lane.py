@@ -20,6 +20,7 @@ from tocsin.window.quantile import weighted_quantile
 
 Aggregate: TypeAlias = Literal["last", "mean", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"]
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+ADDING = frozenset({"sum", "count", "rate"})
 FORGET_NS = 24 * 3600 * 10**9
 _FILLS = {"total": 0.0, "weight": 0.0, "seen": 0.0, "least": np.inf, "most": -np.inf, "last": np.nan}
 
@@ -158,7 +159,10 @@ class Lane:
             known = (self._heard[:n] > end - FORGET_NS) & (self._born[:n] <= end - self.size + self.step)
             pick = np.flatnonzero(known)
         else:
-            pick = np.flatnonzero((self._cells["seen"][:n, now] > 0) & (seen >= self.min_samples))
+            ripe = (self._cells["seen"][:n, now] > 0) & (seen >= self.min_samples)
+            if self.aggregate in ADDING:  # a window that began before its group did holds only a part
+                ripe &= self._born[:n] <= end - self.size + self.step
+            pick = np.flatnonzero(ripe)
         if not len(pick):
             return None
         groups = np.array(self.groups, "i4")[pick]
