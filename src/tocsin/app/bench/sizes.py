@@ -1,0 +1,56 @@
+"""How large the benches are: as published, or small enough for a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Numbers of series, rounds and repeats; a round is one reading of every series, 10 s apart in event time."""
+
+    series: int
+    rounds: int
+    events: int
+    rows_per_request: int
+    connections: int
+    window_series: int
+    warm_steps: int
+    steps: int
+    copy_bytes: int
+    breaches: int
+    spacing_s: float
+    memory_series: int
+    memory_rounds: int
+
+
+FULL = Sizes(
+    series=5_000,
+    rounds=60,
+    events=150_000,
+    rows_per_request=1_000,
+    connections=4,
+    window_series=100_000,
+    warm_steps=48,
+    steps=20,
+    copy_bytes=1 << 28,
+    breaches=20,
+    spacing_s=7.0,
+    memory_series=10_000,
+    memory_rounds=6,
+)
+SMALL = Sizes(
+    series=40,
+    rounds=3,
+    events=100,
+    rows_per_request=20,
+    connections=2,
+    window_series=200,
+    warm_steps=48,
+    steps=6,
+    copy_bytes=1 << 22,
+    breaches=2,
+    spacing_s=2.0,
+    memory_series=50,
+    memory_rounds=2,
+)
