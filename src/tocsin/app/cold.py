@@ -20,6 +20,7 @@ from tocsin.app.correlating import Correlating
 from tocsin.app.deliveries import Deliveries, routes_of
 from tocsin.app.internal import Internal, fetch_exposition
 from tocsin.app.keys import KeyRing
+from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import read_logs
 from tocsin.app.progress import Progress
@@ -190,6 +191,7 @@ def main(argv: Sequence[str]) -> int:
     child = Child.of(argv)
     set_up("cold")
     die_with_any_thread()
+    without_pandas()
     try:
         cold = Cold(child.settings)
     except BadConfig as bad:

@@ -18,6 +18,7 @@ from tocsin.app.clock import clock_of
 from tocsin.app.front import Front, SupervisorCollector
 from tocsin.app.internal import Internal
 from tocsin.app.keys import KeyRing
+from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import open_logs, redaction_key
 from tocsin.app.progress import Progress
@@ -229,6 +230,7 @@ def main(argv: Sequence[str]) -> int:
     settings = child.settings
     set_up("hot")
     die_with_any_thread()
+    without_pandas()
     cache_kernels(settings.data_dir)
     SupervisorCollector(settings).register()
     try:

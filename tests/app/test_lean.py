@@ -1,0 +1,20 @@
+"""A server process does without pandas."""
+
+import subprocess
+import sys
+
+CODE = """
+from tocsin.app.lean import without_pandas
+without_pandas()
+import sys
+import pyarrow as pa
+from tocsin.store.telemetry import TelemetryStore
+assert pa.array([1, 2]).to_pylist() == [1, 2]
+TelemetryStore(__import__("pathlib").Path(sys.argv[1]) / "store").close()
+print("pandas" in sys.modules)
+"""
+
+
+def test_arrow_and_the_store_work_without_pandas(tmp_path):
+    done = subprocess.run([sys.executable, "-c", CODE, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
