@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from tocsin.selfmon.clock import SystemClock
 
 _SETTLE_S = 900.0
 _POLL_S = 0.25
+_TICKS_S = 1.5
 _WRITE = "/api/v1/write"
 _KINDS = {"points": "metrics", "spans": "traces", "logs": "logs", "samples": "write"}
 _AIMS = {"points": 500_000.0, "spans": 100_000.0, "logs": 300_000.0, "samples": 500_000.0}
@@ -130,6 +132,7 @@ def _measure_server(bench: Bench, load: Load, where: Path) -> None:
         before, began = server.cpu_s(), time.monotonic()
         again = loader.send()
         acknowledged_s = time.monotonic() - began
+        threading.Event().wait(_TICKS_S)  # what came last is judged at a tick, and only then there to be stored
         wait_until(lambda: server.settled(_TABLES[load.kind], load.rows), _SETTLE_S, f"{load.kind} stored", _POLL_S)
         spent, elapsed_s = _spent(server, before), time.monotonic() - began
         judged = server.total("tocsin_store_rows_total", 'table="panes"')
@@ -139,7 +142,11 @@ def _measure_server(bench: Bench, load: Load, where: Path) -> None:
         how += f"; {again} sent again after 429 or 503"
     note = f"gzip OTLP/HTTP; {how}" if load.kind != "samples" else f"snappy remote write 1.0; {how}"
     unit = f"{load.kind}/CPU-s"
-    bench.add(Figure(f"{load.kind}, received to stored and judged", load.rows / spent["all"], unit, _AIMS[load.kind], note=note))
+    bench.add(
+        Figure(
+            f"{load.kind}, received to stored and judged", load.rows / spent["all"], unit, _AIMS[load.kind], note=note
+        )
+    )
     for role, what in (("hot", "edge, log, engine"), ("cold", "store, incidents")):
         share = f"{spent[role]:.1f} of {spent['all']:.1f} CPU-s"
         bench.add(Figure(f"{load.kind}, {role} process alone", load.rows / spent[role], unit, note=f"{what}: {share}"))
@@ -170,4 +177,3 @@ def _count(peer: Peer, name: str) -> float:
     _, body = get(peer.port, "/metrics")
     found = re.findall(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", body.decode(), re.MULTILINE)
     return sum(map(float, found))
-

@@ -130,10 +130,7 @@ def write(report: Report, out: Path) -> None:
     if page == out:
         raise BadInput(f"{out}: give the name of the JSON file; the Markdown is written beside it")
     told = report.to_json()
-    if out.exists():
-        kept = json.loads(out.read_text()).get("runs", {})
-    else:
-        kept = {}
+    kept = json.loads(out.read_text()).get("runs", {}) if out.exists() else {}
     for name, bench in told.pop("benches").items():
         kept[name] = {**told, **bench}
     text = page.read_text() if page.exists() else ""
@@ -147,7 +144,7 @@ def write(report: Report, out: Path) -> None:
 
 
 def replaced(text: str, name: str, section: str, where: str) -> str:
-    """A page with the section between a bench's markers replaced; unchanged where it has none.
+    r"""A page with the section between a bench's markers replaced; unchanged where it has none.
 
     >>> replaced("a <!-- bench:x -->old<!-- /bench:x --> b", "x", "new", "page.md")
     'a <!-- bench:x -->\\nnew\\n<!-- /bench:x --> b'
