@@ -41,7 +41,8 @@ class Matcher:
             and not (self._monitors[i].unless and _label_matches(labels, self._monitors[i].unless))
         ]
         named = [i for i in hits if not self._monitors[i].fallback]
-        return named or hits
+        # of the fallbacks the one that knows most of the name
+        return named or sorted(hits, key=lambda i: (-len(self._monitors[i].signal), i))[:1]
 
 
 def group_of(series: Series, monitor: MonitorSpec) -> Series:

@@ -31,6 +31,8 @@ LaneKey: TypeAlias = tuple[str, str, str]
 _COUNTS = ("count", "rate")
 SETTLED = 1000.0
 """Effective past scores from which on a tail is taken at its word."""
+LEAST_SCORE = 3.0
+"""However rare, what lies within the band that people are shown is no finding."""
 COLD_DECADES = 3.0
 """How many decades rarer a score must be when next to nothing is known of its tail; a new series pages least easily."""
 
@@ -125,7 +127,7 @@ class Watch:
         needed = self.calibrator.score_at(rows, wanted)
         band = self._band(step, needed)
         direction = np.sign(closed.value - band.centre)
-        odd = np.asarray(log10_p <= wanted) & self._wanted(direction)
+        odd = np.asarray(log10_p <= wanted) & (scores.value >= LEAST_SCORE) & self._wanted(direction)
         moves = self._fold(step, odd, np.where(np.isfinite(log10_p), scores.value, np.nan), absorb_ns)
         self.calibrator.learn(rows, scores.value)
         for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
