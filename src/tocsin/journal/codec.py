@@ -22,6 +22,13 @@ _LZ4 = 1
 _WORTH = 0.9  # decompressing costs less than reading the tenth that is saved
 _SMALL_BYTES = 512
 _CODEC = pa.Codec("lz4_raw")
+_MOST_LZ4_RATIO = 255  # what one byte of LZ4 can stand for
+
+MALFORMED: tuple[type[Exception], ...] = (
+    *(Corrupt, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AssertionError),
+    *(OSError, struct.error, pa.ArrowException),
+)
+"""What decoding bytes that this format never writes can end in."""
 
 Upcast: TypeAlias = Callable[[pa.RecordBatch], pa.RecordBatch]
 UPCASTS: Mapping[tuple[int, FrameKind], Upcast] = {}
@@ -109,6 +116,8 @@ def _unframe(payload: memoryview, dictionary: ReadDictionary) -> Frame:
     at = padded(at + source_bytes)
     message = pa.py_buffer(payload[at : at + message_bytes])
     if flags & _LZ4:
+        if raw_bytes > _MOST_LZ4_RATIO * message.size:
+            raise Corrupt(f"{message.size} bytes can't unpack to {raw_bytes}")
         message = _CODEC.decompress(message, raw_bytes)
     batch = pa.ipc.read_record_batch(message, schema)
     for version in range(dictionary.version, max((v for v, _ in UPCASTS), default=0) + 1):

@@ -47,6 +47,8 @@ def unpack_series(payload: memoryview, catalog: Catalog) -> list[int]:
     (n,) = _COUNT.unpack_from(payload)
     ids_end = _COUNT.size + n * _ID_BYTES
     texts = ids_end + n * _COUNT.size
+    if len(payload) < texts:
+        raise Corrupt(f"a dictionary block of {len(payload)} bytes can't name {n} series")
     ends = texts + np.cumsum(np.frombuffer(payload[ids_end:texts], "<u4"), dtype=np.int64)
     numbers = []
     start = texts

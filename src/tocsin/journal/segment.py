@@ -7,10 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-
 from tocsin.journal.blocks import SUFFIX, Block, BlockKind, block_bytes, blocks, read_header
-from tocsin.journal.codec import decode
+from tocsin.journal.codec import MALFORMED, decode
 from tocsin.journal.dictionary import ReadDictionary
 from tocsin.model.errors import Corrupt
 from tocsin.model.log import Entry, LogRecord
@@ -101,17 +99,23 @@ class Segment:
         return self._index[bisect.bisect_right(self._index, (offset, 1 << 62)) - 1][1]
 
     def _learn(self, block: Block, position: int) -> None:
-        if block.kind is BlockKind.SERIES:
-            self._dictionary.add_series(block.payload)
-        elif block.kind is BlockKind.SCHEMA:
-            self._dictionary.add_schema(block.payload)
-        elif position - self._index[-1][1] > _INDEX_BYTES:
+        try:
+            if block.kind is BlockKind.SERIES:
+                self._dictionary.add_series(block.payload)
+            elif block.kind is BlockKind.SCHEMA:
+                self._dictionary.add_schema(block.payload)
+        except MALFORMED as e:
+            raise self._unreadable(f"a {block.kind.name.lower()} block", position, e) from e
+        if block.is_record and position - self._index[-1][1] > _INDEX_BYTES:
             self._index.append((block.offset + 1, position))
         self._seen = position
 
     def _entry(self, block: Block, position: int) -> Entry:
         try:
             return decode(block.kind, block.payload, self._dictionary)
-        except (Corrupt, ValueError, KeyError, TypeError, IndexError, OSError, pa.ArrowException) as e:
-            where = f"{self.path}: record {block.offset}, which ends at byte {position}"
-            raise Corrupt(f"{where}, passes its checksum and can't be read: {e}") from e
+        except MALFORMED as e:
+            raise self._unreadable(f"record {block.offset}", position, e) from e
+
+    def _unreadable(self, what: str, position: int, reason: Exception) -> Corrupt:
+        where = f"{self.path}: {what}, which ends at byte {position}"
+        return Corrupt(f"{where}, passes its checksum and can't be read: {reason}")
