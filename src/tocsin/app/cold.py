@@ -44,6 +44,9 @@ from tocsin.store.telemetry import TelemetryStore
 from tocsin.store.writer import StoreWriter
 
 IDLE_S = 0.02
+STORE_EVERY_S = 0.5
+"""Small inserts cost as much as large ones: what is not urgent is gathered for so long."""
+FULL_BATCH = 256
 RETRY_S = 1.0
 _STUMBLES = counter("tocsin_cold_stumbles_total", "Steps of a loop that failed and were tried again", ["loop"])
 _log = structlog.get_logger(__name__)
@@ -105,8 +108,8 @@ class Cold:
             turn += 1
             if turn % 50 == 0 or not stored:
                 self._tell_progress()
-            if not stored:
-                self.stop.wait(IDLE_S)
+            if stored < FULL_BATCH:
+                self.stop.wait(STORE_EVERY_S)
         while self._try("store", self.writer.step):
             pass
         self._tell_progress()

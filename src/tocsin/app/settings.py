@@ -25,8 +25,15 @@ def environment() -> Mapping[str, str]:
 
 
 def cache_kernels(data_dir: Path) -> None:
-    """Keep compiled kernels with the data unless the environment says otherwise; call before numba is imported."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(data_dir / "cache" / version("tocsin")))  # noqa: TID251 - this is its one home
+    """Keep compiled kernels for all servers of this user, else with the data; call before numba is imported."""
+    env = os.environ  # noqa: TID251 - this is its one home
+    shared = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME") or "/nonexistent") / ".cache") / "tocsin"
+    try:
+        shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+        usable = os.access(shared, os.W_OK)
+    except OSError:
+        usable = False
+    env.setdefault("NUMBA_CACHE_DIR", str((shared if usable else data_dir / "cache") / version("tocsin")))
 
 
 def default_data_dir(env: Mapping[str, str]) -> Path:
