@@ -1,46 +1,56 @@
-"""A31: a prompt change runs through the machine and ends as one incident; its decoys alone are none.
-
-As a user plays it: the program, in a process of its own, end to end. TOCSIN_SEEDS worlds (2 unless set).
-"""
+"""A31 up to the incident: a prompt change that nobody announced is found and named first; decoys open nothing."""
 
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-SEEDS = range(7, 7 + int(os.environ.get("TOCSIN_SEEDS", "2")))
-TOCSIN = Path(sys.executable).with_name("tocsin")
+pytestmark = pytest.mark.acceptance
+
+SEEDS = (7, 8)
+MORE_SEEDS = tuple(range(1, int(os.environ.get("TOCSIN_SEEDS", "10")) + 1))
 
 
-def _play(tmp_path, *options):
-    done = subprocess.run(
-        [TOCSIN, "demo", "--headless", "--json", "--port", "0", "--data", tmp_path / "data", *options],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)["incidents"]
+def demo(*arguments):
+    program = [sys.executable, "-m", "tocsin.cli.main", "demo", "--headless", "--json", *arguments]
+    found = subprocess.run(program, capture_output=True, text=True, timeout=900, check=False)
+    assert found.returncode == 0, found.stderr[-3000:]
+    return json.loads(found.stdout)["incidents"]
 
 
-@pytest.mark.acceptance
+def story(seed):
+    (incident,) = demo("--seed", str(seed))
+    assert incident["causes"][0]["kind"] == "prompt", [(c["kind"], c["score"]) for c in incident["causes"]]
+    assert incident["causes"][0]["entity"] == "support-bot"
+    signals = {finding["signal"] for finding in incident["findings"]}
+    assert any("token" in signal for signal in signals), signals
+    decoys = [cause["score"] for cause in incident["causes"] if cause["kind"] in ("deploy", "flag")]
+    assert all(score < incident["causes"][0]["score"] for score in decoys)
+
+
+@pytest.mark.timeout(1000)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_story_is_one_incident_that_names_the_prompt(seed, tmp_path):
-    incidents = _play(tmp_path, "--seed", str(seed))
-    assert len(incidents) == 1, [incident["title"] for incident in incidents]
-    (incident,) = incidents
-    assert incident["causes"][0]["kind"] == "prompt", incident["causes"]
-    assert incident["causes"][0]["evidence"]
-    signals = " ".join(finding["signal"] for finding in incident["findings"])
-    assert "token" in signals or "duration" in signals, signals
+def test_a31_one_incident_whose_first_cause_is_the_prompt(seed):
+    story(seed)
 
 
-@pytest.mark.acceptance
-@pytest.mark.parametrize("seed", SEEDS)
-def test_decoys_alone_are_no_incident(seed, tmp_path):
-    assert _play(tmp_path, "--seed", str(seed), "--no-fault") == []
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize("seed", SEEDS[:1])
+def test_a31_decoys_alone_open_no_incident(seed):
+    assert demo("--seed", str(seed), "--no-fault") == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize("seed", MORE_SEEDS)
+def test_a31_holds_over_more_seeds(seed):
+    story(seed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize("seed", MORE_SEEDS)
+def test_a31_decoys_alone_over_more_seeds(seed):
+    assert demo("--seed", str(seed), "--no-fault") == []

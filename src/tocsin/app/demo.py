@@ -27,7 +27,7 @@ SPEED = 20.0
 STORY_NS = 19 * 60 * 10**9
 """Event time from the start of live time to the end of the longest story."""
 SETTLE_S = 3.0
-FOREVER_S = 365 * 86400.0
+GRACE_S = 5.0
 
 
 def run_demo(
@@ -109,6 +109,18 @@ def _line(text: str) -> None:
     sys.stdout.flush()
 
 
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End the world; it may be in the middle of insisting on a delivery."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), GRACE_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
 class _World:
     """The world's process, and what is told of it."""
 
@@ -148,9 +160,7 @@ class _World:
                 watching.cancel()
                 return await self._show(client, as_json=as_json)
         finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
+            await _end(process)
 
     def _tell(self, news: dict[str, object]) -> None:
         if self._quiet:
@@ -184,7 +194,8 @@ class _World:
         return [json.loads(line) for line in answer.text.splitlines() if line]
 
     async def _show(self, client: httpx2.AsyncClient, *, as_json: bool) -> int:
-        incidents = await self._incidents(client)
+        # what was out of line in replayed history is late: it pages nobody and is no part of the story
+        incidents = [incident for incident in await self._incidents(client) if not incident["late"]]
         if as_json:
             _line(json.dumps({"incidents": incidents}))
             return 0

@@ -92,7 +92,8 @@ async def _run_beside(supervisor: Supervisor, companion: Coroutine[object, objec
         ready.cancel()
         return await serving
     accompanying = asyncio.create_task(companion)
-    await asyncio.wait({serving, accompanying}, return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.create_task(supervisor.stopping.wait())
+    await asyncio.wait({accompanying, stopping}, return_when=asyncio.FIRST_COMPLETED)
     code = 0
     if accompanying.done():
         code = accompanying.result()
@@ -100,6 +101,7 @@ async def _run_beside(supervisor: Supervisor, companion: Coroutine[object, objec
     else:
         accompanying.cancel()
         await asyncio.gather(accompanying, return_exceptions=True)
+    stopping.cancel()
     return await serving or code
 
 

@@ -67,7 +67,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._on_drain = on_drain
         self._duration_s = duration_s
-        self._stopping = asyncio.Event()
+        self.stopping = asyncio.Event()
         self.ready = asyncio.Event()
         self._failed = 0
         self._forced = False
@@ -83,7 +83,7 @@ class Supervisor:
         self._publish()
         tasks = [asyncio.create_task(self._keep(child)) for child in self._children.values()]
         try:
-            await self._stopping.wait()
+            await self.stopping.wait()
             await self._drain(tasks)
         finally:
             self._kill()
@@ -96,14 +96,14 @@ class Supervisor:
 
     def stop(self) -> None:
         """End as a signal would end it."""
-        self._stopping.set()
+        self.stopping.set()
 
     def _on_signal(self) -> None:
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             self._forced = True
             _log.warning("forced to stop; what was not yet flushed is read again from the log at the next start")
             self._kill()
-        self._stopping.set()
+        self.stopping.set()
 
     def _on_hangup(self) -> None:
         for child in self._children.values():
@@ -115,15 +115,15 @@ class Supervisor:
 
     def _fail(self, code: int) -> None:
         self._failed = self._failed or code
-        self._stopping.set()
+        self.stopping.set()
 
     async def _keep(self, child: _Process) -> None:
         """Start a child, wait for its end, start it again."""
         loop, delay, never_ready = asyncio.get_running_loop(), self._pace.first_delay_s, 0
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             began = loop.time()
             code = await self._once(child)
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 return
             if not self._was_ready and not child.ready and code == BAD_CONFIG:
                 self._fail(BAD_CONFIG)
@@ -138,7 +138,7 @@ class Supervisor:
             self._publish()
             _log.error("a process ended and is started again", child=child.name, exit_code=code, delay_s=delay)
             try:
-                await asyncio.wait_for(self._stopping.wait(), delay)
+                await asyncio.wait_for(self.stopping.wait(), delay)
             except TimeoutError:
                 delay = min(2 * delay, self._pace.max_delay_s)
 
@@ -153,7 +153,7 @@ class Supervisor:
             process_group=0,
         )
         child.started(process)
-        if self._stopping.is_set():  # asked to stop while it was being started
+        if self.stopping.is_set():  # asked to stop while it was being started
             child.send(signal.SIGTERM)
         assert process.stdout is not None
         async for line in process.stdout:
@@ -165,12 +165,12 @@ class Supervisor:
         return code
 
     def _check_ready(self) -> None:
-        if not self._was_ready and not self._stopping.is_set() and all(c.ready for c in self._children.values()):
+        if not self._was_ready and not self.stopping.is_set() and all(c.ready for c in self._children.values()):
             self._was_ready = True
             self.ready.set()
             self._on_ready()
             if self._duration_s is not None:
-                asyncio.get_running_loop().call_later(self._duration_s, self._stopping.set)
+                asyncio.get_running_loop().call_later(self._duration_s, self.stopping.set)
 
     async def _drain(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """End the children one after the other, the hot one first: what it still says, the cold one stores."""
