@@ -13,6 +13,7 @@ from tocsin.model.codec import incident_to_json
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.store.export import chunks_of_rows
+from tocsin.store.exported import INCIDENT_TYPES
 from tocsin.store.queries import Curve, PaneCurve
 from tocsin.store.rows import IncidentEvent
 from tocsin.store.state import Page, StateStore
@@ -112,7 +113,7 @@ def export_incidents(state: StateStore, tenant: str, start: int, end: int, form:
         for incident in reversed(state.incidents(tenant, limit=INCIDENT_LIMIT))
         if start <= incident.opened_at < end
     ]
-    return chunks_of_rows(rows, {}, form)
+    return chunks_of_rows(rows, INCIDENT_TYPES, form)
 
 
 def _page(page: Page) -> dict[str, object]:

@@ -211,7 +211,7 @@ def _of_state(case: Case, symptoms: Sequence[Symptom], symptom: Symptom, kind: s
     reach = _reach(case, others, signal, near=True, time=symptom.finding.start) if others else _Reach(0.6, (), None)
     lag = max(0, symptom.finding.start - symptoms[0].finding.start)
     lead = 1 / (1 + 4 * lag / CLOSENESS_NS)
-    score = 0.3 * lead + 0.5 * reach.weight + 0.1
+    score = 0.3 * lead + 0.5 * reach.weight + 0.1 * _part(symptoms, symptom)
     pro, against = [sentence(symptom)], []
     if symptom is symptoms[0]:
         pro.append("it was out of line first")
@@ -225,3 +225,11 @@ def _of_state(case: Case, symptoms: Sequence[Symptom], symptom: Symptom, kind: s
     entity = symptom.entities[0] if symptom.entities else ""
     what = f"{symptom.name} {_STATE_WORDS[symptom.finding.direction]}"
     return Cause(kind, entity, what, round(min(1.0, score), 4), tuple(pro), tuple(against))
+
+
+def _part(symptoms: Sequence[Symptom], symptom: Symptom) -> float:
+    """How much of the greatest that its monitor found this is, in [0, 1]: of several hogs the greatest comes first."""
+    monitor, value = symptom.finding.monitor, abs(symptom.finding.value)
+    values = [abs(each.finding.value) for each in symptoms if each.finding.monitor == monitor]
+    most = max((each for each in values if math.isfinite(each)), default=0.0)
+    return value / most if most > 0 and math.isfinite(value) else 1.0

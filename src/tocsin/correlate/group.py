@@ -29,12 +29,13 @@ MAX_CHANGES = 20
 
 @dataclass(slots=True)
 class Member:
-    """A finding of an incident, its entities, and whether it is still out of line."""
+    """A finding of an incident, its entities, whether it is still out of line, and whether it only supports."""
 
     finding: Finding
     entities: tuple[str, ...]
     open: bool = True
     words: str = ""
+    support: bool = False
 
     def take(self, news: Finding) -> None:
         """Replace the finding by later news of it; what was added to its evidence stays."""
@@ -43,13 +44,13 @@ class Member:
 
     def to_json(self) -> list[Any]:
         """All of it, as JSON can hold it."""
-        return [finding_to_json(self.finding), list(self.entities), self.open, self.words]
+        return [finding_to_json(self.finding), list(self.entities), self.open, self.words, self.support]
 
     @staticmethod
     def from_json(found: Sequence[Any]) -> Member:
         """A member back from `to_json`."""
-        finding, entities, is_open, words = found
-        return Member(finding_from_json(finding), tuple(entities), is_open, words)
+        finding, entities, is_open, words, *more = found  # snapshots of before had no role
+        return Member(finding_from_json(finding), tuple(entities), is_open, words, *more)
 
     @property
     def symptom(self) -> Symptom:
@@ -150,9 +151,12 @@ class Group:
         return [member.symptom for member in ordered]
 
     def led(self) -> list[Symptom]:
-        """Its findings, first the one that its likeliest cause acts on most directly."""
-        symptoms = self.symptoms()
-        return sorted(symptoms, key=lambda symptom: symptom.finding.id.hex() != self.lead)
+        """Its findings, first the one that its likeliest cause acts on most directly; what only supports comes last."""
+        return sorted(self.symptoms(), key=self._place)
+
+    def _place(self, symptom: Symptom) -> tuple[bool, bool]:
+        found = symptom.finding.id
+        return self.members[found].support, found.hex() != self.lead
 
     def take_changes(self, events: Sequence[Event]) -> None:
         """Keep the change events that go with its causes, oldest first."""

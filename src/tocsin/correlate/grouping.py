@@ -76,9 +76,10 @@ class Grouping:
         spec = self.monitors.get(finding.monitor)
         general = spec is not None and spec.fallback  # its name says nothing of what is measured
         words = one_line(finding.series.signal.name) if general else monitor_words(finding.monitor, self.packs)
-        member = Member(self._with_advice(finding), self.entities(finding), words=words)
+        support = spec is not None and spec.role == "support"
+        member = Member(self._with_advice(finding), self.entities(finding), words=words, support=support)
         group = self._home(member)
-        if group is None and spec is not None and spec.role == "support":
+        if group is None and support:
             self._wait(member)
             return
         if group is None:

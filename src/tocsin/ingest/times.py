@@ -8,6 +8,7 @@ from datetime import datetime
 
 from tocsin.ingest.decoded import YEAR_2000_NS, Unusable
 
+_SECONDS = re.compile(r"\d{1,10}(\.\d{1,9})?", flags=re.ASCII)
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", flags=re.ASCII)
 
 
@@ -19,11 +20,13 @@ def parse_time_ns(value: object) -> int:
     Unusable
         It is neither RFC 3339 nor epoch seconds.
 
-    >>> parse_time_ns("2026-11-21T00:00:00.5Z"), parse_time_ns(1795219200.5)
-    (1795219200500000000, 1795219200500000000)
+    >>> parse_time_ns("2026-11-21T00:00:00.5Z"), parse_time_ns(1795219200.5), parse_time_ns("1795219200.5")
+    (1795219200500000000, 1795219200500000000, 1795219200500000000)
     """
     if isinstance(value, bool):
         raise Unusable("bad_time")
+    if isinstance(value, str) and _SECONDS.fullmatch(value):
+        value = float(value)
     if isinstance(value, int | float):
         if not math.isfinite(value) or abs(value) >= 2**33:
             raise Unusable("bad_time")

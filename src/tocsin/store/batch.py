@@ -36,7 +36,8 @@ class Batch:
         """Add what one log record holds; controls and ticks have no rows."""
         entry = record.entry
         if isinstance(entry, Frame):
-            self._add_frame(entry, record.offset, 0)
+            if entry.kind is not FrameKind.EVENTS:  # the engine hands them on: they are stored from the output log
+                self._add_frame(entry, record.offset, 0)
         elif isinstance(entry, Output):
             for place, frame in enumerate(entry.frames):
                 self._add_frame(frame, entry.cause, record.offset * _MOST_FINDINGS + place * (1 << 10))
