@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,8 @@ MORE_SEEDS = tuple(range(1, int(os.environ.get("TOCSIN_SEEDS", "10")) + 1))
 
 
 def demo(*arguments):
-    program = [sys.executable, "-m", "tocsin.cli.main", "demo", "--headless", "--json", *arguments]
+    tocsin = Path(sys.executable).with_name("tocsin")
+    program = [str(tocsin), "demo", "--headless", "--json", *arguments]
     found = subprocess.run(program, capture_output=True, text=True, timeout=900, check=False)
     assert found.returncode == 0, found.stderr[-3000:]
     return json.loads(found.stdout)["incidents"]
