@@ -31,14 +31,16 @@ _GZIP_LEVEL = 6  # what the Collector's exporter and the SDKs use
 _TIME = 0x1122334455667788  # stands in templates where a time goes
 _START = 0x1122334455667787
 _VALUE = struct.unpack("<d", b"\x01\x02\x03\x04\x05\x06\x07\x41")[0]
+_HEAD = struct.Struct("<IIHII")
 _MILLIS = (1 << 41) - 1 - 0x155  # six bytes as a varint, as all times of this age have
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One request: over which connection it goes, where to, and how many rows it holds."""
+    """One request: over which connection it goes, in which turn, where to, and how many rows it holds."""
 
     lane: int
+    turn: int
     path: str
     rows: int
     content: bytes
@@ -190,7 +192,7 @@ def series_bodies(
         for number, template in enumerate(templates):
             raw = template.stamped(at, values[number][turn])
             content = bytes(cramjam.snappy.compress_raw(raw)) if snappy else gzip.compress(raw, _GZIP_LEVEL)
-            yield Body(number % lanes, path, template.rows, content)
+            yield Body(number % lanes, turn, path, template.rows, content)
 
 
 def event_bodies(kind: str, rows: int, per_request: int, lanes: int, span_s: float, until_ns: int) -> Iterator[Body]:
@@ -201,7 +203,7 @@ def event_bodies(kind: str, rows: int, per_request: int, lanes: int, span_s: flo
         at = until_ns - round(span_s * SECOND * (requests - 1 - number) / max(1, requests - 1))
         held = min(per_request, rows - number * per_request)
         raw = make(held, number).stamped(at, np.zeros(0))
-        yield Body(number % lanes, f"/v1/{kind}", held, gzip.compress(raw, _GZIP_LEVEL))
+        yield Body(number % lanes, number // lanes, f"/v1/{kind}", held, gzip.compress(raw, _GZIP_LEVEL))
 
 
 def store_bodies(path: Path, bodies: Sequence[Body]) -> None:
@@ -209,18 +211,17 @@ def store_bodies(path: Path, bodies: Sequence[Body]) -> None:
     with path.open("wb") as file:
         for body in bodies:
             to = body.path.encode()
-            file.write(struct.pack("<IHII", body.lane, len(to), body.rows, len(body.content)) + to + body.content)
+            file.write(_HEAD.pack(body.lane, body.turn, len(to), body.rows, len(body.content)) + to + body.content)
 
 
 def load_bodies(path: Path) -> Iterator[Body]:
     """Read what `store_bodies` wrote."""
     raw = path.read_bytes()
     at = 0
-    head = struct.Struct("<IHII")
     while at < len(raw):
-        lane, path_bytes, rows, size = head.unpack_from(raw, at)
-        at += head.size
+        lane, turn, path_bytes, rows, size = _HEAD.unpack_from(raw, at)
+        at += _HEAD.size
         to = raw[at : at + path_bytes].decode()
         at += path_bytes
-        yield Body(lane, to, rows, raw[at : at + size])
+        yield Body(lane, turn, to, rows, raw[at : at + size])
         at += size

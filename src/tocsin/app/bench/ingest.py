@@ -58,9 +58,9 @@ def measure(setting: Setting) -> Bench:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as place:
         where = Path(place)
-        for kind in _KINDS:
+        for kind in setting.sizes.kinds:
             load = prepared(kind, setting.sizes, where)
-            _measure_server(bench, load, where)
+            _measure_server(bench, load, where, own_cache=setting.sizes.own_cache)
             if kind == "samples" and setting.peers:
                 _measure_peers(bench, load, where)
             load.file.unlink()
@@ -126,8 +126,8 @@ def _spent(program: Program, before: dict[str, float]) -> dict[str, float]:
     return {role: after[role] - before.get(role, 0.0) for role in after}
 
 
-def _measure_server(bench: Bench, load: Load, where: Path) -> None:
-    with Server(where / f"serve-{load.kind}", where / "cache") as server:
+def _measure_server(bench: Bench, load: Load, where: Path, *, own_cache: bool) -> None:
+    with Server(where / f"serve-{load.kind}", where / "cache" if own_cache else None) as server:
         loader = Loader(load, server.port)
         before, began = server.cpu_s(), time.monotonic()
         again = loader.send()

@@ -18,23 +18,30 @@ _TIMEOUT_S = 60.0
 class Sender:
     """Sends the requests of one connection, one after another, and again where the server is overloaded."""
 
-    def __init__(self, port: int, headers: dict[str, str], bodies: Sequence[Body]) -> None:
+    def __init__(self, port: int, headers: dict[str, str], bodies: Sequence[Body], turns: int) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
         self._headers = headers
-        self._bodies = bodies
+        self._bodies: list[list[Body]] = [[] for _ in range(turns)]
+        for body in bodies:
+            self._bodies[body.turn].append(body)
         self.rows = 0
         self.again = 0
         self.failed = ""
 
-    def run(self) -> None:
-        """Send everything, or stop at the first answer that is neither success nor `send again`."""
-        for body in self._bodies:
-            try:
-                self._send(body)
-            except OSError as lost:
-                self.failed = f"{body.path}: {lost}"
-            if self.failed:
-                return
+    def run(self, turn_over: threading.Barrier) -> None:
+        """Send everything, turn by turn with the others, or stop at an answer that is neither success nor `again`."""
+        # event time goes on everywhere at once, as with senders that are alive: else what lags behind came too late
+        for bodies in self._bodies:
+            for body in bodies:
+                if not self.failed:
+                    self._try(body)
+            turn_over.wait()
+
+    def _try(self, body: Body) -> None:
+        try:
+            self._send(body)
+        except OSError as lost:
+            self.failed = f"{body.path}: {lost}"
 
     def _send(self, body: Body) -> None:
         pause = threading.Event()
@@ -59,11 +66,13 @@ def main(argv: Sequence[str]) -> int:
     lanes: dict[int, list[Body]] = {}
     for body in load_bodies(Path(file)):
         lanes.setdefault(body.lane, []).append(body)
-    senders = [Sender(int(port), json.loads(headers), bodies) for bodies in lanes.values()]
+    turns = 1 + max(body.turn for bodies in lanes.values() for body in bodies)
+    senders = [Sender(int(port), json.loads(headers), bodies, turns) for bodies in lanes.values()]
+    turn_over = threading.Barrier(len(senders))
     sys.stdout.write("loaded\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    threads = [threading.Thread(target=sender.run) for sender in senders]
+    threads = [threading.Thread(target=sender.run, args=(turn_over,)) for sender in senders]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -138,9 +138,9 @@ def _role(process: psutil.Process) -> str:
 
 
 class Server(Program):
-    """A real `tocsin serve` on free ports, without the machine's own metrics."""
+    """A real `tocsin serve` on free ports, without the machine's own metrics; `cache` None: that of the source tree."""
 
-    def __init__(self, where: Path, cache: Path, config: str = "") -> None:
+    def __init__(self, where: Path, cache: Path | None, config: str = "") -> None:
         self.port, self.otlp_port, self.grpc_port = free_port(), free_port(), free_port()
         self.ready_s = 0.0
         arguments = [sys.executable, "-c", "from tocsin.cli.main import main; main()", "serve"]
@@ -150,7 +150,7 @@ class Server(Program):
         if config:
             (where / "tocsin.yaml").write_text(config)
             arguments += ["--config", str(where / "tocsin.yaml")]
-        super().__init__(arguments, where, environ={"NUMBA_CACHE_DIR": str(cache)})
+        super().__init__(arguments, where, environ={"NUMBA_CACHE_DIR": str(cache or "")})
 
     def __enter__(self) -> Self:
         super().__enter__()

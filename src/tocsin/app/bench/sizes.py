@@ -22,6 +22,8 @@ class Sizes:
     spacing_s: float
     memory_series: int
     memory_rounds: int
+    kinds: tuple[str, ...] = ("points", "spans", "logs", "samples")
+    own_cache: bool = True  # kernels are compiled anew, as after an installation
 
 
 FULL = Sizes(
@@ -53,4 +55,5 @@ SMALL = Sizes(
     spacing_s=2.0,
     memory_series=50,
     memory_rounds=2,
+    own_cache=False,
 )

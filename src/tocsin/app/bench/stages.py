@@ -62,11 +62,11 @@ class Way:
         if kind == "samples":
             samples = RemoteWriteDecoder(self.edge.identifier, limits)
             return lambda raw: list(samples.decode_1(raw, "main", now()).frames)
-        decoder: Any = {
-            "points": lambda: MetricsDecoder(self.edge.identifier, name, limits),
-            "spans": lambda: TracesDecoder(name, limits),
-            "logs": lambda: LogsDecoder(name, limits),
-        }[kind]()
+        decoder: MetricsDecoder | TracesDecoder | LogsDecoder
+        if kind == "points":
+            decoder = MetricsDecoder(self.edge.identifier, name, limits)
+        else:
+            decoder = TracesDecoder(name, limits) if kind == "spans" else LogsDecoder(name, limits)
         return lambda raw: list(decoder.decode(raw, "main", now()).frames)
 
 
@@ -81,7 +81,7 @@ def stages(sizes: Sizes, where: Path) -> Iterable[Figure]:
     """A figure per kind and stage."""
     from tocsin.app.bench.ingest import bodies_of  # noqa: PLC0415 - it imports this module
 
-    for kind in ("points", "spans", "logs", "samples"):
+    for kind in sizes.kinds:
         bodies = bodies_of(kind, sizes, SystemClock().now())
         rows = sum(body.rows for body in bodies)
         way = Way(where / f"way-{kind}")
