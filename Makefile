@@ -41,8 +41,9 @@ soak: $(STAMP)
 acceptance: $(STAMP)
 	$(BIN)/python -m tests.acceptance.run docs/acceptance.md
 
+# measures everything anew and puts the tables into docs/benchmarks.md; TOCSIN_BENCH=small only shows that it runs
 bench: $(STAMP)
-	$(BIN)/tocsin bench ingest latency detect $(ARGS)
+	$(BIN)/tocsin bench ingest detect latency --peers --out docs/benchmarks.json $(ARGS)
 
 # the pages: built assets are committed, a rebuild must give the same bytes
 web:
