@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tocsin.model.arrays import F8, I8, Array, Mask
-from tocsin.spec.pack import MappingSpec, PackSpec
+from tocsin.spec.pack import MappingSpec, PackSpec, canonical_of
 
 TEXT_FIELDS = (
     "operation",
@@ -70,8 +69,7 @@ class SpanMapper:
     def _add(self, mapping: MappingSpec, place: int) -> None:
         for rank, name in enumerate(mapping.names, place):
             self._ranks.setdefault(name, []).append((mapping.field, rank))
-        lowered = [(key.lower(), value) for key, value in mapping.values.items()]
-        self._values.setdefault(mapping.field, []).extend(lowered)
+        self._values.setdefault(mapping.field, []).extend(mapping.values.items())
 
     def columns(self, attributes: pa.MapArray, failed: Sequence[bool], messages: Sequence[str]) -> dict[str, pa.Array]:
         """Canonical columns, shape (n,), of n spans; `failed` and `messages` are their status."""
@@ -151,14 +149,9 @@ class SpanMapper:
         return known
 
     def _translated(self, field: str, text: str) -> str:
-        lowered = text.lower()
-        values = self._values.get(field, [])
-        for key, value in values:
-            if key == lowered:
-                return value
-        for key, value in values:
-            if fnmatchcase(lowered, key):
-                return value
+        found = canonical_of(text, self._values.get(field, ()))
+        if found is not None:
+            return found
         return text if field != "error_class" else ""
 
     def _classify(self, classes: Objects, calls: Mask, failed: Sequence[bool], messages: Sequence[str]) -> None:

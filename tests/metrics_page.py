@@ -1,0 +1,72 @@
+"""Writes `docs/metrics.md` from the metrics that the program registers: `python -m tests.metrics_page [--check]`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tocsin
+from tocsin.selfmon.metrics import REGISTRY
+
+PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
+ELSEWHERE = (
+    ("tocsin_process_up", "gauge", ("process",), "Whether a process of the server answered when `/metrics` was read."),
+    ("tocsin_supervisor_restarts_total", "counter", ("child",), "Restarts of a process."),
+)
+HEAD = """# The program's own metrics
+Read them at `/metrics` of the main port, of both processes at once (label `process`). Written by
+`python -m tests.metrics_page`; base units, counters end in `_total`. Beside them stand the usual `process_*` ones.
+
+| metric | type | labels | what it counts or measures |
+|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True, order=True)
+class Metric:
+    """One registered metric."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    text: str
+
+
+def registered() -> list[Metric]:
+    """Every own metric of every module, by name."""
+    for module in pkgutil.walk_packages(tocsin.__path__, "tocsin."):
+        if ".migrations." not in module.name:  # Alembic runs these
+            importlib.import_module(module.name)
+    found = [Metric(*one) for one in ELSEWHERE]
+    for collector in REGISTRY._collector_to_names:
+        labels = getattr(collector, "_labelnames", ())
+        for family in collector.describe() if hasattr(collector, "describe") else ():
+            if family.name.startswith("tocsin_"):
+                name = f"{family.name}_total" if family.type == "counter" else family.name
+                found.append(Metric(name, family.type, tuple(labels), family.documentation))
+    return sorted(found)
+
+
+def lines() -> Iterator[str]:
+    """The page."""
+    yield HEAD
+    for metric in registered():
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        yield f"| `{metric.name}` | {metric.type} | {labels} | {metric.text.rstrip('.').replace('|', chr(92) + '|')} |\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with `--check` say whether it is up to date (1 when not)."""
+    text = "".join(lines())
+    if "--check" in arguments:
+        return int(not PAGE.exists() or PAGE.read_text() != text)
+    PAGE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
