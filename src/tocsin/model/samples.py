@@ -59,7 +59,11 @@ class Samples:
 
     def take(self, pick: Array) -> Samples:
         """The samples selected by a mask or an index."""
-        return Samples(*(getattr(self, f.name)[pick] for f in fields(Samples)))
+        value = self.value[pick]
+        # of plain points value, low and high are one array: gathered once
+        low = value if self.low is self.value else self.low[pick]
+        high = value if self.high is self.value else self.high[pick]
+        return Samples(self.row[pick], self.time[pick], value, self.weight[pick], low, high, self.uid[pick])
 
     def sorted(self) -> Samples:
         """By series, time, uid and value, so that the order of arrival leaves no trace."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import TypeAlias
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
@@ -54,12 +55,8 @@ def identity(tenant: str, name: str, labels: Labels) -> bytes:
     >>> identity("main", "cpu", ()) == identity("other", "cpu", ())
     False
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for text in (tenant, name, *(part for pair in labels for part in pair)):
-        raw = text.encode("utf-8", "surrogatepass")
-        digest.update(len(raw).to_bytes(4, "little"))
-        digest.update(raw)
-    return digest.digest()
+    parts = [text.encode("utf-8", "surrogatepass") for text in (tenant, name, *chain.from_iterable(labels))]
+    return hashlib.blake2b(b"".join([len(raw).to_bytes(4, "little") + raw for raw in parts]), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
