@@ -14,7 +14,7 @@ from api.world import HOSTILE, NOW, NS, series_of, story
 from tocsin.api.app import control_app
 from tocsin.api.assets import STATIC
 from tocsin.api.guard import CONTENT_SECURITY_POLICY
-from tocsin.model.codec import time_to_json
+from tocsin.model.times import time_to_json
 
 LATENCY = "gen_ai.client.operation.duration"
 

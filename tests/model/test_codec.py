@@ -15,14 +15,13 @@ from tocsin.model.codec import (
     incident_to_json,
     message_from_json,
     message_to_json,
-    time_from_json,
-    time_to_json,
 )
 from tocsin.model.errors import BadInput
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.incident import Cause, Change, Incident, IncidentState, Severity
 from tocsin.model.message import Message
 from tocsin.model.series import Catalog, Kind, Series, Signal
+from tocsin.model.times import time_from_json, time_to_json
 
 SERIES = Series.of(
     "t", Signal("a.b", "s", Kind.SUM, monotonic=True, cumulative=True), {"service.name": "bot", "x": "1"}

@@ -13,9 +13,10 @@ from tocsin.api.present import Document, line_document, summary, whole
 from tocsin.api.problem import RESPONSES, HttpProblem
 from tocsin.api.times import NS, parse_time_ns
 from tocsin.model.access import Access
-from tocsin.model.codec import change_to_json, time_to_json
+from tocsin.model.codec import change_to_json
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState, Severity
+from tocsin.model.times import time_to_json
 
 router = APIRouter(prefix="/api/incidents", tags=["incidents"], responses=RESPONSES)
 _BEFORE_NS = 45 * 60 * NS

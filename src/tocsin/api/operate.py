@@ -15,8 +15,9 @@ from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
 from tocsin.api.signals import From, To, WhereQuery, where_of
 from tocsin.api.times import parse_time_ns
-from tocsin.model.codec import Json, time_to_json
+from tocsin.model.codec import Json
 from tocsin.model.errors import BadInput
+from tocsin.model.times import time_to_json
 
 router = APIRouter(prefix="/api", tags=["operate"], responses=RESPONSES)
 _MEDIA = {

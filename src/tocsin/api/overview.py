@@ -14,8 +14,9 @@ from tocsin.api.ports import Learning
 from tocsin.api.present import Document, rows_document, summary
 from tocsin.api.problem import RESPONSES
 from tocsin.api.times import NS
-from tocsin.model.codec import Json, time_to_json
+from tocsin.model.codec import Json
 from tocsin.model.incident import IncidentState
+from tocsin.model.times import time_to_json
 
 router = APIRouter(prefix="/api", tags=["overview"], responses=RESPONSES)
 _BLIND_STATES = {"absent": "stopped without a word", "stale": "declared gone by the source"}

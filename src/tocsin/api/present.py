@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from fastapi.responses import JSONResponse
 
 from tocsin.api.ports import IncidentEvent, Line, Page, Row
-from tocsin.model.codec import Json, change_to_json, incident_to_json, time_to_json
+from tocsin.model.codec import Json, change_to_json, incident_to_json
 from tocsin.model.incident import Incident
+from tocsin.model.times import time_to_json
 
 _TIMES = frozenset({"time", "last_time", "since", "start", "end"})
 _SECONDS = 1e-9

@@ -44,7 +44,7 @@ def create(
 @keys.command("list")
 def list_keys(data: Data = None, as_json: AsJson = False) -> None:
     """List keys, oldest first; secrets are not kept."""
-    from tocsin.model.codec import time_to_json  # noqa: PLC0415 - heavy
+    from tocsin.model.times import time_to_json  # noqa: PLC0415 - heavy
 
     rows = [
         {"id": e.id, "scope": e.scope.value, "tenant": e.tenant, "created_at": time_to_json(e.created_at)}

@@ -6,10 +6,10 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tocsin.model.codec import time_to_json
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Cause
 from tocsin.model.text import one_line
+from tocsin.model.times import time_to_json
 
 TITLE_CHARS = 160
 STATEMENT_CHARS = 1500

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, cast, get_args
 
 from tocsin.model.errors import BadInput
@@ -20,48 +18,12 @@ from tocsin.model.frame import Frame, FrameKind, frame_of
 from tocsin.model.incident import Cause, Change, Incident, IncidentState, Severity
 from tocsin.model.message import Message, MessageAction
 from tocsin.model.series import MAIN_TENANT, Catalog, Kind, Labels, Series, Signal
+from tocsin.model.times import time_from_json, time_to_json
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object: keys are texts, values are what `json` gives."""
 
 ENGINE_SOURCE = "engine"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = 1_000_000_000
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
-
-
-def time_to_json(time_ns: int) -> str:
-    """RFC 3339 text of a time, nanoseconds kept.
-
-    >>> time_to_json(1_500_000_000_000_000_001)
-    '2017-07-14T02:40:00.000000001Z'
-    """
-    seconds, rest = divmod(time_ns, _SECOND)
-    whole = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
-    return f"{whole}.{rest:09d}Z"
-
-
-def time_from_json(text: str) -> int:
-    """Nanoseconds since the Unix epoch of an RFC 3339 time.
-
-    Raises
-    ------
-    BadInput
-        The text is not such a time.
-
-    >>> time_from_json("2017-07-14T02:40:00.000000001Z"), time_from_json("1970-01-01T01:00:00+01:00")
-    (1500000000000000001, 0)
-    """
-    match = _RFC3339.fullmatch(text)
-    if match is None:
-        raise BadInput(f"{text[:40]!r} is not an RFC 3339 time like 2026-11-02T14:02:00Z")
-    try:
-        moment = datetime.fromisoformat(match[1] + match[3])
-    except ValueError as error:
-        raise BadInput(f"{text[:40]!r} is not a time: {error}") from error
-    rest = int((match[2] or "0")[:9].ljust(9, "0"))
-    past = moment - _EPOCH
-    return (past.days * 86_400 + past.seconds) * _SECOND + rest
 
 
 def number_to_json(value: float) -> float | str | None:

@@ -6,10 +6,10 @@ import json
 import re
 from typing import Any
 
-from tocsin.model.codec import time_to_json
 from tocsin.model.destination import Receipt
 from tocsin.model.message import Message
 from tocsin.model.text import one_line
+from tocsin.model.times import time_to_json
 from tocsin.notify.base import Context, Notifier, finding_line, first_steps, link
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import AlertmanagerDestination

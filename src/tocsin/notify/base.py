@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from tocsin.model.codec import incident_to_json, time_to_json
+from tocsin.model.codec import incident_to_json
 from tocsin.model.destination import Receipt
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident
 from tocsin.model.message import Message
 from tocsin.model.text import one_line
+from tocsin.model.times import time_to_json
 from tocsin.notify.guard import Resolve, resolve_name
 from tocsin.spec.destination import DestinationBase
 

@@ -6,11 +6,11 @@ import hashlib
 import json
 from typing import Any
 
-from tocsin.model.codec import time_to_json
 from tocsin.model.destination import Receipt
 from tocsin.model.incident import Severity
 from tocsin.model.message import Message
 from tocsin.model.text import one_line
+from tocsin.model.times import time_to_json
 from tocsin.notify.base import Context, Notifier, finding_line, first_steps, headline, link
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import PagerdutyDestination
