@@ -36,10 +36,13 @@ types: $(STAMP)
 
 # long runs; their results are written down, with date and machine, in docs/benchmarks.md
 soak: $(STAMP)
-	TOCSIN_KILLS=50 TOCSIN_SEEDS=10 $(BIN)/python -m pytest -q -m soak --timeout 7200 $(ARGS)
+	$(UV) sync --frozen --quiet --group fuzz
+	TOCSIN_KILLS=50 TOCSIN_SEEDS=10 $(BIN)/python -m pytest -q -m "soak or acceptance" --timeout 7200 $(ARGS)
 
+# figures are taken small here, to see that they can be taken; `make bench` takes them
 acceptance: $(STAMP)
-	$(BIN)/python -m tests.acceptance.run docs/acceptance.md
+	$(UV) sync --frozen --quiet --group fuzz
+	TOCSIN_BENCH=small TOCSIN_FUZZ_SECONDS=$${TOCSIN_FUZZ_SECONDS:-30} $(BIN)/python -m tests.acceptance.run docs/acceptance.md
 
 # measures everything anew and puts the tables into docs/benchmarks.md; TOCSIN_BENCH=small only shows that it runs
 bench: $(STAMP)
@@ -56,4 +59,4 @@ wheel: $(STAMP)
 	$(UV) build --wheel --quiet
 
 clean:
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis web/node_modules
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis web/node_modules
