@@ -21,7 +21,7 @@ def test_a_backup_of_a_running_server_is_the_same_server(make_server, kernels, t
     (incident, *_) = server.export("incidents")
     server.run("ack", incident["id"])
     assert until(lambda: server.metric("tocsin_store_lag_records") == 0)
-    before = {kind: server.rows(kind, "--to", f"{now / 1e9:.3f}") for kind in KINDS}
+    before = {kind: server.export(kind, to=f"{now / 1e9:.3f}") for kind in KINDS}
 
     ended = threading.Event()
     load = threading.Thread(target=keep_sending, args=(server, ended))
@@ -38,7 +38,7 @@ def test_a_backup_of_a_running_server_is_the_same_server(make_server, kernels, t
         restored.start()
         assert until(lambda: restored.metric("tocsin_store_lag_records") == 0)
         for kind in KINDS:
-            assert restored.rows(kind, "--to", f"{now / 1e9:.3f}") == before[kind], kind
+            assert restored.export(kind, to=f"{now / 1e9:.3f}") == before[kind], kind
         (found, *_) = restored.export("incidents")
         assert (found["id"], found["state"]) == (incident["id"], "acknowledged")
         assert "read" in restored.run("key", "list", "--data", restored.data).stdout.decode()

@@ -16,7 +16,7 @@ from tocsin.journal import SegmentReader
 from tocsin.model.series import Catalog
 from tocsin.testing.kill import kill_repeatedly
 
-KILLS = int(os.environ.get("TOCSIN_KILLS", "4"))
+KILLS = int(os.environ.get("TOCSIN_KILLS", "3"))
 PER_REQUEST = 20
 SERIES = 4
 CONFIG = """

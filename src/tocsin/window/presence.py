@@ -152,8 +152,9 @@ class Presences(Columns):
         changes, zeros, value = self.changes[known], self.zeros[known], self.value[known]
         lag, reset_at = self.lag[known], self.reset_at[known]
         age = watermarks[self.source[known]] - self.last[known]
-        # a habit needs a few repetitions before a break of it is news
-        absent = (self.count[known] >= 5) & (age > np.maximum(PATIENCE * cadence, cadence + 30 * SECOND))
+        gone = self.gone[known] > 0
+        # a habit needs a few repetitions before a break of it is news; what was declared gone owes us nothing
+        absent = ~gone & (self.count[known] >= 5) & (age > np.maximum(PATIENCE * cadence, cadence + 30 * SECOND))
         still = self.run[known] > np.maximum(30, PATIENCE * self.longest[known])
         frozen = (changes >= 20) & still & (value != 0)
         zero = (zeros > np.maximum(10, PATIENCE * self.most_zeros[known])) & (changes > 1) & (value == 0)
@@ -163,7 +164,7 @@ class Presences(Columns):
         for mask, code in (  # later ones are the graver
             (reset, Presence.RESET),
             (zero, Presence.ZERO),
-            (frozen | (self.gone[known] > 0), Presence.STALE),
+            (frozen | gone, Presence.STALE),
             (late, Presence.LATE),
             (absent, Presence.ABSENT),
         ):
