@@ -17,6 +17,7 @@ import yaml
 
 from tocsin.app.serve import serve
 from tocsin.app.settings import ClockSettings, ServeSettings, environment
+from tocsin.model.codec import time_to_json
 from tocsin.model.errors import Unreachable
 from tocsin.selfmon.clock import SystemClock
 from tocsin.selfmon.logs import set_up
@@ -138,6 +139,7 @@ class _World:
         self._arguments += ["--no-fault"] if fault is None else ["--fault", fault]
         self._arguments += ["--clock-origin-ns", str(clock.origin_ns), "--clock-speed", str(clock.speed)]
         self._arguments += ["--clock-started", str(clock.started), "--history-days", "2"]
+        self._origin = time_to_json(clock.origin_ns)
         self._say = say
         self._quiet = quiet
         self._shown: set[str] = set()
@@ -194,8 +196,8 @@ class _World:
         return [json.loads(line) for line in answer.text.splitlines() if line]
 
     async def _show(self, client: httpx2.AsyncClient, *, as_json: bool) -> int:
-        # what was out of line in replayed history is late: it pages nobody and is no part of the story
-        incidents = [incident for incident in await self._incidents(client) if not incident["late"]]
+        # what was out of line in replayed history pages nobody and is no part of the story
+        incidents = [found for found in await self._incidents(client) if str(found["opened_at"]) >= self._origin]
         if as_json:
             _line(json.dumps({"incidents": incidents}))
             return 0

@@ -43,6 +43,8 @@ class ServiceMeters:
         self._histogram("support-bot", tokens, {**_CHAT, "gen_ai.token.type": "output"}, m.output_tokens, at)
         self._histogram("support-bot", _DURATION, {**_HTTP, "http.route": "/chat"}, m.bot_seconds, at)
         self._histogram("api-gateway", _DURATION, {**_HTTP, "http.route": "/v1/chat"}, m.gateway_seconds, at)
+        calls = {"http.request.method": "POST", "server.address": "support-bot"}
+        self._histogram("api-gateway", ("http.client.request.duration", "s"), calls, m.gateway_seconds, at)
         self._histogram("billing", _DURATION, {**_HTTP, "http.route": "/invoices"}, m.billing_seconds, at)
         self._gauge("billing", ("billing.invoices.pending", "{invoice}"), round(world.invoices.after(passed_s)), at)
         self._gauge("billing", ("db.client.connection.count", "{connection}"), round(world.pool.after(passed_s)), at)
