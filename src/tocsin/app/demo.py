@@ -17,8 +17,8 @@ import yaml
 
 from tocsin.app.serve import serve
 from tocsin.app.settings import ClockSettings, ServeSettings, environment
-from tocsin.model.codec import time_to_json
 from tocsin.model.errors import Unreachable
+from tocsin.model.times import time_to_json
 from tocsin.selfmon.clock import SystemClock
 from tocsin.selfmon.logs import set_up
 from tocsin.spec.load import Loaded, load_config
