@@ -27,7 +27,7 @@ def mark(world, source="test/a"):
 
 
 def send(world, *times, source="test/a"):
-    world.edge.accept_blocking([points(source, *times)])
+    world.edge.submit([points(source, *times)]).result()
 
 
 def test_the_watermark_is_the_latest_event_less_the_lateness():
@@ -126,9 +126,6 @@ def test_accept_returns_when_all_is_durable():
         await task
 
     asyncio.run(scene())
-    world.log.hold = True
-    with pytest.raises(Overloaded, match="not on disk"):
-        world.edge.accept_blocking([points("test/a", NOW)], timeout_s=0.01)
 
 
 def test_a_full_log_takes_nothing_and_moves_nothing():
@@ -141,7 +138,7 @@ def test_a_full_log_takes_nothing_and_moves_nothing():
 
 def test_empty_frames_do_not_enter_the_log():
     world = World()
-    world.edge.accept_blocking([points("test/a")])
+    world.edge.submit([points("test/a")]).result()
     assert not world.log.entries
 
 

@@ -117,19 +117,6 @@ class Edge:
         """
         await asyncio.wrap_future(self.submit(frames))
 
-    def accept_blocking(self, frames: Sequence[Frame], timeout_s: float | None = None) -> None:
-        """Like `accept`, for threads.
-
-        Raises
-        ------
-        Overloaded
-            The log is full, or not durable within `timeout_s`: send again.
-        """
-        try:
-            self.submit(frames).result(timeout_s)
-        except TimeoutError as late:
-            raise Overloaded(f"not on disk after {timeout_s} s; send again") from late
-
     def tick(self) -> Tick:
         """What is to be said now about the passing of time."""
         with self._lock:
