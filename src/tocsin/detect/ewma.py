@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-import numpy as np
-
-from tocsin.detect.array import ArrayDetector, column
+from tocsin.detect.mean_sd import MeanSd
 from tocsin.model.arrays import F8, I4
 from tocsin.model.detection import Step
 from tocsin.stats.jit import njit
-from tocsin.stats.scale import honest_sd, ratio_of
+from tocsin.stats.scale import honest_sd
 
 
-class Ewma(ArrayDetector):
+class Ewma(MeanSd):
     """Score = |value - mean| / sd of the exponentially weighted past; deviations count up to 4 sd.
 
     Parameters: `alpha` in (0, 1], weight of the newest value; `warmup` in steps.
 
     Reference: S. W. Roberts, Control Chart Tests Based on Geometric Moving Averages, Technometrics 1959.
 
+    >>> import numpy as np
     >>> d = Ewma(alpha=0.5, warmup=2)
     >>> for v in (1.0, 2.0, 1.0, 9.0):
     ...     s = Step(np.zeros(1, "i4"), np.zeros(1, "i8"), np.array([v]))
@@ -33,8 +32,6 @@ class Ewma(ArrayDetector):
     """
 
     name: ClassVar[str] = "ewma"
-    mean: F8 = column(0.0)
-    var: F8 = column(0.0)
 
     def __init__(self, *, alpha: float = 0.05, warmup: float = 15) -> None:
         super().__init__(warmup=warmup)
@@ -42,27 +39,8 @@ class Ewma(ArrayDetector):
             raise ValueError(f"ewma: alpha must be in (0, 1], got {alpha}")
         self.alpha = float(alpha)
 
-    def _score(self, step: Step) -> F8:
-        out = np.full(len(step), np.nan)
-        _score(step.rows, step.value, self.mean, self.var, self.seen, self.warmup, out)
-        return out
-
-    def _band(self, step: Step, width: F8) -> tuple[F8, F8, F8]:
-        centre = self.mean[step.rows]
-        half = width * np.sqrt(self.var[step.rows])
-        return centre - half, centre, centre + half
-
     def _learn(self, step: Step, weight: F8) -> None:
         _learn(step.rows, step.value, weight, self.mean, self.var, self.seen, self.alpha, self.warmup)
-
-
-@njit("void(i4[::1],f8[::1],f8[::1],f8[::1],i4[::1],i8,f8[::1])")
-def _score(rows: I4, value: F8, mean: F8, var: F8, seen: I4, warmup: int, out: F8) -> None:
-    for i in range(rows.size):
-        r = rows[i]
-        if seen[r] >= warmup and math.isfinite(value[i]):
-            gap = value[i] - mean[r]
-            out[i] = ratio_of(gap, honest_sd(math.sqrt(var[r]), mean[r], gap))
 
 
 @njit("void(i4[::1],f8[::1],f8[::1],f8[::1],f8[::1],i4[::1],f8,i8)")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-import numpy as np
-
-from tocsin.detect.array import ArrayDetector, column
+from tocsin.detect.array import column
+from tocsin.detect.mean_sd import MeanSd
 from tocsin.model.arrays import F8, I4
 from tocsin.model.detection import Step
 from tocsin.stats.jit import njit
-from tocsin.stats.scale import honest_sd, ratio_of
+from tocsin.stats.scale import honest_sd
 
 
-class Zscore(ArrayDetector):
+class Zscore(MeanSd):
     """Score = |value - mean| / sd over about the last `window` steps; deviations count up to 4 sd.
 
     A value is tested before it is learned; the window forgets exponentially, so that no buffer is kept.
@@ -23,6 +22,7 @@ class Zscore(ArrayDetector):
 
     Reference: B. P. Welford, Note on a Method for Calculating Corrected Sums of Squares, Technometrics 1962.
 
+    >>> import numpy as np
     >>> d = Zscore(warmup=4)
     >>> for v in (1.0, 2.0, 1.0, 2.0, 9.0):
     ...     s = Step(np.zeros(1, "i4"), np.zeros(1, "i8"), np.array([v]))
@@ -33,8 +33,6 @@ class Zscore(ArrayDetector):
     """
 
     name: ClassVar[str] = "zscore"
-    mean: F8 = column(0.0)
-    var: F8 = column(0.0)
     mass: F8 = column(0.0)
 
     def __init__(self, *, window: float = 500, warmup: float = 15) -> None:
@@ -43,27 +41,8 @@ class Zscore(ArrayDetector):
             raise ValueError(f"zscore: window must be at least 2 steps, got {window}")
         self.window = float(window)
 
-    def _score(self, step: Step) -> F8:
-        out = np.full(len(step), np.nan)
-        _score(step.rows, step.value, self.mean, self.var, self.seen, self.warmup, out)
-        return out
-
-    def _band(self, step: Step, width: F8) -> tuple[F8, F8, F8]:
-        centre = self.mean[step.rows]
-        half = width * np.sqrt(self.var[step.rows])
-        return centre - half, centre, centre + half
-
     def _learn(self, step: Step, weight: F8) -> None:
         _learn(step.rows, step.value, weight, self.mean, self.var, self.mass, self.seen, self.window)
-
-
-@njit("void(i4[::1],f8[::1],f8[::1],f8[::1],i4[::1],i8,f8[::1])")
-def _score(rows: I4, value: F8, mean: F8, var: F8, seen: I4, warmup: int, out: F8) -> None:
-    for i in range(rows.size):
-        r = rows[i]
-        if seen[r] >= warmup and math.isfinite(value[i]):
-            gap = value[i] - mean[r]
-            out[i] = ratio_of(gap, honest_sd(math.sqrt(var[r]), mean[r], gap))
 
 
 @njit("void(i4[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],i4[::1],f8)")
