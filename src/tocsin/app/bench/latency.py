@@ -57,9 +57,10 @@ def _starts(sizes: Sizes, where: Path) -> Iterator[Figure]:
 
 def _first_page(server: Server, what: str, aim: float | None) -> Figure:
     for path in _FIRST_PAGE:
-        status, _ = get(server.port, path)
+        status, body = get(server.port, path)
         if status != 200:
-            raise Unreachable(f"GET {path} was answered with {status}")
+            said = server.log.read_text(errors="replace")[-2000:]
+            raise Unreachable(f"GET {path} was answered with {status} {body[:500]!r}: {said}")
     took_s = time.monotonic() - server.started_s
     how = f"from the command to answers to GET {' and '.join(_FIRST_PAGE)}; no browser"
     return Figure(what, took_s, "s", aim, aim_high=False, note=how)
