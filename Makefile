@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: demo test soak lint types check acceptance web web-check bench wheel clean docs
+.PHONY: demo test soak lint types check acceptance web web-check bench wheel clean
 
 # the demo needs no test tools: a plain install of the package and what it depends on
 $(VENV)/.demo: pyproject.toml uv.lock | $(UV)
