@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
+from itertools import count
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -28,6 +29,7 @@ FIELDS = {
     "findings": {"monitor", "signal", "entity", "start", "end", "value", "expected", "log10_p"},
     "incidents": {"id", "title", "severity", "state", "opened_at", "entities", "findings", "causes", "pages", "late"},
 }
+RUNS = count()
 CONFIG = """
 monitors:
   - {name: queue, signal: shop.queue.length, detect: {threshold: {above: 10}}}
@@ -41,7 +43,7 @@ def server(make_server):
 
 def run_program(server, protocol):
     port = server.otlp_port if protocol == "http" else server.grpc_port
-    service = f"shop-{protocol}"
+    service = f"shop-{protocol}-{next(RUNS)}"
     done = subprocess.run(
         [PYTHON, Path(__file__).with_name("sdk_program.py"), protocol],
         env={
@@ -86,7 +88,7 @@ def test_what_an_sdk_program_measures_arrives(server, protocol):
 
 def test_the_pages_know_what_came(server):
     service = run_program(server, "http")
-    assert until(lambda: server.get("/api/signals", search="shop.orders")["signals"])
+    assert until(lambda: server.export("logs", where=f"service.name={service}"))
     (signal,) = server.get("/api/signals", search="shop.orders")["signals"]
     assert (signal["name"], signal["unit"]) == ("shop.orders", "{order}")
     shown = server.get("/api/series", signal="shop.orders", where=f"service.name={service}")["series"]

@@ -38,11 +38,10 @@ def post(server, *metrics, service="api"):
 
 
 def test_a_destination_can_be_tried_out(server, hook):
-    hook.posts.clear()
+    before = len(hook.posts)
     answer = server.http.post("/api/destinations/hook/test")
     assert answer.status_code == 200, answer.text
-    assert len(hook.posts) == 1
-    _, headers, _ = hook.posts[0]
+    (headers,) = [headers for _, headers, body in hook.posts[before:] if body["action"] == "test"]
     assert any("signature" in name.lower() for name in headers)
     missing = server.http.post("/api/destinations/hok/test")
     assert missing.status_code == 404
@@ -52,15 +51,14 @@ def test_a_destination_can_be_tried_out(server, hook):
 def test_a_breach_reaches_the_webhook_at_once(server, hook):
     delays = []
     for turn in range(5):
-        hook.posts.clear()
-        hook.came.clear()
         service = f"api-{turn}"
         post(server, gauge("api.latency", [(time.time_ns(), 0.2, {})], "s"), service=service)
         time.sleep(0.3)
         sent = time.monotonic()
         post(server, gauge("api.latency", [(time.time_ns(), 4.5, {})], "s"), service=service)
-        assert hook.came.wait(15), server.log()
-        came, _, body = hook.posts[0]
+        told = until(lambda service=service: [post for post in hook.posts if service in str(post)], 15)
+        assert told, server.log()
+        came, _, body = told[0]
         delays.append(came - sent)
         assert body["action"] == "trigger"
         (finding,) = body["incident"]["findings"]
