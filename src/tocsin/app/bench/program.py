@@ -20,6 +20,7 @@ from tocsin.model.errors import Unreachable
 
 START_S = 180.0
 STOP_S = 60.0
+_RESTING = 4
 _ROLES = {"tocsin.app.hot": "hot", "tocsin.app.cold": "cold"}
 
 
@@ -143,6 +144,8 @@ class Server(Program):
     def __init__(self, where: Path, cache: Path | None, config: str = "") -> None:
         self.port, self.otlp_port, self.grpc_port = free_port(), free_port(), free_port()
         self.ready_s = 0.0
+        self._stored = 0.0
+        self._same = 0
         arguments = [sys.executable, "-c", "from tocsin.cli.main import main; main()", "serve"]
         arguments += ["--data", str(where / "data"), "--no-host-metrics", "--port", str(self.port)]
         arguments += ["--otlp-http-port", str(self.otlp_port), "--otlp-grpc-port", str(self.grpc_port)]
@@ -175,11 +178,17 @@ class Server(Program):
         return {name: float(value) for name, _, value in pairs}
 
     def settled(self, table: str, rows: int) -> bool:
-        """Whether all of `rows` are stored, and nothing waits to be folded in or stored."""
+        """Whether all of `rows` are stored, nothing waits to be folded in or stored, and nothing more has come of it."""
         found = self.metrics()
+        # the lags are as old as the last step of a loop, and a step may be long: so the rows must rest as well
+        total = sum(value for name, value in found.items() if _of(name, "tocsin_store_rows_total"))
+        self._same = self._same + 1 if total == self._stored else 0
+        self._stored = total
         stored = sum(value for name, value in found.items() if _of(name, "tocsin_store_rows_total", f'table="{table}"'))
         lags = [v for n, v in found.items() if n.startswith(("tocsin_store_lag_records", "tocsin_engine_lag_records"))]
-        return stored >= rows and len(lags) >= 3 and max(lags) <= 2  # the tick of this second may be under way
+        return (
+            stored >= rows and len(lags) >= 3 and max(lags) <= 2 and self._same >= _RESTING
+        )  # the tick of this second may be under way
 
     def total(self, name: str, *labels: str) -> float:
         """Sum of a metric over all label sets that hold these labels."""
