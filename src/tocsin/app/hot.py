@@ -117,7 +117,7 @@ def _fatal(error: BaseException) -> None:
 def _limits(config: Config) -> Limits:
     lateness = dict(Limits().lateness_ns)
     if config.lateness:
-        lateness[""] = config.lateness
+        lateness = dict.fromkeys((*lateness, ""), config.lateness)
     lateness |= {f"{_wire(s.type)}/{s.name}": s.lateness for s in config.sources if s.lateness is not None}
     return Limits(
         body_bytes=config.limits.body_bytes,

@@ -7,6 +7,7 @@ and only then counted, windowed and judged.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -153,8 +154,9 @@ class Pipeline:
         ]
         self.roster.assign()
         for flavour, samples in parts:
-            for watch in self.roster.watches.values():
-                watch.push(key, flavour, samples)
+            if len(samples):
+                for watch in self.roster.watches.values():
+                    watch.push(key, flavour, samples)
         return [_change_frame(change) for change in found]
 
     def _histograms(self, intake: Intake, watermark: int) -> Samples:
@@ -219,7 +221,7 @@ class Pipeline:
         return {
             "received": self.received,
             "control": [self.control.kind, self.control.sha256, self.control.body],
-            "rows": [_series_state(s) for s in self.rows.all()],
+            "rows": json.dumps([_series_state(s) for s in self.rows.all()]),
             "intakes": {key: intake.snapshot() for key, intake in self.intakes.items()},
             "rates": dict(self.rates.snapshot()),
             "growth": [[d.row, d.time, d.edges, d.counts, d.total, d.low, d.high] for d in self.growth.last.values()],
@@ -230,7 +232,7 @@ class Pipeline:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a snapshot back into a new pipeline."""
-        for tenant, name, unit, kind, monotonic, cumulative, labels in state["rows"]:
+        for tenant, name, unit, kind, monotonic, cumulative, labels in json.loads(state["rows"]):
             signal = Signal(name, unit, Kind(kind), monotonic, cumulative)
             self.rows.of_series(Series.of(tenant, signal, [(k, v) for k, v in labels]))
         self.received = state["received"]

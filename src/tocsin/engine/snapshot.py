@@ -54,7 +54,12 @@ def unpack(raw: bytes) -> dict[str, Any]:
     return tree
 
 
+_AS_IT_IS = frozenset({str, int, float, bool, type(None)})
+
+
 def _plain(node: Any, blobs: list[bytes]) -> Any:
+    if type(node) in _AS_IT_IS:
+        return node
     if isinstance(node, np.ndarray):
         blob = np.ascontiguousarray(node).tobytes()
         blobs.append(blob)
@@ -65,9 +70,7 @@ def _plain(node: Any, blobs: list[bytes]) -> Any:
         return {"$d": [[_key(k), _plain(v, blobs)] for k, v in node.items()]}
     if isinstance(node, list | tuple):
         return [_plain(v, blobs) for v in node]
-    if isinstance(node, np.generic):
-        return node.item()
-    return node
+    return node.item() if isinstance(node, np.generic) else node
 
 
 def _key(key: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
@@ -184,9 +185,9 @@ class Watch:
     def snapshot(self) -> dict[str, Any]:
         """All state, as a tree; groups by their series."""
         return {
-            "groups": [
-                [s.tenant, s.signal.name, s.signal.unit, s.signal.kind.value, s.labels] for s in self.groups.all()
-            ],
+            "groups": json.dumps(
+                [[s.tenant, s.signal.name, s.signal.unit, s.signal.kind.value, s.labels] for s in self.groups.all()]
+            ),
             "lanes": {key: lane.snapshot() for key, lane in self.lanes.items()},
             "feeds": {key: sorted(feeds) for key, feeds in self.feeds.items()},
             "detector": self.detector.snapshot() if self.detector else {},
@@ -197,7 +198,7 @@ class Watch:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a snapshot back; `watch` is called for the shard's series afterwards."""
-        for tenant, name, unit, kind, labels in state["groups"]:
+        for tenant, name, unit, kind, labels in json.loads(state["groups"]):
             pairs = [(str(k), str(v)) for k, v in labels]
             self.groups.of_series(Series.of(tenant, Signal(name, unit, Kind(kind)), pairs))
         for key, lane_state in state["lanes"].items():
