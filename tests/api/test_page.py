@@ -139,6 +139,7 @@ def test_keyboard_moves_opens_turns_and_explains(full: World, view: Make):
     page.keyboard.press("Enter")
     expect(page).to_have_url(full.url + INCIDENT)
     expect(page.locator("h1")).to_have_text(story().title)
+    expect(page.locator("[data-next]").first).to_be_attached()  # the neighbours are known a moment later
     page.keyboard.press("j")
     expect(page.locator("h1")).not_to_have_text(story().title)
     page.keyboard.press("t")
