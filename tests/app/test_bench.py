@@ -45,6 +45,7 @@ def test_detect(tmp_path):
     }
 
 
+@pytest.mark.soak
 def test_latency(tmp_path):
     figures = measured(tmp_path, "latency")
     assert figures.keys() >= {
@@ -66,6 +67,7 @@ def test_ingest(tmp_path):
     }
 
 
+@pytest.mark.soak
 @pytest.mark.system
 def test_ingest_beside_others(tmp_path):
     figures = measured(tmp_path, "ingest", replace(SMALL, kinds=("samples",)), peers=True)

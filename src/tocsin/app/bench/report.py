@@ -147,7 +147,7 @@ def replaced(text: str, name: str, section: str, where: str) -> str:
     r"""A page with the section between a bench's markers replaced; unchanged where it has none.
 
     >>> replaced("a <!-- bench:x -->old<!-- /bench:x --> b", "x", "new", "page.md")
-    'a <!-- bench:x -->\\nnew\\n<!-- /bench:x --> b'
+    'a <!-- bench:x -->\nnew\n<!-- /bench:x --> b'
     """
     begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
     if begin not in text:
