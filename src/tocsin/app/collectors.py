@@ -15,7 +15,8 @@ from tocsin.ingest.host import Host
 from tocsin.ingest.jsonl import follow_jsonl
 from tocsin.ingest.logfile import LineSignal, follow_log
 from tocsin.ingest.scrape import Scrape
-from tocsin.model.clock import Clock
+from tocsin.model.clock import SECOND, Clock
+from tocsin.selfmon.clock import SystemClock
 from tocsin.spec.config import Config
 from tocsin.spec.source import FileSource, HostSource, JsonlSource, PrometheusSource, SourceBase
 
@@ -61,7 +62,7 @@ def _collector(
                 sleep=sleep,
             ).run()
         case HostSource():
-            return Host(edge, clock, source.interval, resource=source.resource, sleep=sleep).run()
+            return _when_real(Host(edge, clock, source.interval, resource=source.resource, sleep=sleep), clock)
         case JsonlSource():
             return follow_jsonl(source.name, Path(source.path), edge, positions, resource=source.resource).run()
         case FileSource():
@@ -69,3 +70,11 @@ def _collector(
             path = Path(source.path)
             return follow_log(source.name, path, rules, edge, positions, resource=source.resource).run()
     return None
+
+
+async def _when_real(host: Host, clock: Clock) -> None:
+    """Read this machine once the clock is the wall clock: rates of a real thing mean nothing in scaled time."""
+    wall = SystemClock()
+    while wall.now() - clock.now() > SECOND:  # noqa: ASYNC110 - clocks tell only when they are asked
+        await asyncio.sleep(0.5)
+    await host.run()

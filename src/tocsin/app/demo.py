@@ -188,7 +188,9 @@ class _World:
             for incident in incidents:
                 if incident["id"] not in self._shown and not self._quiet:
                     self._shown.add(str(incident["id"]))
-                    self._say(f"incident: {incident['title']}\n          {client.base_url}incidents/{incident['id']}")
+                    self._say(
+                        f"incident: {incident['title']}\n          {str(client.base_url).rstrip('/')}/incidents/{incident['id']}"
+                    )
 
     async def _incidents(self, client: httpx2.AsyncClient) -> list[dict[str, object]]:
         answer = await client.get("/api/export/incidents", params={"format": "jsonl"})
