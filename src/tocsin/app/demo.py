@@ -150,18 +150,21 @@ class _World:
         program += [*self._arguments, *(["--end"] if headless else [])]
         process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None
+        watchers: list[asyncio.Task[None]] = []
         try:
             async with httpx2.AsyncClient(base_url=server.url, timeout=120.0) as client:
-                watching = asyncio.create_task(self._watch(client))
+                watchers.append(asyncio.create_task(self._watch(client)))
                 async for line in process.stdout:
                     self._tell(json.loads(line))
                 code = await process.wait()
                 if code:
                     raise Unreachable(f"the demo world ended with {code}; its messages are above")
                 await asyncio.sleep(SETTLE_S)
-                watching.cancel()
                 return await self._show(client, as_json=as_json)
         finally:
+            for task in watchers:
+                task.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
             await _end(process)
 
     def _tell(self, news: dict[str, object]) -> None:
@@ -183,8 +186,8 @@ class _World:
             await asyncio.sleep(1.0)
             try:
                 incidents = await self._incidents(client)
-            except httpx2.TransportError:
-                continue  # a busy machine: the next look tells the same
+            except httpx2.HTTPError:
+                continue  # a busy machine, or one that is just stopping: the next look tells the same
             for incident in incidents:
                 if incident["id"] not in self._shown and not self._quiet:
                     self._shown.add(str(incident["id"]))
