@@ -1,5 +1,6 @@
 """The one property: the same log gives the same findings, however it is batched, permuted or interrupted."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from engine.worlds import T0, S, any_series, fold_all, records, said, span_frame, spiking
 from tocsin.engine.pipeline import Pipeline
-from tocsin.engine.runner import Runner
+from tocsin.engine.runner import SNAPSHOT_FAILURES, Runner
 from tocsin.engine.snapshot import Snapshots, pack, unpack
 from tocsin.model.codec import findings_of
 from tocsin.model.finding import Phase
@@ -139,6 +140,12 @@ def test_a_snapshot_is_a_copy():
     assert pack(state) == raw
 
 
+def _let_go() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "snapshot":
+            thread.join(60)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_runner_killed_at_any_place_says_everything_once(tmp_path: Path, seed):
     catalog = Catalog()
@@ -155,6 +162,7 @@ def test_a_runner_killed_at_any_place_says_everything_once(tmp_path: Path, seed)
         runner = Runner(partial, spoken, Snapshots(tmp_path / "b"), catalog)  # a new process: nothing but files
         while runner.step():
             pass
+        _let_go()  # the dead write nothing: their last snapshot is down or was never begun
     assert [o.cause for o in spoken.entries] == [o.cause for o in reference.entries]
     assert said(spoken.entries, catalog) == said(reference.entries, catalog)
 
@@ -189,3 +197,18 @@ def test_a_new_prompt_version_on_spans_is_a_change_event():
     events = [row for out in outputs for f in out.frames if f.kind is FrameKind.EVENTS for row in f.rows()]
     assert [(e["kind"], e["entity"], e["what"]) for e in events] == [("prompt", "bot", "prompt_version v1 -> v2")]
     assert events[0]["time"] == T0 + 199 * S  # when the first span of the new version began
+
+
+def test_a_full_disk_costs_a_snapshot_and_nothing_else(tmp_path: Path, monkeypatch):
+    catalog, spoken = Catalog(), MemoryLog()
+    log = MemoryLog()
+    log.append(world(catalog))
+    snapshots = Snapshots(tmp_path)
+    monkeypatch.setattr(snapshots, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    before = SNAPSHOT_FAILURES._value.get()
+    runner = Runner(log, spoken, snapshots, catalog)
+    while runner.step():
+        pass
+    runner.close()
+    assert SNAPSHOT_FAILURES._value.get() > before
+    assert said(spoken.entries, catalog) == said(fold_all(Pipeline(catalog), records(world(catalog))), catalog)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
+import structlog
+
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.snapshot import Snapshots, pack
 from tocsin.model.errors import Corrupt
@@ -26,6 +28,9 @@ HELD_BACK = counter(
     "tocsin_engine_replayed_outputs_total", "Outputs folded again after a restart and not written twice"
 )
 SNAPSHOTS = counter("tocsin_engine_snapshots_total", "Snapshots written")
+SNAPSHOT_FAILURES = counter("tocsin_engine_snapshot_failures_total", "Snapshots that could not be written")
+
+_log = structlog.get_logger(__name__)
 
 SNAPSHOT_EVERY_NS = 60 * 10**9
 BATCH = 512
@@ -81,8 +86,15 @@ class Runner:
         self._saving.start()
 
     def _save(self, offset: int, state: dict[str, Any]) -> None:
-        self._snapshots.save(offset, pack(state))
-        SNAPSHOTS.inc()
+        try:
+            self._snapshots.save(offset, pack(state))
+        except OSError as error:  # a full disk, say: the log is kept from the last snapshot on, so nothing is lost
+            SNAPSHOT_FAILURES.inc()
+            _log.error(
+                "a snapshot could not be written; the next is tried in a minute", offset=offset, cause=str(error)
+            )
+        else:
+            SNAPSHOTS.inc()
 
     def oldest_needed(self) -> int:
         """Input offset below which no snapshot needs the log."""

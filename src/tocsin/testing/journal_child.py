@@ -15,7 +15,7 @@ import structlog
 
 from tocsin.journal import SegmentLog, SegmentReader
 from tocsin.model.clock import ManualClock
-from tocsin.model.errors import Overloaded
+from tocsin.model.errors import Corrupt, Overloaded
 from tocsin.model.frame import Frame, points_frame
 from tocsin.model.log import Control, Entry, Tick
 from tocsin.model.series import Catalog, Series, Signal
@@ -51,7 +51,10 @@ class JournalVictim:
         reader = SegmentReader(self._path, Catalog())
         offset = reader.first()
         while offset < reader.end():
-            records = reader.read(offset)
+            try:
+                records = reader.read(offset)
+            except Corrupt:  # a disk that lied about a sync: what lies behind the damage is lost
+                break
             yield from (number_of(record.entry) for record in records if isinstance(record.entry, Frame))
             offset = records[-1].offset + 1
         reader.close()
