@@ -48,6 +48,9 @@ class Transitions:
     score: F8
 
 
+_NOTHING: Final = Transitions(np.zeros(0, "i8"), np.zeros(0, "u1"), np.zeros(0, "i8"), np.zeros(0, "i8"), np.zeros(0))
+
+
 class Hysteresis(Columns):
     """Breach mask in, transitions out; a step without a score moves no timer, so absence resolves nothing.
 
@@ -95,7 +98,8 @@ class Hysteresis(Columns):
         move = np.zeros(rows.size, np.uint8)
         state = _Rows(*(getattr(self, name) for name in _Rows._fields))
         times = _Times(for_ns, clear_ns, update_ns, absorb_ns)
-        _step(rows, time, breach.astype(np.uint8), score, state, times, move)
+        if not _step(rows, time, breach.astype(np.uint8), score, state, times, move):
+            return _NOTHING
         at = np.flatnonzero(move)
         found = rows[at]
         return Transitions(at, move[at], self.start[found], self.end[found], self.score[found])
@@ -161,7 +165,8 @@ def _calm(r: int, t: int, s: _Rows, k: _Times) -> int:
         np.zeros(0, "u1"),
     )
 )  # fmt: skip
-def _step(rows: I4, time: I8, breach: U1, score: F8, s: _Rows, k: _Times, move: U1) -> None:
+def _step(rows: I4, time: I8, breach: U1, score: F8, s: _Rows, k: _Times, move: U1) -> int:
+    moved = 0
     for i in range(rows.size):
         r, t = rows[i], time[i]
         if math.isnan(score[i]):  # nothing was seen, nothing moves
@@ -171,3 +176,5 @@ def _step(rows: I4, time: I8, breach: U1, score: F8, s: _Rows, k: _Times, move: 
             s.verdict[r], s.closed[r], done = 0, t, 4
         if done:
             s.news[r], s.told[r], move[i] = t, s.score[r], done
+            moved += 1
+    return moved

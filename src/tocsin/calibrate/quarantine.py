@@ -8,7 +8,7 @@ import numpy as np
 
 from tocsin.calibrate.hysteresis import Verdict
 from tocsin.model.arrays import F8, I4, I8, U1
-from tocsin.model.detection import Step
+from tocsin.model.detection import State, Step
 from tocsin.stats.columns import Columns, column
 
 KEPT: Final = 32
@@ -32,8 +32,19 @@ class Quarantine(Columns):
     value: F8 = column(np.nan, "f8", (KEPT,))
     dropped: I8 = column(0, "i8")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept = False
+
+    def restore(self, state: State) -> None:
+        """Take a snapshot back."""
+        super().restore(state)
+        self._kept = bool(self.count.any())
+
     def fold(self, step: Step, verdict: U1) -> list[Step]:
         """Steps that may be learned now, oldest first, given each row's `Verdict` after this step, (n,)."""
+        if not self._kept and not np.any(verdict):  # all is calm and nothing waits, as nearly always
+            return [step]
         pending = step.take(verdict == Verdict.PENDING)
         if len(pending):
             self.touch(pending.rows)
@@ -42,12 +53,14 @@ class Quarantine(Columns):
             self.time[pending.rows, place] = pending.time
             self.value[pending.rows, place] = pending.value
             self.count[pending.rows] += 1
+            self._kept = True
         done = step.rows[(verdict != Verdict.PENDING) & (step.rows < self.size)]
         waiting = done[self.count[done] > 0]
         calm = step.take(verdict == Verdict.CALM)
         freed = waiting[np.isin(waiting, calm.rows)]
         found = self._released(freed)
         self.count[waiting] = 0
+        self._kept = bool(self.count[: self.size].any())
         return [*found, calm] if len(calm) else found
 
     def _released(self, rows: I4) -> list[Step]:

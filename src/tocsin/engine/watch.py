@@ -153,9 +153,10 @@ class Watch:
         moves = self.hysteresis.step(
             step.rows, step.time, odd, score, for_ns=self.spec.for_, clear_ns=self.spec.clear, absorb_ns=absorb_ns
         )
-        absorbed = moves.at[moves.move == Move.ABSORBED]
-        if len(absorbed) and self.detector is not None:
-            self.detector.forget(step.rows[absorbed])
+        if len(moves.at) and self.detector is not None:
+            absorbed = moves.at[moves.move == Move.ABSORBED]
+            if len(absorbed):
+                self.detector.forget(step.rows[absorbed])
         return moves
 
     def _band(self, step: Step, needed: F8) -> Band:

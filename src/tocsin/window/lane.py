@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from tocsin.model.arrays import F8, I4, I8, Array
 from tocsin.model.rows import grown
 from tocsin.model.samples import Samples
+from tocsin.window.cells import FILL, QUANTILE, advance, code_of
 from tocsin.window.quantile import weighted_quantile
 
 Aggregate: TypeAlias = Literal["last", "mean", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"]
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-ADDING = frozenset({"sum", "count", "rate"})
-FORGET_NS = 24 * 3600 * 10**9
-_FILLS = {"total": 0.0, "weight": 0.0, "seen": 0.0, "least": np.inf, "most": -np.inf, "last": np.nan}
+QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +47,14 @@ class Lane:
         self.late = 0
         self.pending: list[Samples] = []
         self.groups: list[int] = []
+        self._code = code_of(aggregate)
+        self._rows: I4 = np.zeros(0, "i4")  # `groups` as an array
         self._local: I4 = np.full(0, -1, "i4")
         self._born: I8 = np.zeros(0, "i8")
         self._heard: I8 = np.zeros(0, "i8")
-        self._cells: dict[str, F8] = {k: np.zeros((0, self.slices)) for k in _FILLS}
+        self._value: F8 = np.zeros((0, self.slices))
+        self._weight: F8 = np.zeros((0, self.slices))
+        self._seen: I8 = np.zeros((0, self.slices), "i8")
         self._raw: list[Samples] = [Samples.empty() for _ in range(self.slices)]
 
     def push(self, samples: Samples) -> None:
@@ -74,70 +76,74 @@ class Lane:
         last = watermark // self.step * self.step
         if last <= self.closed:
             return
-        waiting = Samples.concat(self.pending)
-        ripe = waiting.time <= last
-        rest = waiting.take(~ripe)
-        self.pending = [rest] if len(rest) else []
-        found = waiting.take(ripe)
-        found = found.take(np.lexsort((found.value, found.uid, found.time, found.row)))
+        found = self._ripe(last)
         ends = -(-found.time // self.step) * self.step
-        for end in self._ends(ends, last):
-            self._turn(end)
-            self._fill(found.take(ends == end), (end // self.step) % self.slices)
-            self.closed = end
-            if not quiet and (closed := self._combine(end)) is not None:
+        order = np.lexsort((found.value, found.uid, found.time, found.row, ends))
+        found, ends = found.take(order), ends[order]
+        visits = self._ends(ends, last)
+        if not visits:
+            self.closed = last
+            return
+        cuts = np.searchsorted(ends, visits, "right").tolist()
+        for end, start, stop in zip(visits, [0, *cuts[:-1]], cuts, strict=True):
+            closed = self._advance(end, found.slice(start, stop))
+            if closed is not None and not quiet:
                 yield closed
         self.closed = last
 
+    def _ripe(self, last: int) -> Samples:
+        """Take out of the waiting samples all up to `last` that have a value."""
+        waiting = Samples.concat(self.pending)
+        ripe = waiting.time <= last
+        if ripe.all():
+            self.pending = []
+        else:
+            self.pending = [waiting.take(~ripe)]
+            waiting = waiting.take(ripe)
+        finite = np.isfinite(waiting.value)
+        return waiting if finite.all() else waiting.take(finite)
+
     def _ends(self, ends: I8, last: int) -> list[int]:
-        """Ends to visit: those with samples, and for dense lanes all in between."""
-        if not self.dense or not self.groups:
-            with_samples = np.unique(ends).tolist()
-            if not self.dense or not with_samples:
-                return [int(end) for end in with_samples]
-            return list(range(int(with_samples[0]), last + 1, self.step))
-        return list(range(self.closed + self.step, last + 1, self.step))
+        """Ends to visit, of sorted `ends`: those with samples, and for dense lanes all in between."""
+        if self.dense and self.groups:
+            return list(range(self.closed + self.step, last + 1, self.step))
+        if not len(ends):
+            return []
+        if self.dense:
+            return list(range(int(ends[0]), last + 1, self.step))
+        found: list[int] = ends[np.r_[True, ends[1:] != ends[:-1]]].tolist()
+        return found
 
-    def _turn(self, end: int) -> None:
-        """Empty the slices that this end leaves behind."""
-        steps = (end - self.closed) // self.step if self.closed else self.slices
-        left = [(end // self.step - back) % self.slices for back in range(min(int(steps), self.slices))]
-        for name, fill in _FILLS.items():
-            self._cells[name][:, left] = fill
-        if self.aggregate in QUANTILES:
-            for cell in left:
-                self._raw[cell] = Samples.empty()
-
-    def _fill(self, samples: Samples, cell: int) -> None:
-        samples = samples.take(np.isfinite(samples.value))
-        if not len(samples):
-            return
-        local = self._localise(samples)
+    def _advance(self, end: int, samples: Samples) -> Closed | None:
+        """Go on to one end: empty the slices left behind, fill the newest, give what has a value."""
+        local = self._localise(samples) if len(samples) else samples.row
+        left = min((end - self.closed) // self.step, self.slices) if self.closed else self.slices
+        self.closed = end
         n = len(self.groups)
-        cells = self._cells
-        cells["total"][:n, cell] += np.bincount(local, samples.value * samples.weight, n)
-        cells["weight"][:n, cell] += np.bincount(local, samples.weight, n)
-        cells["seen"][:n, cell] += np.bincount(local, minlength=n)
-        if self.aggregate == "min":
-            np.minimum.at(cells["least"][:, cell], local, samples.value)
-        elif self.aggregate == "max":
-            np.maximum.at(cells["most"][:, cell], local, samples.value)
-        elif self.aggregate == "last":
-            order = np.argsort(samples.time, kind="stable")
-            cells["last"][local[order], cell] = samples.value[order]
-        np.maximum.at(self._heard, local, samples.time)
-        np.minimum.at(self._born, local, samples.time)
-        if self.aggregate in QUANTILES:
-            self._raw[cell] = Samples.concat([self._raw[cell], _with_rows(samples, local)])
+        group, value, seen = np.empty(n, "i4"), np.empty(n), np.empty(n, "i8")
+        if self._code == QUANTILE:
+            self._keep(end // self.step, left, samples, local)
+        m = advance(
+            local, samples.time, samples.value, samples.weight, end, left, self.size, self.step, self._code,
+            self.min_samples, self.dense, n, self._value, self._weight, self._seen, self._born, self._heard,
+            group, value, seen,
+        )  # fmt: skip
+        if not m:
+            return None
+        pick = group[:m]
+        if self._code == QUANTILE:
+            value = self._quantile(end // self.step)[pick]
+        return Closed(end, self._rows[pick], value[:m], seen[:m])
 
     def _localise(self, samples: Samples) -> I4:
         """Lane-local numbers of the samples' groups, so that a lane is as large as what it has seen."""
         self._local = grown(self._local, int(samples.row.max()) + 1, -1).astype("i4", copy=False)
         found = self._local[samples.row]
-        if (found < 0).any():
+        if found.min() < 0:
             for row in np.unique(samples.row[found < 0]).tolist():
                 self._local[row] = len(self.groups)
                 self.groups.append(row)
+            self._rows = np.array(self.groups, "i4")
             self._reserve(len(self.groups))
             found = self._local[samples.row]
         return found
@@ -145,95 +151,53 @@ class Lane:
     def _reserve(self, n: int) -> None:
         self._born = grown(self._born, n, np.iinfo("i8").max).astype("i8", copy=False)
         self._heard = grown(self._heard, n, 0).astype("i8", copy=False)
-        for name, fill in _FILLS.items():
-            self._cells[name] = grown(self._cells[name], n, fill).astype("f8", copy=False)
+        self._value = grown(self._value, n, FILL[self._code]).astype("f8", copy=False)
+        self._weight = grown(self._weight, n, 0.0).astype("f8", copy=False)
+        self._seen = grown(self._seen, n, 0).astype("i8", copy=False)
 
-    def _combine(self, end: int) -> Closed | None:
-        n = len(self.groups)
-        if not n:
-            return None
-        now = (end // self.step) % self.slices
-        order = [(now - back) % self.slices for back in range(self.slices - 1, -1, -1)]
-        seen = self._cells["seen"][:n].sum(axis=1)
-        if self.dense:
-            known = (self._heard[:n] > end - FORGET_NS) & (self._born[:n] <= end - self.size + self.step)
-            pick = np.flatnonzero(known)
-        else:
-            ripe = (self._cells["seen"][:n, now] > 0) & (seen >= self.min_samples)
-            if self.aggregate in ADDING:  # a window that began before its group did holds only a part
-                ripe &= self._born[:n] <= end - self.size + self.step
-            pick = np.flatnonzero(ripe)
-        if not len(pick):
-            return None
-        groups = np.array(self.groups, "i4")[pick]
-        return Closed(end, groups, self._value(pick, order), seen[pick].astype("i8"))
+    # -- quantiles need the samples themselves ---------------------------------------------------------------------
 
-    def _value(self, pick: Array, order: list[int]) -> F8:
-        cells, which = self._cells, np.ix_(pick, np.array(order))
-        found: F8
-        match self.aggregate:
-            case "min":
-                found = cells["least"][which].min(axis=1)
-            case "max":
-                found = cells["most"][which].max(axis=1)
-            case "last":
-                found = self._last(cells["last"][which])
-            case "sum":
-                found = _added(cells["total"][which])
-            case "count":
-                found = _added(cells["weight"][which])
-            case "rate":
-                found = _added(cells["weight"][which]) / (self.size / 1e9)
-            case "mean":
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    found = _added(cells["total"][which]) / _added(cells["weight"][which])
-            case _:
-                found = self._quantile(pick, order, QUANTILES[self.aggregate])
-        return found
+    def _keep(self, number: int, left: int, samples: Samples, local: I4) -> None:
+        for back in range(left):
+            self._raw[(number - back) % self.slices] = Samples.empty()
+        if len(samples):
+            self._raw[number % self.slices] = _with_rows(samples, local)
 
-    @staticmethod
-    def _last(values: F8) -> F8:
-        found = values[:, 0].copy()
-        for column in values.T[1:]:
-            known = ~np.isnan(column)
-            found[known] = column[known]
-        return found
+    def _quantile(self, number: int) -> F8:
+        order = [(number - back) % self.slices for back in range(self.slices - 1, -1, -1)]
+        return weighted_quantile(
+            Samples.concat([self._raw[cell] for cell in order]), len(self.groups), QUANTILES[self.aggregate]
+        )
 
-    def _quantile(self, pick: Array, order: list[int], q: float) -> F8:
-        raw = Samples.concat([self._raw[cell] for cell in order])
-        found: F8 = weighted_quantile(raw, len(self.groups), q)[pick]
-        return found
+    # -- snapshots -------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Array]:
         """Copy of all state, as named arrays."""
         n = len(self.groups)
-        state: dict[str, Array] = {f"cell.{k}": v[:n].copy() for k, v in self._cells.items()}
-        state |= {"born": self._born[:n].copy(), "heard": self._heard[:n].copy()}
+        state: dict[str, Array] = {name: getattr(self, f"_{name}")[:n].copy() for name in _STATE}
         state |= {"groups": np.array(self.groups, "i8"), "closed": np.array([self.closed, self.late], "i8")}
         state |= {f"pending.{k}": v for k, v in Samples.concat(self.pending).columns().items()}
-        for i, raw in enumerate(self._raw):
-            state |= {f"raw{i}.{k}": v for k, v in raw.columns().items()}
+        if self._code == QUANTILE:
+            for i, raw in enumerate(self._raw):
+                state |= {f"raw{i}.{k}": v for k, v in raw.columns().items()}
         return state
 
     def restore(self, state: dict[str, Array]) -> None:
         """Take a snapshot back."""
         self.groups = [int(row) for row in state["groups"]]
+        self._rows = np.array(self.groups, "i4")
         self._local = np.full(max(self.groups, default=-1) + 1, -1, "i4")
         self._local[self.groups] = np.arange(len(self.groups), dtype="i4")
-        self._cells = {k: state[f"cell.{k}"].astype("f8") for k in _FILLS}
-        self._born, self._heard = state["born"].astype("i8"), state["heard"].astype("i8")
+        for name in _STATE:
+            setattr(self, f"_{name}", state[name].copy())
         self.closed, self.late = (int(v) for v in state["closed"])
         pending = Samples.of_columns(_prefixed(state, "pending."))
         self.pending = [pending] if len(pending) else []
-        self._raw = [Samples.of_columns(_prefixed(state, f"raw{i}.")) for i in range(self.slices)]
+        if self._code == QUANTILE:
+            self._raw = [Samples.of_columns(_prefixed(state, f"raw{i}.")) for i in range(self.slices)]
 
 
-def _added(cells: F8) -> F8:
-    """Sum over slices, oldest first: one fixed order of addition."""
-    found = cells[:, 0].copy()
-    for i in range(1, cells.shape[1]):
-        found += cells[:, i]
-    return found
+_STATE: Final = ("value", "weight", "seen", "born", "heard")
 
 
 def _prefixed(state: dict[str, Array], prefix: str) -> dict[str, Array]:
