@@ -25,6 +25,7 @@ from tocsin.api.ports import (
 )
 from tocsin.model.access import OPEN_ACCESS, Access, Scope
 from tocsin.model.clock import ManualClock
+from tocsin.model.decision import Applied, Feedback, Silence
 from tocsin.model.errors import BadInput, Retryable
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.message import Message
@@ -147,6 +148,10 @@ class FakeState:
     def __init__(self, *, full: bool) -> None:
         self.held = {each.id: each for each in ([story(), *others()] if full else [])}
         self.log: list[IncidentEvent] = []
+        self.quiet: dict[str, Silence] = {}
+        self.said: list[Feedback] = []
+        self.trail: list[dict[str, object]] = []
+        self.applied = [Applied(NOW - 3600 * NS, "ab" * 32, "tocsin.yaml", b"dry_run: false\n")] if full else []
         for each in self.held.values():
             self.note(each.id, "opened", each.opened_at)
 
@@ -193,6 +198,48 @@ class FakeState:
             self.held[incident_id] = found
             self.note(incident_id, state.value, at, by, note)
         return found
+
+    def add_feedback(self, tenant: str, incident_id: str, verdict: str, *, by: str, at: int, note: str = "") -> bool:
+        if incident_id not in self.held:
+            return False
+        self.said.append(Feedback(incident_id, at, verdict, by, note))
+        self.note(incident_id, verdict, at, by, note)
+        return True
+
+    def feedback(self, tenant: str, incident_id: str) -> Sequence[Feedback]:
+        return [each for each in self.said if each.incident_id == incident_id]
+
+    def add_silence(self, silence: Silence) -> None:
+        self.quiet[silence.id] = silence
+        self.audit(silence.tenant, silence.by, "silence", silence.id, {}, silence.starts_at)
+
+    def end_silence(self, tenant: str, silence_id: str, *, by: str, at: int) -> Silence | None:
+        found = self.quiet.get(silence_id)
+        if found is None or found.tenant != tenant:
+            return None
+        self.quiet[silence_id] = replace(found, ends_at=min(found.ends_at, at))
+        self.audit(tenant, by, "end_silence", silence_id, {}, at)
+        return self.quiet[silence_id]
+
+    def silences(self, tenant: str, now: int) -> Sequence[Silence]:
+        held = [each for each in self.quiet.values() if each.tenant == tenant and each.starts_at <= now < each.ends_at]
+        return sorted(held, key=lambda each: each.ends_at)
+
+    def past_silences(self, tenant: str, now: int, limit: int) -> Sequence[Silence]:
+        return [each for each in self.quiet.values() if each.tenant == tenant and each.ends_at <= now][:limit]
+
+    def configurations(self, limit: int) -> Sequence[Applied]:
+        return self.applied[:limit]
+
+    def audit(self, tenant: str, actor: str, action: str, subject: str, detail: Mapping[str, object], at: int) -> None:
+        entry = {"seq": len(self.trail) + 1, "time": at, "tenant": tenant, "actor": actor, "action": action}
+        self.trail.append({**entry, "subject": subject, "detail": dict(detail), "previous": "", "sha256": ""})
+
+    def audit_trail(self, tenant: str, limit: int) -> Sequence[Row]:
+        return [each for each in reversed(self.trail) if each["tenant"] == tenant][:limit]
+
+    def verify_audit(self) -> int:
+        return len(self.trail)
 
 
 class FakeDestinations:

@@ -5,10 +5,10 @@ import pytest
 
 from incident_world import CART, MINUTE, SECOND, T0, World, finding, latency
 from tocsin.incident.policy import Policy
+from tocsin.model.decision import Silence
 from tocsin.model.incident import IncidentState, Severity
 from tocsin.model.transition import Transition
 from tocsin.spec.destination import RouteSpec
-from tocsin.store.state import Silence
 
 
 def opened(late=False, severity=Severity.ERROR, labels=None):

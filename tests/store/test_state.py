@@ -8,13 +8,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from tocsin.model.decision import Silence
 from tocsin.model.errors import BadInput, Corrupt
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.message import Message
 from tocsin.model.series import Series, Signal
 from tocsin.store.rows import IncidentEvent
-from tocsin.store.state import Silence, StateStore
+from tocsin.store.state import StateStore
 from tocsin.store.tables import METADATA
 
 SERIES = Series.of("main", Signal("cpu"), {"host.name": "a"})
@@ -151,14 +152,58 @@ def test_silences_hold_for_their_time(state):
     assert [s.matchers for s in state.silences("main", 15)] == [{"service.name": "bot"}]
     assert state.silences("main", 20) == []
     assert state.silences("other", 15) == []
+    assert [s.id for s in state.past_silences("main", 20)] == ["s1"]
 
 
-def test_specs_and_feedback_are_kept(state):
-    state.add_spec("main", "config", b"a", "sha-a", by="ann", at=1)
-    state.add_spec("main", "config", b"b", "sha-b", by="ann", at=2)
-    assert [body for _, _, body in state.specs("main", "config")] == [b"b", b"a"]
-    state.add_feedback("main", "inc-1", "false_alarm", by="ann", at=3)
-    assert [entry.action for entry in state.audit_trail("main")] == ["feedback", "apply", "apply"]
+def test_a_silence_is_ended_early_once_and_only_by_its_tenant(state):
+    state.add_silence(Silence("s1", "main", {"service.name": "bot"}, 10, 20, "ann"))
+    assert state.end_silence("other", "s1", by="eve", at=12) is None
+    assert state.end_silence("main", "none", by="bob", at=12) is None
+    assert state.silences("main", 13)
+    ended = state.end_silence("main", "s1", by="bob", at=14)
+    assert ended is not None
+    assert ended.ends_at == 14
+    assert state.silences("main", 14) == []
+    assert state.end_silence("main", "s1", by="bob", at=16).ends_at == 14
+    assert [(e.action, e.actor, e.subject) for e in state.audit_trail("main")] == [
+        ("end_silence", "bob", "s1"),
+        ("silence", "ann", "s1"),
+    ]
+
+
+def test_configurations_are_kept_when_they_change(state):
+    assert state.add_spec("main", "config", b"a", "sha-a", by="ann", at=1)
+    assert state.add_spec("main", "config", b"b", "sha-b", by="ann", at=2)
+    assert not state.add_spec("main", "config", b"b", "sha-b", by="ann", at=3)
+    assert [(each.time, each.body) for each in state.specs("main", "config")] == [(2, b"b"), (1, b"a")]
+    assert [entry.action for entry in state.audit_trail("main")] == ["apply", "apply"]
+
+
+def test_verdicts_are_kept_and_move_no_incident(state):
+    state.commit("correlate", 1, incidents=[INCIDENT])
+    state.act("main", "inc-1", "ack", by="ann", at=20)
+    assert state.add_feedback("main", "inc-1", "false_alarm", by="bob", at=30, note="a load test")
+    assert not state.add_feedback("other", "inc-1", "false_alarm", by="eve", at=31)
+    with pytest.raises(BadInput, match="real_problem or false_alarm"):
+        state.add_feedback("main", "inc-1", "meh", by="bob", at=31)
+    assert [(f.verdict, f.by, f.note) for f in state.feedback("main", "inc-1")] == [
+        ("false_alarm", "bob", "a load test")
+    ]
+    assert state.feedback("other", "inc-1") == []
+    assert [(e.kind, e.by) for e in state.incident_events("main", "inc-1")] == [
+        ("acknowledged", "ann"),
+        ("false_alarm", "bob"),
+    ]
+    assert [entry.action for entry in state.audit_trail("main")] == ["feedback", "ack"]
+    # the reducer has not heard of the acknowledgement yet: it stands, whatever was said since
+    state.commit("correlate", 2, incidents=[INCIDENT])
+    assert state.incident("main", "inc-1").state is IncidentState.ACKNOWLEDGED
+
+
+def test_incidents_of_all_tenants_are_found(state):
+    other = replace(INCIDENT, id="inc-3", tenant="other")
+    state.commit("correlate", 1, incidents=[INCIDENT, replace(other, findings=())])
+    assert {i.tenant for i in state.incidents(None)} == {"main", "other"}
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,11 @@ def _need(request: Request, *scopes: Scope) -> Access:
     return access
 
 
+def person(access: Access) -> str:
+    """Who acts, for the record: the key, or somebody on this machine."""
+    return access.key_id or "someone on this machine"
+
+
 async def reader(request: Request) -> Access:
     """A caller that may read; who may operate may read."""
     return _need(request, Scope.READ, Scope.OPERATE)

@@ -7,13 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from tocsin.api.access import DepsIn, Operator, Reader
+from tocsin.api.access import DepsIn, Operator, Reader, person
 from tocsin.api.ports import Action, Deps, Line
-from tocsin.api.present import Document, line_document, summary, whole
+from tocsin.api.present import Document, feedback_document, line_document, silence_document, summary, whole
 from tocsin.api.problem import RESPONSES, HttpProblem
+from tocsin.api.silences import silencing
 from tocsin.api.times import NS, parse_time_ns
 from tocsin.model.access import Access
 from tocsin.model.codec import change_to_json
+from tocsin.model.decision import Verdict
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.times import time_to_json
@@ -30,6 +32,12 @@ class Note(BaseModel):
     """What a person wants to say with an action."""
 
     note: str = Field(default="", max_length=2000)
+
+
+class Said(Note):
+    """What a person says of an incident afterwards."""
+
+    verdict: Verdict
 
 
 def _states(text: str) -> frozenset[IncidentState]:
@@ -63,7 +71,8 @@ def incidents(
         if each.severity >= least
         and (not word or any(word in text.casefold() for text in (each.title, each.id, *each.entities)))
     ]
-    return Document({"incidents": [summary(each) for each in kept]})
+    held = silencing(deps, access.tenant, kept)
+    return Document({"incidents": [summary(each, held.get(each.id)) for each in kept]})
 
 
 def _incident(deps: Deps, access: Access, incident_id: str) -> Incident:
@@ -77,7 +86,16 @@ def _incident(deps: Deps, access: Access, incident_id: str) -> Incident:
 def _whole(deps: Deps, access: Access, incident: Incident) -> Document:
     pages = deps.state.pages(access.tenant, incident.id)
     events = deps.state.incident_events(access.tenant, incident.id)
-    return Document({**whole(incident, pages, events), "now": time_to_json(deps.clock.now())})
+    silence = silencing(deps, access.tenant, [incident]).get(incident.id)
+    said = deps.state.feedback(access.tenant, incident.id)
+    return Document(
+        {
+            **whole(incident, pages, events, deps.grade_finding),
+            "silenced": None if silence is None else silence_document(silence),
+            "feedback": [feedback_document(each) for each in said],
+            "now": time_to_json(deps.clock.now()),
+        }
+    )
 
 
 @router.get("/{incident_id}", response_class=Document)
@@ -87,9 +105,8 @@ def incident(access: Reader, deps: DepsIn, incident_id: str) -> Document:
 
 
 def _act(deps: Deps, access: Access, incident_id: str, action: Action, note: Note | None) -> Document:
-    by = access.key_id or "someone on this machine"
     text = note.note if note is not None else ""
-    found = deps.state.act(access.tenant, incident_id, action, by=by, note=text, at=deps.clock.now())
+    found = deps.state.act(access.tenant, incident_id, action, by=person(access), note=text, at=deps.clock.now())
     if found is None:
         _incident(deps, access, incident_id)
         raise HttpProblem(404, f"incident {incident_id[:60]!r} is gone", code="not_found")
@@ -106,6 +123,16 @@ def acknowledge(access: Operator, deps: DepsIn, incident_id: str, note: Note | N
 def resolve(access: Operator, deps: DepsIn, incident_id: str, note: Note | None = None) -> Document:
     """Say that it is over."""
     return _act(deps, access, incident_id, "resolve", note)
+
+
+@router.post("/{incident_id}/feedback", response_class=Document)
+def feedback(access: Operator, deps: DepsIn, incident_id: str, said: Said) -> Document:
+    """Say whether it was a real problem or a false alarm; it changes no incident, it is kept beside it."""
+    found = _incident(deps, access, incident_id)
+    deps.state.add_feedback(
+        access.tenant, incident_id, said.verdict, by=person(access), at=deps.clock.now(), note=said.note
+    )
+    return _whole(deps, access, found)
 
 
 @router.get("/{incident_id}/signals", response_class=Document)

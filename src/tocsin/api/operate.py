@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from tocsin.api.access import Admin, DepsIn, Operator, Reader
+from tocsin.api.access import Admin, DepsIn, Operator, Reader, person
 from tocsin.api.ports import DestinationStatus, ExportFormat
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
@@ -56,6 +56,7 @@ def test_destination(access: Operator, deps: DepsIn, name: Annotated[str, Path(m
     if name not in names:
         step = f"there are: {', '.join(names)}" if names else "none is configured: add `destinations:` to tocsin.yaml"
         raise HttpProblem(404, f"no destination is called {name[:80]!r}", next_step=step, code="not_found")
+    deps.state.audit(access.tenant, person(access), "test_destination", name, {}, deps.clock.now())
     return Document({"name": name, "result": deps.destinations.test(access.tenant, name)})
 
 
@@ -82,6 +83,8 @@ def export(
     chunks = deps.telemetry.export(
         kind, access.tenant, signal=signal, where=where_of(where), start=first, end=last, form=form
     )
+    taken = {"from": first, "to": last, "signal": signal, "where": where or [], "format": form}
+    deps.state.audit(access.tenant, person(access), "export", kind, taken, deps.clock.now())
     name = f"tocsin-{kind}.{form}"
     return StreamingResponse(
         _begun(chunks), media_type=_MEDIA[form], headers={"content-disposition": f'attachment; filename="{name}"'}
@@ -97,8 +100,8 @@ def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
 @router.post("/backup", response_class=StreamingResponse)
 def backup(access: Admin, deps: DepsIn) -> StreamingResponse:
     """Stream a backup of everything as one tar file."""
-    assert access.tenant
     if deps.backup is None:
         raise HttpProblem(503, "this process can't take a backup", next_step="use tocsin backup FILE --data DIR")
+    deps.state.audit(access.tenant, person(access), "backup", "everything", {}, deps.clock.now())
     headers = {"content-disposition": 'attachment; filename="tocsin-backup.tar"'}
     return StreamingResponse(_begun(deps.backup()), media_type="application/x-tar", headers=headers)

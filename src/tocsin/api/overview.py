@@ -13,6 +13,7 @@ from tocsin.api.own import OwnHealth, own_health
 from tocsin.api.ports import Learning
 from tocsin.api.present import Document, rows_document, summary
 from tocsin.api.problem import RESPONSES
+from tocsin.api.silences import in_force, silencing
 from tocsin.api.times import NS
 from tocsin.model.codec import Json
 from tocsin.model.incident import IncidentState
@@ -37,17 +38,20 @@ def overview(
     states = deps.telemetry.states(tenant)
     learning = deps.telemetry.learning(tenant)
     not_ready = deps.ready()
+    held = silencing(deps, tenant, active)
+    notices = list(deps.notices(tenant))
     how = health(active, states, learning, not_ready)
     start = now - hours * 3600 * NS
     rows = deps.telemetry.strip(tenant, start, now, buckets, "service.name") if states else ()
-    own = own_health(deps.expositions())
+    own = own_health(deps.expositions(), tenant)
     return Document(
         {
             "now": time_to_json(now),
             "version": deps.version,
             "base_url": deps.base_url,
             "health": {"state": how.state, "sentence": how.sentence},
-            "incidents": [summary(each) for each in active],
+            "incidents": [summary(each, held.get(each.id)) for each in active],
+            "silences": in_force(deps, tenant),
             "resolved": [summary(each) for each in recent],
             "strip": {
                 "from": start / NS,
@@ -56,7 +60,7 @@ def overview(
             },
             "states": dict(states),
             "learning": _learning(learning),
-            "blind": blind(states=dict(states), not_ready=list(not_ready), own=own),
+            "blind": blind(states=dict(states), not_ready=list(not_ready), own=own, notices=notices),
             "changes": rows_document(deps.telemetry.events(tenant, now - 24 * 3600 * NS, now, 30)),
             "own": own.document(),
         }
@@ -68,9 +72,10 @@ def _learning(learning: Learning) -> Json:
     return {"warm": learning.warm, "learning": learning.learning, "first_at": first}
 
 
-def blind(*, states: dict[str, int], not_ready: list[str], own: OwnHealth) -> list[Json]:
-    """What can't be seen now, and why: silent series, data dropped or refused, destinations that fail."""
+def blind(*, states: dict[str, int], not_ready: list[str], own: OwnHealth, notices: list[str]) -> list[Json]:
+    """What can't be seen now, and why: caps that were reached, silent series, data dropped or refused, destinations that fail."""
     found: list[Json] = [{"what": text, "why": "Tocsin itself", "link": "/status"} for text in not_ready]
+    found += [{"what": "New series are not told apart any more", "why": text, "link": "/status"} for text in notices]
     for state, words in _BLIND_STATES.items():
         if states.get(state):
             found.append({"what": f"{states[state]} series {words}", "why": state, "link": f"/signals?state={state}"})
@@ -93,7 +98,8 @@ def status(access: Reader, deps: DepsIn) -> Document:
             "not_ready": list(deps.ready()),
             "states": dict(deps.telemetry.states(tenant)),
             "learning": _learning(deps.telemetry.learning(tenant)),
-            "own": own_health(deps.expositions()).document(),
+            "notices": list(deps.notices(tenant)),
+            "own": own_health(deps.expositions(), tenant).document(),
             "scopes": sorted(scope.value for scope in access.scopes),
         }
     )

@@ -40,16 +40,13 @@ class OwnHealth:
         return asdict(self)
 
 
-def _numbers(process: str, text: str) -> Iterator[tuple[str, OwnNumber]]:
+def _numbers(process: str, text: str, tenant: str) -> Iterator[tuple[str, OwnNumber]]:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             plain = sample.name in (family.name, family.name + "_total")
-            if plain and math.isfinite(sample.value):
-                labels = ", ".join(
-                    f"{key}={value}"
-                    for key, value in sorted(sample.labels.items())
-                    if (key, value) != ("tenant", MAIN_TENANT)
-                )
+            theirs = sample.labels.get("tenant", tenant) != tenant
+            if plain and not theirs and math.isfinite(sample.value):
+                labels = ", ".join(f"{key}={value}" for key, value in sorted(sample.labels.items()) if key != "tenant")
                 yield family.type, OwnNumber(process, sample.name, labels, sample.value)
 
 
@@ -58,8 +55,8 @@ def _has(name: str, words: tuple[str, ...]) -> bool:
     return any(f"_{word}_" in padded for word in words)
 
 
-def own_health(expositions: Mapping[str, str]) -> OwnHealth:
-    r"""Sort the numbers of each process's Prometheus text by what their names say.
+def own_health(expositions: Mapping[str, str], tenant: str = MAIN_TENANT) -> OwnHealth:
+    r"""Sort the numbers of each process's Prometheus text by what their names say, without those of other tenants.
 
     >>> text = '# TYPE tocsin_x_dropped_total counter\ntocsin_x_dropped_total{reason="full"} 2.0\n'
     >>> own_health({"hot": text}).drops[0].labels
@@ -71,7 +68,7 @@ def own_health(expositions: Mapping[str, str]) -> OwnHealth:
     received: list[OwnNumber] = []
     processes: list[OwnNumber] = []
     for process, text in sorted(expositions.items()):
-        for kind, number in _numbers(process, text):
+        for kind, number in _numbers(process, text, tenant):
             if number.name in ("process_resident_memory_bytes", "process_start_time_seconds", "process_open_fds"):
                 processes.append(number)
             elif not number.name.startswith("tocsin_"):

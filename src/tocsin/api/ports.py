@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from tocsin.incident.severity import finding_severity
 from tocsin.model.access import Authorise
 from tocsin.model.clock import Clock
-from tocsin.model.incident import Incident, IncidentState
+from tocsin.model.decision import Applied, Feedback, Silence, Verdict
+from tocsin.model.finding import Finding
+from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.message import Message
 
 Row: TypeAlias = Mapping[str, object]
@@ -144,6 +147,44 @@ class State(Protocol):
     def act(self, tenant: str, incident_id: str, action: Action, *, by: str, note: str, at: int) -> Incident | None:
         """Acknowledge or resolve; None: no such incident. Repeating an action changes nothing."""
 
+    def add_feedback(
+        self, tenant: str, incident_id: str, verdict: Verdict, *, by: str, at: int, note: str = ""
+    ) -> bool:
+        """Record what a person said of an incident; False: no such incident."""
+
+    def feedback(self, tenant: str, incident_id: str) -> Sequence[Feedback]:
+        """What people said of an incident, oldest first."""
+
+    def add_silence(self, silence: Silence) -> None:
+        """Add a silence, with its entry in the audit trail."""
+
+    def end_silence(self, tenant: str, silence_id: str, *, by: str, at: int) -> Silence | None:
+        """End a silence now; None: no such silence."""
+
+    def silences(self, tenant: str, now: int) -> Sequence[Silence]:
+        """Silences in force at `now`, the one that ends first before the others."""
+
+    def past_silences(self, tenant: str, now: int, limit: int) -> Sequence[Silence]:
+        """Silences that are over at `now`, the latest first."""
+
+    def configurations(self, limit: int) -> Sequence[Applied]:
+        """Configurations that were in force, newest first."""
+
+    def audit(self, tenant: str, actor: str, action: str, subject: str, detail: Mapping[str, object], at: int) -> None:
+        """Append to the audit trail."""
+
+    def audit_trail(self, tenant: str, limit: int) -> Sequence[Row]:
+        """Rows `seq, time, actor, action, subject, detail, previous, sha256`, newest first."""
+
+    def verify_audit(self) -> int:
+        """Number of entries of the whole trail, all checked.
+
+        Raises
+        ------
+        Corrupt
+            An entry was changed, removed or put in between.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationStatus:
@@ -179,11 +220,16 @@ def _no_text() -> Mapping[str, str]:
     return {}
 
 
+def _no_notices(_: str) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """Everything the control API is built from.
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
+    `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding.
     `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
     """
 
@@ -193,6 +239,8 @@ class Deps:
     authorise: Authorise
     clock: Clock
     expositions: Callable[[], Mapping[str, str]] = _no_text
+    notices: Callable[[str], Sequence[str]] = _no_notices
+    grade_finding: Callable[[Finding], Severity] = finding_severity
     ready: Callable[[], Sequence[str]] = field(default=list)
     backup: Callable[[], Iterator[bytes]] | None = None
     allowed_hosts: frozenset[str] | None = LOOPBACK_HOSTS

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fastapi.responses import JSONResponse
 
 from tocsin.api.ports import IncidentEvent, Line, Page, Row
 from tocsin.model.codec import Json, change_to_json, incident_to_json
-from tocsin.model.incident import Incident
+from tocsin.model.decision import Feedback, Silence
+from tocsin.model.finding import Finding
+from tocsin.model.incident import Incident, Severity
 from tocsin.model.times import time_to_json
 
 _TIMES = frozenset({"time", "last_time", "since", "start", "end"})
@@ -38,8 +40,8 @@ def clean(value: object) -> object:
     return value
 
 
-def summary(incident: Incident) -> Json:
-    """An incident as the inbox lists it."""
+def summary(incident: Incident, silence: Silence | None = None) -> Json:
+    """An incident as the inbox lists it, and the silence that holds its pages back."""
     first = incident.causes[0] if incident.causes else None
     return {
         "id": incident.id,
@@ -55,10 +57,34 @@ def summary(incident: Incident) -> Json:
         "cause": None if first is None else {"kind": first.kind, "what": first.what, "score": first.score},
         "late": incident.late,
         "reopened": incident.reopened,
+        "silenced": None if silence is None else silence_document(silence),
     }
 
 
-def whole(incident: Incident, pages: Sequence[Page], events: Sequence[IncidentEvent]) -> Json:
+def silence_document(silence: Silence, now: int = 0) -> Json:
+    """A silence, and whether it is over at `now` (ns)."""
+    return {
+        "id": silence.id,
+        "matchers": dict(silence.matchers),
+        "starts_at": time_to_json(silence.starts_at),
+        "ends_at": time_to_json(silence.ends_at),
+        "by": silence.by,
+        "note": silence.note,
+        "over": silence.ends_at <= now,
+    }
+
+
+def feedback_document(each: Feedback) -> Json:
+    """What a person said of an incident."""
+    return {"time": time_to_json(each.time), "verdict": each.verdict, "by": each.by, "note": each.note}
+
+
+def whole(
+    incident: Incident,
+    pages: Sequence[Page],
+    events: Sequence[IncidentEvent],
+    grade: Callable[[Finding], Severity],
+) -> Json:
     """An incident with everything that is known of it."""
     found = incident_to_json(incident, [page_document(page) for page in pages])
     for row, finding in zip(found["findings"], incident.findings, strict=True):
@@ -69,6 +95,7 @@ def whole(incident: Incident, pages: Sequence[Page], events: Sequence[IncidentEv
         row["series_id"] = finding.series.id.hex()
         row["labels"] = dict(finding.series.labels)
         row["unit"] = finding.series.signal.unit
+        row["severity"] = grade(finding).name.lower()
     found["timeline"] = timeline(incident, events)
     return found
 

@@ -16,6 +16,7 @@ from tocsin.api.incidents import ACTIVE
 from tocsin.api.ports import Deps, IncidentEvent
 from tocsin.api.present import clean, summary
 from tocsin.api.problem import RESPONSES
+from tocsin.api.silences import in_force, silencing
 from tocsin.model.errors import Overloaded
 from tocsin.selfmon.metrics import gauge
 
@@ -69,7 +70,8 @@ def _news(deps: Deps, tenant: str, events: list[IncidentEvent]) -> list[bytes]:
     for event in events:
         incident = deps.state.incident(tenant, event.incident_id)
         if incident is not None:
-            found.append(message("incident", {"kind": event.kind, **summary(incident)}, event.seq))
+            silence = silencing(deps, tenant, [incident]).get(incident.id)
+            found.append(message("incident", {"kind": event.kind, **summary(incident, silence)}, event.seq))
     return found
 
 
@@ -77,6 +79,7 @@ def _overview(deps: Deps, tenant: str) -> dict[str, object]:
     return {
         "open": len(deps.state.incidents(tenant, ACTIVE, 0, 200)),
         "states": dict(deps.telemetry.states(tenant)),
+        "silences": [each["id"] for each in in_force(deps, tenant)],
         "not_ready": list(deps.ready()),
     }
 

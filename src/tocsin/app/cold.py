@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import structlog
 
@@ -18,7 +19,7 @@ from tocsin.app.child import Child, die_with_any_thread
 from tocsin.app.clock import clock_of
 from tocsin.app.correlating import Correlating
 from tocsin.app.deliveries import Deliveries, routes_of
-from tocsin.app.internal import Internal, fetch_exposition
+from tocsin.app.internal import Internal, fetch_exposition, fetch_notices
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
@@ -26,13 +27,14 @@ from tocsin.app.logs import read_logs
 from tocsin.app.progress import Progress
 from tocsin.app.reload import ConfigFile
 from tocsin.app.settings import ServeSettings, environment
-from tocsin.app.views import StateView, TelemetryView
+from tocsin.app.views import CONFIG, StateView, TelemetryView
 from tocsin.correlate.reducer import Reducer
 from tocsin.incident.policy import Policy
-from tocsin.incident.severity import grader
+from tocsin.incident.severity import finding_severity, grader
 from tocsin.model.errors import BadConfig, TocsinError
-from tocsin.model.incident import Incident, IncidentState
-from tocsin.model.series import Catalog
+from tocsin.model.finding import Finding
+from tocsin.model.incident import Incident, Severity
+from tocsin.model.series import MAIN_TENANT, Catalog
 from tocsin.selfmon.logs import set_up
 from tocsin.selfmon.metrics import counter, exposition
 from tocsin.spec.config import Config
@@ -70,7 +72,8 @@ class Cold:
         self.deliveries = Deliveries(config, self.state, self.clock, settings.url)
         self.writer = self._writer()
         self.correlating = self._correlating(config)
-        self._remember_acts()
+        self.correlating.recall(self.clock.now())
+        self._remember_config()
 
     def _writer(self) -> StoreWriter:
         catalog = Catalog()
@@ -85,10 +88,20 @@ class Cold:
         self.policy = Policy(routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns())
         return Correlating(output_log, catalog, self.state, reducer, self.policy)
 
-    def _remember_acts(self) -> None:
-        """What people decided just before a crash may not have reached the fold: it is told again, and idempotent."""
-        for incident in self.state.incidents("main", IncidentState.ACKNOWLEDGED):
-            self.correlating.act(incident, "ack", "", incident.updated_at)
+    def _remember_config(self) -> None:
+        """Keep the text of what is in force, if it is another than before."""
+        loaded = self.file.loaded
+        if loaded is not None:
+            body, by = loaded.text.encode(), Path(loaded.file).name
+            self.state.add_spec(MAIN_TENANT, CONFIG, body, loaded.sha256, by=by, at=self.clock.now())
+
+    def grade_finding(self, finding: Finding) -> Severity:
+        """Severity of a single finding under the configuration in force."""
+        return finding_severity(finding, self.file.config.severity)
+
+    def notices(self, tenant: str) -> Sequence[str]:
+        """Caps on series that a tenant has reached, as the hot process says."""
+        return fetch_notices(self.settings.hot_socket, self.settings.internal_secret).get(tenant, [])
 
     def act(self, incident: Incident, action: str, by: str, at: int) -> None:
         """A person did something to an incident."""
@@ -99,6 +112,7 @@ class Cold:
         self.correlating.adopt(config.engine_spec(self.packs).control())
         self.policy.adopt(routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns())
         self.deliveries.adopt(config)
+        self._remember_config()
 
     def keep_storing(self) -> None:
         """The store's thread: sole writer of the telemetry store."""
@@ -160,6 +174,8 @@ class Cold:
             authorise=self.keys.authorise,
             clock=self.clock,
             expositions=self.expositions,
+            notices=self.notices,
+            grade_finding=self.grade_finding,
             backup=self.backup,
             allowed_hosts=LOOPBACK_HOSTS if guarded else None,
             version=version("tocsin"),

@@ -21,6 +21,9 @@ from tocsin.store.state import StateStore
 CURSOR = "correlate"
 BATCH = 256
 COMMIT_EVERY_NS = 5 * 10**9
+ACTS = 10_000
+ACTS_NS = 24 * 3600 * 10**9
+_ACTIONS = {IncidentState.ACKNOWLEDGED: "ack", IncidentState.RESOLVED: "resolve"}
 _LAG = gauge("tocsin_correlate_lag_records", "Output log records not yet folded into incidents")
 _KINDS = {
     "open": "opened",
@@ -67,6 +70,19 @@ class Correlating:
     def act(self, incident: Incident, action: str, by: str, at: int) -> None:
         """Tell the fold what a person decided; thread-safe, taken in by the next step."""
         self._acts.append(human_action(incident.tenant, incident.id, action, by=by, at=at))
+
+    def recall(self, now: int) -> None:
+        """Tell the fold again what people of any tenant decided just before a crash: it may not have heard of it.
+
+        Telling it twice changes nothing; decisions from over a day before `now` (ns) have long reached it.
+        """
+        held = self._state.incidents(None, IncidentState.ACKNOWLEDGED, limit=ACTS)
+        held += self._state.incidents(None, IncidentState.RESOLVED, since=now - ACTS_NS, limit=ACTS)
+        for incident in held:
+            events = self._state.incident_events(incident.tenant, incident.id)
+            said = [each for each in events if each.by and each.kind == incident.state.value]
+            if said:
+                self.act(incident, _ACTIONS[incident.state], said[-1].by, said[-1].time)
 
     def adopt(self, control: Control) -> None:
         """Put a new spec into force; thread-safe, taken in by the next step."""

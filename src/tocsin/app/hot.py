@@ -94,6 +94,13 @@ class Hot:
         if control.sha256 != self.runner.pipeline.control.sha256:
             self.edge.control(control).result()
 
+    def notices(self) -> dict[str, list[str]]:
+        """Caps on series that are reached now, in words, by tenant."""
+        found: dict[str, list[str]] = {}
+        for notice in self.edge.identifier.notices():
+            found.setdefault(notice.tenant, []).append(str(notice))
+        return found
+
     def retain(self) -> None:
         """Let retention go as far as snapshot and cold process have both come."""
         progress = Progress.read(self.settings.data_dir)
@@ -121,6 +128,7 @@ def _limits(config: Config) -> Limits:
     lateness |= {f"{_wire(s.type)}/{s.name}": s.lateness for s in config.sources if s.lateness is not None}
     return Limits(
         body_bytes=config.limits.body_bytes,
+        in_flight_bytes=config.limits.in_flight_bytes,
         series_per_source=config.limits.series_per_source,
         series_per_tenant=config.limits.series_per_tenant,
         lateness_ns=lateness,
@@ -170,7 +178,7 @@ async def _serve(hot: Hot, child: Child) -> None:
     servers = [
         Listener(front, fd=settings.main_fd),
         Listener(ingest, fd=settings.otlp_http_fd),
-        Listener(Internal(ingest, settings.internal_secret), uds=settings.hot_socket),
+        Listener(Internal(ingest, settings.internal_secret, hot.notices), uds=settings.hot_socket),
     ]
     running = [asyncio.create_task(server.run()) for server in servers]
     grpc = _grpc(hot)

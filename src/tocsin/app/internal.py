@@ -1,11 +1,12 @@
-"""What the two processes tell each other over their private sockets: their own metrics, guarded by a shared secret."""
+"""What the two processes tell each other over their private sockets, guarded by a shared secret: metrics, notices."""
 
 from __future__ import annotations
 
 import hmac
 import http.client
+import json
 import socket as socket_module
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -16,14 +17,20 @@ from tocsin.selfmon.metrics import exposition
 
 SECRET_HEADER = "x-tocsin-internal"  # noqa: S105 - the name of a header
 METRICS_PATH = "/internal/metrics"
+NOTICES_PATH = "/internal/notices"
 MAX_EXPOSITION_BYTES = 8 << 20
 
 
-class Internal:
-    """ASGI layer that answers `/internal/metrics` to who knows the secret, and hands everything else on."""
+Notices = Callable[[], Mapping[str, Sequence[str]]]
+"""Caps that are reached now, in words, by tenant."""
 
-    def __init__(self, app: ASGIApp, secret: str) -> None:
+
+class Internal:
+    """ASGI layer that answers `/internal/...` to who knows the secret, and hands everything else on."""
+
+    def __init__(self, app: ASGIApp, secret: str, notices: Notices = dict) -> None:
         self._app = app
+        self._notices = notices
         self._secret = secret.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,13 +38,16 @@ class Internal:
         if scope["type"] == "http" and scope["path"].startswith("/internal/"):
             given = Headers(scope=scope).get(SECRET_HEADER, "").encode("latin-1", "replace")
             known = bool(self._secret) and hmac.compare_digest(given, self._secret)
-            fine = known and scope["path"] == METRICS_PATH
-            answer = (
-                Response(exposition(), media_type="text/plain; version=0.0.4") if fine else Response(status_code=404)
-            )
-            await answer(scope, receive, send)
+            await (self._answer(scope["path"]) if known else Response(status_code=404))(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _answer(self, path: str) -> Response:
+        if path == METRICS_PATH:
+            return Response(exposition(), media_type="text/plain; version=0.0.4")
+        if path == NOTICES_PATH:
+            return Response(json.dumps(self._notices()), media_type="application/json")
+        return Response(status_code=404)
 
 
 def fetch_exposition(socket: Path, secret: str, *, timeout_s: float = 2.0) -> str:
@@ -46,9 +56,24 @@ def fetch_exposition(socket: Path, secret: str, *, timeout_s: float = 2.0) -> st
     >>> fetch_exposition(Path("/nonexistent/x.sock"), "")
     ''
     """
+    return _fetch(socket, secret, METRICS_PATH, timeout_s)
+
+
+def fetch_notices(socket: Path, secret: str, *, timeout_s: float = 2.0) -> dict[str, list[str]]:
+    """Caps that the process behind a socket has reached, by tenant; empty when it does not answer (blocking).
+
+    >>> fetch_notices(Path("/nonexistent/x.sock"), "")
+    {}
+    """
+    text = _fetch(socket, secret, NOTICES_PATH, timeout_s)
+    found: dict[str, list[str]] = json.loads(text) if text else {}
+    return found
+
+
+def _fetch(socket: Path, secret: str, path: str, timeout_s: float) -> str:
     connection = _UnixConnection(socket, timeout_s)
     try:
-        connection.request("GET", METRICS_PATH, headers={SECRET_HEADER: secret})
+        connection.request("GET", path, headers={SECRET_HEADER: secret})
         answer = connection.getresponse()
         body = answer.read(MAX_EXPOSITION_BYTES)
     except (OSError, http.client.HTTPException):

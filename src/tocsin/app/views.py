@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -10,8 +11,10 @@ from tocsin.api import ports
 from tocsin.api.ports import ExportFormat, Line, Row, StripRow, Where
 from tocsin.model.arrays import F8
 from tocsin.model.codec import incident_to_json
+from tocsin.model.decision import Applied, Feedback, Silence, Verdict
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState
+from tocsin.model.series import MAIN_TENANT
 from tocsin.store.export import chunks_of_rows
 from tocsin.store.exported import INCIDENT_TYPES
 from tocsin.store.queries import Curve, PaneCurve
@@ -22,6 +25,8 @@ from tocsin.store.telemetry import TelemetryStore
 INCIDENT_LIMIT = 10_000
 ENTITY_KEYS = ("service.name", "host.name", "Hostname", "instance", "model_name")
 """Labels that may name whom a row of the anomaly strip is about, the wanted one before them."""
+CONFIG = "config"
+"""Kind of the configurations in the state store; they are the server's, so they are kept under its own tenant."""
 
 
 class TelemetryView:
@@ -194,6 +199,48 @@ class StateView:
         if found is not None:
             self._told(found, action, by, at)
         return found
+
+    def add_feedback(
+        self, tenant: str, incident_id: str, verdict: Verdict, *, by: str, at: int, note: str = ""
+    ) -> bool:
+        """Record what a person said of an incident."""
+        return self._state.add_feedback(tenant, incident_id, verdict, by=by, at=at, note=note)
+
+    def feedback(self, tenant: str, incident_id: str) -> Sequence[Feedback]:
+        """What people said of an incident."""
+        return self._state.feedback(tenant, incident_id)
+
+    def add_silence(self, silence: Silence) -> None:
+        """Add a silence."""
+        self._state.add_silence(silence)
+
+    def end_silence(self, tenant: str, silence_id: str, *, by: str, at: int) -> Silence | None:
+        """End a silence now."""
+        return self._state.end_silence(tenant, silence_id, by=by, at=at)
+
+    def silences(self, tenant: str, now: int) -> Sequence[Silence]:
+        """Silences in force."""
+        return self._state.silences(tenant, now)
+
+    def past_silences(self, tenant: str, now: int, limit: int) -> Sequence[Silence]:
+        """Silences that are over."""
+        return self._state.past_silences(tenant, now, limit)
+
+    def configurations(self, limit: int) -> Sequence[Applied]:
+        """Configurations that were in force."""
+        return self._state.specs(MAIN_TENANT, CONFIG, limit)
+
+    def audit(self, tenant: str, actor: str, action: str, subject: str, detail: Mapping[str, object], at: int) -> None:
+        """Append to the audit trail."""
+        self._state.audit(tenant, actor, action, subject, detail, at)
+
+    def audit_trail(self, tenant: str, limit: int) -> Sequence[Row]:
+        """The audit trail, newest first."""
+        return [{**asdict(each), "detail": json.loads(each.detail)} for each in self._state.audit_trail(tenant, limit)]
+
+    def verify_audit(self) -> int:
+        """Number of entries of the audit trail, all checked."""
+        return self._state.verify_audit()
 
 
 def _event(event: IncidentEvent) -> ports.IncidentEvent:

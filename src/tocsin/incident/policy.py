@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+from tocsin.incident.matching import facts, matches, silenced_by
 from tocsin.model.codec import incident_from_json, incident_to_json
+from tocsin.model.decision import Silence
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.message import Message, MessageAction
 from tocsin.model.transition import Transition
@@ -23,30 +25,6 @@ _HELD = counter("tocsin_incident_messages_held_total", "Notices not sent (yet), 
 _QUEUED = counter("tocsin_incident_messages_queued_total", "Notices handed to the outbox", ["destination", "action"])
 
 
-class SilenceLike(Protocol):
-    """A silence as the state store keeps it."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def tenant(self) -> str:
-        """Whose incidents it is for."""
-
-    @property
-    def matchers(self) -> Mapping[str, str]:
-        """Labels that an incident must carry, all of them."""
-
-    @property
-    def starts_at(self) -> int:
-        """When it begins, ns."""
-
-    @property
-    def ends_at(self) -> int:
-        """When it ends, ns."""
-
-
 @dataclass(slots=True)
 class _Case:
     """What is known of an incident that is not over."""
@@ -59,33 +37,6 @@ class _Case:
     escalated: bool = False
     silenced: list[str] = field(default_factory=list)
     sequence: int = 0
-
-
-def facts(incident: Incident) -> dict[str, set[str]]:
-    """All that a route or silence can match on: labels of its findings, and what the incident is.
-
-    Keys `severity`, `state`, `monitor`, `signal`, `entity`, `cause` and `tenant` are the incident's own.
-    """
-    found: dict[str, set[str]] = {}
-    for finding in incident.findings:
-        for key, value in finding.series.labels:
-            found.setdefault(key, set()).add(value)
-    own = {
-        "severity": {incident.severity.name.lower()},
-        "state": {incident.state.value},
-        "monitor": {finding.monitor for finding in incident.findings},
-        "signal": {finding.series.signal.name for finding in incident.findings},
-        "entity": set(incident.entities),
-        "cause": {cause.kind for cause in incident.causes[:1]},
-        "tenant": {incident.tenant},
-        "incident": {incident.id},
-    }
-    return found | own
-
-
-def matches(match: Mapping[str, Iterable[str]], known: Mapping[str, set[str]]) -> bool:
-    """Whether every key of a matcher has one of its values among the facts."""
-    return all(known.get(key, set()) & set(values) for key, values in match.items())
 
 
 class Policy:
@@ -108,7 +59,7 @@ class Policy:
         self._routes, self._dry_run, self._resend_ns = list(routes), dry_run, dict(resend_ns or {})
 
     def fold(
-        self, transitions: Iterable[Transition], now: int, *, tick: bool, silences: Sequence[SilenceLike] = ()
+        self, transitions: Iterable[Transition], now: int, *, tick: bool, silences: Sequence[Silence] = ()
     ) -> list[Message]:
         """Messages that follow from these steps at the log's time `now` (ns), in a fixed order.
 
@@ -138,7 +89,7 @@ class Policy:
         known = facts(incident)
         return next((route for route in self._routes if matches(route.match, known)), DEFAULT_ROUTE)
 
-    def _step(self, transition: Transition, now: int, silences: Sequence[SilenceLike]) -> list[Message]:
+    def _step(self, transition: Transition, now: int, silences: Sequence[Silence]) -> list[Message]:
         incident = transition.incident
         case = self._cases.setdefault(incident.id, _Case(incident, transition.revision))
         case.incident, case.revision = incident, transition.revision
@@ -153,7 +104,7 @@ class Policy:
             case.untold = True
         return self._tell(case, now, silences) if case.untold else []
 
-    def _tell(self, case: _Case, now: int, silences: Sequence[SilenceLike]) -> list[Message]:
+    def _tell(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
         if case.incident.late:
             _HELD.labels("late").inc()
             case.untold = False
@@ -165,14 +116,12 @@ class Policy:
             said.extend(self._tell_one(case, name, route.cooldown, now, silences))
         return said
 
-    def _tell_one(
-        self, case: _Case, name: str, cooldown: int, now: int, silences: Sequence[SilenceLike]
-    ) -> list[Message]:
+    def _tell_one(self, case: _Case, name: str, cooldown: int, now: int, silences: Sequence[Silence]) -> list[Message]:
         before = case.told.get(name)
         worse = before is None or case.incident.severity > before
         if case.incident.state is IncidentState.ACKNOWLEDGED and not worse:
             return []  # somebody is on it: only what got worse is news
-        silence = self._silence(case.incident, now, silences)
+        silence = silenced_by(case.incident, silences, now)
         if silence is not None:
             case.untold = True
             return self._silenced(case, name, silence, now)
@@ -184,20 +133,7 @@ class Policy:
         action: MessageAction = "trigger" if before is None else "update"
         return [self._sent(case, name, action, now)]
 
-    @staticmethod
-    def _silence(incident: Incident, now: int, silences: Sequence[SilenceLike]) -> SilenceLike | None:
-        known = facts(incident)
-        for silence in silences:
-            wanted = {key: [value] for key, value in silence.matchers.items()}
-            if (
-                silence.tenant == incident.tenant
-                and silence.starts_at <= now < silence.ends_at
-                and matches(wanted, known)
-            ):
-                return silence
-        return None
-
-    def _silenced(self, case: _Case, name: str, silence: SilenceLike, now: int) -> list[Message]:
+    def _silenced(self, case: _Case, name: str, silence: Silence, now: int) -> list[Message]:
         key = f"{silence.id}/{name}"
         if key in case.silenced:
             return []
@@ -205,13 +141,13 @@ class Policy:
         _HELD.labels("silence").inc()
         return [self._message(case, name, "trigger", now, f"silenced by {silence.id}", dry_run=True)]
 
-    def _escalate(self, case: _Case, now: int, silences: Sequence[SilenceLike]) -> list[Message]:
+    def _escalate(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
         route = self.route(case.incident)
         spec = route.escalate
         due = spec is not None and case.told and not case.escalated and now - case.first_told >= spec.after
         if spec is None or not due or case.incident.state is not IncidentState.OPEN:
             return []
-        if self._silence(case.incident, now, silences) is not None:
+        if silenced_by(case.incident, silences, now) is not None:
             return []
         case.escalated = True
         names = [name for name in spec.to if name not in case.told]

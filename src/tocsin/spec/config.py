@@ -129,6 +129,7 @@ class LimitsSpec(Spec):
     series_per_source: int = Field(default=100_000, ge=1)
     series_per_tenant: int = Field(default=1_000_000, ge=1)
     body_bytes: Annotated[Bytes, Field(ge=1024, le=1 << 30)] = 20 << 20
+    in_flight_bytes: Annotated[Bytes, Field(ge=1024)] = 256 << 20  # of all requests that are being read
     log_bytes: Annotated[Bytes, Field(ge=16 << 20)] = 4 << 30  # each of the two logs on disk
     retention: RetentionSpec = RetentionSpec()
 
@@ -189,6 +190,8 @@ class Config(Spec):
                 if name not in destinations:
                     yield (*loc, index), f"no destination is called `{name}`{_known(name, destinations)}"
         yield from self._severity_faults()
+        if self.limits.in_flight_bytes < self.limits.body_bytes:
+            yield ("limits", "in_flight_bytes"), "`in_flight_bytes` must hold at least one body of `body_bytes`"
         monitors = [monitor.name for monitor in self.engine_spec(packs).all_monitors()]
         for number, playbook in enumerate(self.playbooks):
             wanted = playbook.when.monitor

@@ -30,6 +30,7 @@ class Loaded:
     warnings: tuple[Problem, ...]
     file: str
     sha256: str
+    text: str = ""
 
 
 def load_config(path: Path, env: Mapping[str, str], packs: Sequence[PackSpec] = ()) -> Loaded:
@@ -65,7 +66,7 @@ def parse_config(text: str, file: str, env: Mapping[str, str], packs: Sequence[P
     if wrong:
         raise BadSpec(_placed(wrong, root, file))
     warnings = tuple(sorted(_placed(odd, root, file, level="warning")))
-    return Loaded(config, warnings, file, hashlib.sha256(text.encode()).hexdigest())
+    return Loaded(config, warnings, file, hashlib.sha256(text.encode()).hexdigest(), text)
 
 
 def read_text(path: Path) -> str:

@@ -93,7 +93,10 @@ def with_the_peoples_word(connection: Connection, incident: Incident) -> Inciden
         return incident
     events = INCIDENT_EVENTS.c
     query = sa.select(events.kind).where(
-        events.tenant == incident.tenant, events.incident_id == incident.id, events.by != ""
+        events.tenant == incident.tenant,
+        events.incident_id == incident.id,
+        events.by != "",
+        events.kind.in_([state.value for state in IncidentState]),  # a verdict moves no incident
     )
     kinds = connection.execute(query.order_by(events.seq.desc()).limit(1)).scalar()
     if kinds != stored.state.value:

@@ -1,4 +1,4 @@
-"""`StateStore`: incidents, their events, the outbox, cursors, silences, feedback and the audit trail in SQL.
+"""`StateStore`: incidents, their events, the outbox and cursors in SQL; what people decided is in `decisions`.
 
 What the reducer found, the pages it caused and its place in the log are written in one transaction.
 """
@@ -6,21 +6,19 @@ What the reducer found, the pages it caused and its place in the log are written
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection
 
 from tocsin.model.codec import incident_from_json
-from tocsin.model.errors import BadInput, Corrupt, Unreachable
+from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.message import Message
-from tocsin.store.audit import AuditEntry, append_audit, read_audit, verify_audit
-from tocsin.store.migrate import upgrade
+from tocsin.store.audit import append_audit
+from tocsin.store.decisions import Decisions
 from tocsin.store.rows import (
     Event,
     IncidentEvent,
@@ -33,7 +31,7 @@ from tocsin.store.rows import (
     queue,
     with_the_peoples_word,
 )
-from tocsin.store.tables import CURSORS, FEEDBACK, INCIDENT_EVENTS, INCIDENTS, OUTBOX, SILENCES, SPECS
+from tocsin.store.tables import CURSORS, INCIDENT_EVENTS, INCIDENTS, OUTBOX
 
 Act: TypeAlias = Literal["ack", "resolve"]
 Outcome: TypeAlias = Literal["sent", "retry", "failed", "dropped"]
@@ -53,20 +51,7 @@ class Page:
     last_error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """No pages for incidents that carry all of `matchers`, from `starts_at` until `ends_at`."""
-
-    id: str
-    tenant: str
-    matchers: Mapping[str, str]
-    starts_at: int
-    ends_at: int
-    by: str = ""
-    note: str = ""
-
-
-class StateStore:
+class StateStore(Decisions):
     """Small state that must never be lost; SQLite by default, any thread may call.
 
     Parameters
@@ -80,18 +65,6 @@ class StateStore:
     Unreachable
         It can't be opened.
     """
-
-    def __init__(self, url: str) -> None:
-        self.url = make_url(url)
-        if self.url.get_backend_name() == "sqlite" and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        self._engine = sa.create_engine(self.url)
-        self._writes = self._engine.execution_options(writes=True)
-        if self.url.get_backend_name() == "sqlite":
-            sa.event.listen(self._engine, "connect", _configure_sqlite)
-            sa.event.listen(self._engine, "begin", _begin)
-        with self._translated():
-            upgrade(self._writes)
 
     # --- what the reducer writes
 
@@ -134,14 +107,16 @@ class StateStore:
 
     def incidents(
         self,
-        tenant: str,
+        tenant: str | None,
         states: Collection[IncidentState] | IncidentState | None = None,
         since: int | None = None,
         limit: int = 100,
     ) -> list[Incident]:
-        """Incidents in these states (default: all) updated at `since` or later, newest first."""
+        """Incidents of a tenant (None: of all) in these states (default: all) updated at `since` or later, newest first."""
         table = INCIDENTS.c
-        query = sa.select(table.document).where(table.tenant == tenant)
+        query = sa.select(table.document)
+        if tenant is not None:
+            query = query.where(table.tenant == tenant)
         if states is not None:
             wanted = {states} if isinstance(states, IncidentState) else set(states)
             query = query.where(table.state.in_([each.value for each in wanted]))
@@ -251,133 +226,7 @@ class StateStore:
                 found.setdefault(row.destination, {})[row.state] = row.n
         return found
 
-    # --- silences, feedback, specs, audit
-
-    def add_silence(self, silence: Silence) -> None:
-        """Add a silence; the same id again replaces it."""
-        with self._begin() as connection:
-            connection.execute(SILENCES.delete().where(SILENCES.c.id == silence.id))
-            connection.execute(
-                SILENCES.insert().values(
-                    id=silence.id,
-                    tenant=silence.tenant,
-                    matchers=json.dumps(dict(silence.matchers), sort_keys=True),
-                    starts_at=silence.starts_at,
-                    ends_at=silence.ends_at,
-                    by=silence.by,
-                    note=silence.note,
-                )
-            )
-            append_audit(
-                connection,
-                silence.starts_at,
-                silence.tenant,
-                silence.by,
-                "silence",
-                silence.id,
-                {"ends_at": silence.ends_at, **silence.matchers},
-            )
-
-    def silences(self, tenant: str, now: int) -> list[Silence]:
-        """Silences in force at `now`."""
-        table = SILENCES.c
-        query = sa.select(SILENCES).where(table.tenant == tenant, table.starts_at <= now, table.ends_at > now)
-        with self._reading() as connection:
-            rows = connection.execute(query.order_by(table.ends_at, table.id)).all()
-        return [
-            Silence(row.id, row.tenant, json.loads(row.matchers), row.starts_at, row.ends_at, row.by, row.note)
-            for row in rows
-        ]
-
-    def add_feedback(self, tenant: str, incident_id: str, verdict: str, *, by: str, at: int, note: str = "") -> None:
-        """Record what a person said of an incident."""
-        values = {"tenant": tenant, "incident_id": incident_id, "verdict": verdict, "by": by, "time": at, "note": note}
-        with self._begin() as connection:
-            connection.execute(FEEDBACK.insert().values(values))
-            append_audit(connection, at, tenant, by, "feedback", incident_id, {"verdict": verdict, "note": note})
-
-    def add_spec(self, tenant: str, kind: str, body: bytes, sha256: str, *, by: str, at: int) -> None:
-        """Record a configuration that was put into force."""
-        values = {"tenant": tenant, "kind": kind, "body": body, "sha256": sha256, "by": by, "time": at}
-        with self._begin() as connection:
-            connection.execute(SPECS.insert().values(values))
-            append_audit(connection, at, tenant, by, "apply", sha256, {"kind": kind})
-
-    def specs(self, tenant: str, kind: str, limit: int = 10) -> list[tuple[int, str, bytes]]:
-        """Configurations that were in force, newest first: time, digest, body."""
-        table = SPECS.c
-        query = (
-            sa.select(SPECS).where(table.tenant == tenant, table.kind == kind).order_by(table.seq.desc()).limit(limit)
-        )
-        with self._reading() as connection:
-            return [(row.time, row.sha256, row.body) for row in connection.execute(query)]
-
-    def audit(self, tenant: str, actor: str, action: str, subject: str, detail: Mapping[str, object], at: int) -> None:
-        """Append to the audit trail; each entry carries the digest of the one before."""
-        with self._begin() as connection:
-            append_audit(connection, at, tenant, actor, action, subject, detail)
-
-    def audit_trail(self, tenant: str | None = None, limit: int = 1000) -> list[AuditEntry]:
-        """Audit entries, newest first."""
-        with self._reading() as connection:
-            return read_audit(connection, tenant, limit)
-
-    def verify_audit(self) -> int:
-        """Number of audit entries, all checked.
-
-        Raises
-        ------
-        Corrupt
-            An entry was changed, removed or put in between; the message names it.
-        """
-        with self._reading() as connection:
-            return verify_audit(connection)
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _begin(self) -> Iterator[Connection]:
-        with self._translated(), self._writes.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._translated(), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        where = self.url.render_as_string(hide_password=True)
-        try:
-            yield
-        except sa.exc.OperationalError as error:
-            reason = str(error.orig)
-            raise Unreachable(
-                f"{where}: the state store can't be used: {reason}; check the path and the disk"
-            ) from error
-        except sa.exc.DatabaseError as error:
-            raise Corrupt(
-                f"{where}: not a sound state store: {error.orig}; bring a backup back with `tocsin restore`"
-            ) from error
-
 
 def _settle(connection: Connection, message_id: str, **values: Any) -> None:
     if not connection.execute(OUTBOX.update().where(OUTBOX.c.id == message_id).values(values)).rowcount:
         raise BadInput(f"no message {message_id!r} in the outbox")
-
-
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    # transactions begin when we say so (see _begin), not when the driver thinks fit
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    # a writer takes the lock at once: no deadlock between two that read first; readers never wait for it
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

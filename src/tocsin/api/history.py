@@ -1,0 +1,56 @@
+"""What was done to this server: the audit trail, and the configurations that were in force."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from tocsin.api.access import Admin, DepsIn, Reader
+from tocsin.api.present import Document, rows_document
+from tocsin.api.problem import RESPONSES, HttpProblem
+from tocsin.model.codec import Json
+from tocsin.model.decision import Applied
+from tocsin.model.errors import Corrupt
+from tocsin.model.times import time_to_json
+
+router = APIRouter(prefix="/api", tags=["history"], responses=RESPONSES)
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.get("/audit", response_class=Document)
+def audit(access: Admin, deps: DepsIn, limit: Limit = 100) -> Document:
+    """List what people did, newest first: who, what, to what, when; each entry carries the digest of the one before."""
+    return Document({"entries": rows_document(deps.state.audit_trail(access.tenant, limit))})
+
+
+@router.get("/audit/verify", response_class=Document)
+def verify(access: Admin, deps: DepsIn) -> Document:
+    """Check the chain of the whole trail: that nothing was changed, removed or put in between."""
+    assert access.tenant
+    try:
+        return Document({"sound": True, "entries": deps.state.verify_audit(), "reason": ""})
+    except Corrupt as error:
+        return Document({"sound": False, "entries": None, "reason": str(error)})
+
+
+def _head(each: Applied) -> Json:
+    return {"time": time_to_json(each.time), "sha256": each.sha256, "by": each.by, "size_bytes": len(each.body)}
+
+
+@router.get("/config/history", response_class=Document)
+def configurations(access: Reader, deps: DepsIn, limit: Limit = 10) -> Document:
+    """List the configurations that were in force, newest first; the first is in force now."""
+    assert access.tenant
+    return Document({"configurations": [_head(each) for each in deps.state.configurations(limit)]})
+
+
+@router.get("/config/history/{sha256}", response_class=Document)
+def configuration(access: Admin, deps: DepsIn, sha256: Annotated[str, Path(max_length=64)]) -> Document:
+    """Give the text of one of them, as it was in its file."""
+    assert access.tenant
+    for each in deps.state.configurations(1000):
+        if each.sha256 == sha256:
+            return Document({**_head(each), "text": each.body.decode(errors="replace")})
+    text = f"no configuration {sha256[:12]!r} was in force here"
+    raise HttpProblem(404, text, next_step="list them at /api/config/history", code="not_found")

@@ -1,0 +1,47 @@
+"""What routes and silences match on: the facts of an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tocsin.model.decision import Silence
+from tocsin.model.incident import Incident
+
+
+def facts(incident: Incident) -> dict[str, set[str]]:
+    """All that a route or silence can match on: labels of its findings, and what the incident is.
+
+    Keys `severity`, `state`, `monitor`, `signal`, `entity`, `cause`, `tenant` and `incident` (its id) are the
+    incident's own.
+    """
+    found: dict[str, set[str]] = {}
+    for finding in incident.findings:
+        for key, value in finding.series.labels:
+            found.setdefault(key, set()).add(value)
+    own = {
+        "severity": {incident.severity.name.lower()},
+        "state": {incident.state.value},
+        "monitor": {finding.monitor for finding in incident.findings},
+        "signal": {finding.series.signal.name for finding in incident.findings},
+        "entity": set(incident.entities),
+        "cause": {cause.kind for cause in incident.causes[:1]},
+        "tenant": {incident.tenant},
+        "incident": {incident.id},
+    }
+    return found | own
+
+
+def matches(match: Mapping[str, Iterable[str]], known: Mapping[str, set[str]]) -> bool:
+    """Whether every key of a matcher has one of its values among the facts."""
+    return all(known.get(key, set()) & set(values) for key, values in match.items())
+
+
+def silenced_by(incident: Incident, silences: Iterable[Silence], now: int) -> Silence | None:
+    """The silence that holds back pages about an incident at `now` (ns); the first that does."""
+    known = facts(incident)
+    for silence in silences:
+        wanted = {key: [value] for key, value in silence.matchers.items()}
+        in_force = silence.tenant == incident.tenant and silence.starts_at <= now < silence.ends_at
+        if in_force and matches(wanted, known):
+            return silence
+    return None

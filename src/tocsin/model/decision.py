@@ -1,0 +1,44 @@
+"""What people decide and say: silences, verdicts on incidents, configurations put into force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Verdict: TypeAlias = Literal["real_problem", "false_alarm"]
+VERDICTS: tuple[Verdict, ...] = ("real_problem", "false_alarm")
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No pages for incidents that carry all of `matchers`, from `starts_at` until `ends_at` (ns)."""
+
+    id: str
+    tenant: str
+    matchers: Mapping[str, str]
+    starts_at: int
+    ends_at: int
+    by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person said of an incident afterwards, at `time` (ns)."""
+
+    incident_id: str
+    time: int
+    verdict: str
+    by: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A configuration that was put into force at `time` (ns): its digest and its text."""
+
+    time: int
+    sha256: str
+    by: str
+    body: bytes
