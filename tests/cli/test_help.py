@@ -16,7 +16,7 @@ from tocsin.cli.main import app
 GOLDEN = Path(__file__).with_name("help")
 COMMANDS = [
     "", "serve", "run", "demo", "check", "incidents", "ack", "event", "export", "key", "key create", "key list",
-    "key revoke", "backup", "restore", "bench", "doctor",
+    "key revoke", "backup", "restore", "score", "bench", "doctor",
 ]  # fmt: skip
 
 

@@ -1,0 +1,92 @@
+"""Judges of blocks: every number alone, or all numbers of an entity together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tocsin.app.score.layout import Block
+from tocsin.engine.series_scorer import SeriesScorer, Verdicts
+from tocsin.model.arrays import F8, I4, I8, Mask
+from tocsin.model.detection import Step
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Verdicts on the rows of a block: score, p and alarm (n,), `more` by column name (n,)."""
+
+    score: F8
+    p_value: F8
+    alarm: Mask
+    more: dict[str, F8]
+
+
+class Judge(Protocol):
+    """Judges blocks in order, each row by what came before it."""
+
+    def judge(self, block: Block) -> Judged:
+        """Verdicts on a block's rows, in their order."""
+
+
+def turns(group: I4) -> Iterator[I8]:
+    """Rows of a block, (m,) each, by their turn: the first of every group, then every second, and so on.
+
+    >>> [rows.tolist() for rows in turns(np.array([0, 0, 1, 0], "i4"))]
+    [[0, 2], [1], [3]]
+    """
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    sizes = np.diff(np.append(starts, len(order)))
+    turn = np.arange(len(order)) - np.repeat(starts, sizes)
+    by_turn = np.argsort(turn, kind="stable")
+    cuts = np.flatnonzero(np.diff(turn[by_turn])) + 1
+    for rows in np.split(order[by_turn], cuts):
+        yield np.sort(rows)
+
+
+class Alone:
+    """Every signal of every group by itself; of several signals a row has the worst, counted as so many tries."""
+
+    def __init__(self, signals: tuple[str, ...]) -> None:
+        self.signals = signals
+        self.scorer = SeriesScorer()
+        self._last: I8 = np.full(0, np.iinfo("i8").min, "i8")
+
+    def judge(self, block: Block) -> Judged:
+        """Verdicts on a block's rows, in their order."""
+        n, k = block.value.shape
+        found = Verdicts(*(np.zeros((n, k), kind) for kind in ("f8", "f8", "?", "f8", "f8")))
+        for rows in turns(block.group):
+            step = self._step(block, rows)
+            got = self.scorer.fold(step)
+            shape = (len(rows), k)
+            found.score[rows] = got.score.reshape(shape)
+            found.log10_p[rows] = got.log10_p.reshape(shape)
+            found.alarm[rows] = got.alarm.reshape(shape)
+            found.lower[rows] = got.lower.reshape(shape)
+            found.upper[rows] = got.upper.reshape(shape)
+        return self._told(found)
+
+    def _step(self, block: Block, rows: I8) -> Step:
+        k = len(self.signals)
+        group = block.group[rows]
+        need = int(group.max()) + 1
+        if need > len(self._last):
+            self._last = np.append(self._last, np.full(need - len(self._last), np.iinfo("i8").min))
+        # a clock that was set back stands still until it has caught up
+        time = np.maximum(block.time[rows], self._last[group])
+        self._last[group] = time
+        lanes = (group[:, None] * k + np.arange(k)).ravel().astype("i4")
+        return Step(lanes, np.repeat(time, k), block.value[rows].ravel())
+
+    def _told(self, found: Verdicts) -> Judged:
+        k = len(self.signals)
+        p = np.minimum(10.0 ** found.log10_p.min(axis=1) * k, 1.0)
+        if k == 1:
+            more = {"lower": found.lower[:, 0], "upper": found.upper[:, 0]}
+        else:
+            more = {f"contribution_{name}": found.score[:, j] for j, name in enumerate(self.signals)}
+        return Judged(found.score.max(axis=1), p, np.asarray(found.alarm.any(axis=1), "?"), more)

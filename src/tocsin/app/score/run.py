@@ -1,0 +1,96 @@
+"""Scoring of one file after another: look it through, judge its rows, write the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tocsin.app.score.judges import Alone, Judge
+from tocsin.app.score.layout import Layout, Readings, Wanted
+from tocsin.app.score.order import OrderCheck
+from tocsin.app.score.sink import Sink
+from tocsin.app.score.table import Table
+from tocsin.model.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of one file."""
+
+    file: str
+    out: str
+    rows: int
+    series: int
+    signals: int
+    alarms: int
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+Said = Callable[[str], None]
+Advanced = Callable[[int, int], None]
+"""Called with rows judged so far and rows in all."""
+
+
+def outputs(files: Sequence[Path], wanted: Wanted) -> list[Path]:
+    """Where the verdicts on each file go.
+
+    Raises
+    ------
+    BadInput
+        Two files would be written to one, or a file over itself.
+    """
+    found: dict[Path, Path] = {}
+    for file in files:
+        out = wanted.out / f"{file.stem}.{wanted.form}"
+        if out in found:
+            raise BadInput(f"{file} and {found[out]} would both be written to {out}; score them into two directories")
+        if out.resolve() == file.resolve():
+            raise BadInput(f"{out} is the file to score itself; name another directory with --out")
+        found[out] = file
+    return list(found)
+
+
+def score_file(file: Path, out: Path, wanted: Wanted, say: Said, advance: Advanced) -> Told:
+    """Judge every row of a file by the rows before it, and write one row for each, in order.
+
+    Raises
+    ------
+    BadInput
+        The file is not as it should be; nothing was written.
+    """
+    table = Table(file)
+    layout = Layout.of(table, wanted)
+    if layout.left_out:
+        say(f"{file}: not scored, for they hold no numbers or were not named: {', '.join(layout.left_out)}")
+    total = _looked_through(Readings(table, layout), say)
+    readings = Readings(table, layout)
+    judge: Judge = Alone(layout.values)
+    rows = alarms = 0
+    with Sink(out, layout) as sink:
+        for block in readings.blocks():
+            judged = judge.judge(block)
+            if wanted.train_until_ns is not None:
+                judged.alarm[block.time < wanted.train_until_ns] = False
+            sink.write(block, judged)
+            rows += len(block)
+            alarms += int(np.count_nonzero(judged.alarm))
+            advance(rows, total)
+    return Told(str(file), str(out), rows, len(readings.groups), len(layout.values), alarms)
+
+
+def _looked_through(readings: Readings, say: Said) -> int:
+    """Read all cells and check the order of time before anything is judged; the number of rows."""
+    check = OrderCheck(readings)
+    for block in readings.blocks():
+        check.follow(block)
+    disorder = check.done()
+    if disorder is not None:
+        say(f"{disorder.message} ({disorder.count} of {disorder.rows} rows; they are taken in the order of the file)")
+    return check.rows
