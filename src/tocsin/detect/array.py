@@ -23,8 +23,8 @@ class ArrayDetector(Columns):
     name: ClassVar[str]
     seen: I4 = column(0, "i4")
 
-    def __init__(self, *, warmup: float = 15) -> None:
-        super().__init__()
+    def __init__(self, *, warmup: float = 15, **shapes: tuple[int, ...]) -> None:
+        super().__init__(**shapes)
         if not warmup >= 1:
             raise ValueError(f"{self.name}: warmup must be at least 1 step, got {warmup}")
         self.warmup = int(warmup)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -21,6 +23,29 @@ def detectors() -> dict[str, type[ArrayDetector]]:
     return discover(tocsin.detect, ArrayDetector, GROUP)
 
 
+@cache
+def detector(name: str) -> type[ArrayDetector]:
+    """The class of this name; of what is built in, only its own module is imported, and so compiled.
+
+    Raises
+    ------
+    BadConfig
+        Nobody knows the name; the message says what is near.
+
+    >>> detector("ewma").__name__
+    'Ewma'
+    """
+    if name in {module.name for module in pkgutil.iter_modules(tocsin.detect.__path__)}:
+        loaded = importlib.import_module(f"{tocsin.detect.__name__}.{name}")
+        for _, cls in inspect.getmembers(loaded, inspect.isclass):
+            if issubclass(cls, ArrayDetector) and vars(cls).get("name") == name:
+                return cls
+    known = detectors()
+    if name not in known:
+        raise BadConfig(f"there is no detector {name!r}: {nearest(name, list(known))}")
+    return known[name]
+
+
 def build(name: str, params: Mapping[str, float | str]) -> ArrayDetector:
     """Make a detector from its name and keyword parameters.
 
@@ -32,10 +57,7 @@ def build(name: str, params: Mapping[str, float | str]) -> ArrayDetector:
     >>> build("ewma", {"alpha": 0.1}).name
     'ewma'
     """
-    known = detectors()
-    if name not in known:
-        raise BadConfig(f"there is no detector {name!r}: {nearest(name, list(known))}")
-    cls: Any = known[name]
+    cls: Any = detector(name)
     takes = [p for p in inspect.signature(cls).parameters if p != "self"]
     for given in params:
         if given not in takes:

@@ -54,6 +54,8 @@ class DetectSpec(Spec):
     cusum: dict[str, float] | None = None
     record: dict[str, float] | None = None
     baseline: dict[str, float | str] | None = None
+    knn: dict[str, float] | None = None
+    left_matrix_profile: dict[str, float] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> DetectSpec:

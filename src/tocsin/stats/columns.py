@@ -59,13 +59,17 @@ class Columns:
     """
 
     kind: ClassVar[str] = ""
-    _columns: ClassVar[dict[str, _Column]] = {}
+    _columns: dict[str, _Column] = {}
 
     def __init_subclass__(cls) -> None:
         own = {name: found for name, found in vars(cls).items() if isinstance(found, _Column)}
         cls._columns = {**cls._columns, **own}
 
-    def __init__(self) -> None:
+    def __init__(self, **shapes: tuple[int, ...]) -> None:
+        """Start empty; `shapes` are of columns whose shape hangs on a parameter, by name."""
+        if shapes:
+            own = {name: found._replace(shape=shapes[name]) for name, found in self._columns.items() if name in shapes}
+            self._columns = {**self._columns, **own}
         self.size = 0
         self._room = 0
         for name, found in self._columns.items():

@@ -1,0 +1,129 @@
+"""`Shingled`: what detectors share that judge a value together with the values before it, its shingle."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from tocsin.detect.array import ArrayDetector, column
+from tocsin.model.arrays import F8, I4
+from tocsin.model.detection import Step
+from tocsin.stats.jit import njit
+from tocsin.stats.rings import robust_mean, tamed
+from tocsin.stats.scale import honest_sd
+
+MEMORY: Final = 1000.0
+"""Steps over which the usual distance is averaged."""
+OCTAVES: Final = 24
+HALVINGS: Final = 10
+
+
+class Shingled(ArrayDetector):
+    """Score = raw distance of the shingle over its usual one; the usual distance has a memory of 1,000 steps.
+
+    Subclasses give `_raw`, a distance in the signal's unit that is known once `warmup` values were kept, and
+    where they can `_reach`. A value of weight below one half is not kept and not counted.
+
+    Parameters: `kept` last values of each row.
+    """
+
+    ring: F8 = column(np.nan, shape=(1,))
+    usual: F8 = column(0.0)
+    level: F8 = column(0.0)
+
+    def __init__(self, *, kept: int, warmup: float, least: int, **shapes: tuple[int, ...]) -> None:
+        super().__init__(warmup=warmup, ring=(kept,), **shapes)
+        if warmup < least:
+            raise ValueError(f"{self.name}: with these parameters warmup must be at least {least} steps, got {warmup}")
+        self.kept = kept
+
+    def _raw(self, rows: I4, value: F8) -> F8:
+        """Raw distance of each row's shingle with this newest value, (n,); NaN where too little was seen."""
+        raise NotImplementedError
+
+    def _train(self, step: Step, weight: F8) -> None:
+        """Learn the model, before the values enter the ring."""
+
+    def _centre(self, rows: I4) -> F8:
+        """Expected values, (n,)."""
+        return self.level[rows]
+
+    def _reach(self, rows: I4, radius: F8) -> tuple[F8, F8, F8]:
+        """Lowest value, centre and highest value at raw distance `radius` (n,), searched outwards from the centre."""
+        centre = self._centre(rows)
+        unit = np.maximum(np.maximum(radius, np.abs(centre) * 1e-6), 1e-12)
+        both = np.concatenate([rows, rows])
+        middle, signed = np.concatenate([centre, centre]), np.concatenate([-unit, unit])
+        limit = np.concatenate([radius, radius])
+        inside, outside = np.full(both.size, -OCTAVES / 2.0), np.full(both.size, OCTAVES / 2.0)
+        for _ in range(HALVINGS):
+            tried = (inside + outside) / 2.0
+            calm = self._raw(both, middle + signed * np.exp2(tried)) <= limit
+            inside, outside = np.where(calm, tried, inside), np.where(calm, outside, tried)
+        ends = middle + signed * np.exp2(inside)
+        return ends[: rows.size], centre, ends[rows.size :]
+
+    def _unit(self, rows: I4, gap: F8) -> F8:
+        out = np.empty(rows.size)
+        _units(rows, gap, self.usual, self.level, out)
+        return out
+
+    def _score(self, step: Step) -> F8:
+        raw = np.where(np.isfinite(step.value), self._raw(step.rows, step.value), np.nan)
+        raw[self.seen[step.rows] < self.warmup] = np.nan
+        unit = self._unit(step.rows, raw)
+        given = np.isfinite(raw) & (unit > 0.0)
+        ratio = np.divide(raw, unit, out=np.zeros(len(step)), where=given)
+        return np.where(np.isfinite(raw), np.minimum(ratio, 1e6), np.nan)
+
+    def _band(self, step: Step, width: F8) -> tuple[F8, F8, F8]:
+        low, centre, high = self._reach(step.rows, width * self._unit(step.rows, np.zeros(len(step))))
+        centre = np.array(centre)
+        return np.fmin(low, centre), centre, np.fmax(high, centre)
+
+    def _learn(self, step: Step, weight: F8) -> None:
+        whole = weight >= 0.5
+        if not whole.all():
+            step, weight = step.take(whole), weight[whole]
+        if not len(step):
+            return
+        _note(step.rows, self._raw(step.rows, step.value), self.usual, self.seen)
+        value = np.empty(len(step))
+        _tame(step.rows, step.value, self.ring, self.seen, self.warmup, value)
+        self._train(Step(step.rows, step.time, value), weight)
+        _keep(step.rows, value, self.ring, self.level, self.seen)
+
+
+@njit("void(i4[::1],f8[::1],f8[::1],f8[::1],f8[::1])")
+def _units(rows: I4, gap: F8, usual: F8, level: F8, out: F8) -> None:
+    """What one raw distance is measured in: the usual one, as the sd of a normal law is to its mean size."""
+    for i in range(rows.size):
+        r = rows[i]
+        out[i] = honest_sd(1.2533 * usual[r], level[r], gap[i])
+
+
+@njit("void(i4[::1],f8[::1],f8[::1],i4[::1])")
+def _note(rows: I4, raw: F8, usual: F8, seen: I4) -> None:
+    for i in range(rows.size):
+        r = rows[i]
+        if math.isfinite(raw[i]):
+            usual[r] = raw[i] if usual[r] == 0.0 else robust_mean(usual[r], raw[i], 1.0 / min(seen[r] + 1.0, MEMORY))
+
+
+@njit("void(i4[::1],f8[::1],f8[:,::1],i4[::1],i8,f8[::1])")
+def _tame(rows: I4, value: F8, ring: F8, seen: I4, warmup: int, out: F8) -> None:
+    for i in range(rows.size):
+        r = rows[i]
+        out[i] = tamed(ring[r], seen[r], value[i]) if seen[r] >= warmup else value[i]
+
+
+@njit("void(i4[::1],f8[::1],f8[:,::1],f8[::1],i4[::1])")
+def _keep(rows: I4, value: F8, ring: F8, level: F8, seen: I4) -> None:
+    kept = ring.shape[1]
+    for i in range(rows.size):
+        r = rows[i]
+        ring[r, seen[r] % kept] = value[i]
+        seen[r] += 1
+        level[r] += (value[i] - level[r]) / min(float(seen[r]), 30.0)
