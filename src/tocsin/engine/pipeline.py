@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.calibrate.level import level
 from tocsin.derive.buckets import Growth, spread
 from tocsin.derive.changes import Changes, Found
 from tocsin.derive.counters import Rates, delta_rates
 from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
 from tocsin.derive.spans import SpanSignals
+from tocsin.engine.budget import AlertBudget
 from tocsin.engine.histograms import distributions_of
 from tocsin.engine.intake import Intake, distribution_of, readings_of
 from tocsin.engine.report import ENGINE, PaneRows, panes_frames
@@ -27,18 +27,17 @@ from tocsin.engine.watch import Flavour
 from tocsin.model.arrays import I8
 from tocsin.model.codec import findings_frame
 from tocsin.model.finding import Finding
-from tocsin.model.frame import Frame, FrameKind, frame_of
+from tocsin.model.frame import Frame, FrameKind, frame_of, points_frame
 from tocsin.model.log import Control, LogRecord, Output, SourceKey, Tick
 from tocsin.model.rows import Rows
 from tocsin.model.samples import Samples
-from tocsin.model.series import Catalog, Kind, Series, Signal
+from tocsin.model.series import MAIN_TENANT, Catalog, Kind, Series, Signal
 from tocsin.spec.engine import EngineSpec
 from tocsin.window.presence import Changed, Presence, Presences
 
 SECOND = 1_000_000_000
 AWAY_NS = 60 * SECOND
 """Ticks this far apart mean that the program itself was away: its silence is not the sources' silence."""
-WEEK_S = 7 * 86400.0
 
 
 class Pipeline:
@@ -51,6 +50,7 @@ class Pipeline:
         self.rates = Rates()
         self.growth = Growth()
         self.presences = Presences()
+        self.budget = AlertBudget(EngineSpec().false_pages_per_week)
         self._adopt(EngineSpec().control(), None, [])
 
     def fold(self, record: LogRecord) -> Output | None:
@@ -63,12 +63,15 @@ class Pipeline:
             return Output(record.offset, self.received, False, tuple(frames)) if frames else None
         if isinstance(entry, Control) and entry.kind == "spec":
             self._adopt(entry, self.roster, self.changes.snapshot())
+        if isinstance(entry, Control) and entry.kind == "level":
+            self.budget.adopt(entry)
         return None
 
     def _adopt(self, control: Control, before: Roster | None, known: list[list[Any]]) -> None:
         """Put a spec into force; monitors that stay the same keep what they know."""
         self.control = control
         self.spec = EngineSpec.of(control)
+        self.budget.promise(self.spec.false_pages_per_week)
         fields = FieldReader(self.spec.packs)
         self.spans = SpanSignals(self.spec.packs, fields, self.rows)
         self.logs = LogCounts(fields, self.rows)
@@ -141,13 +144,10 @@ class Pipeline:
         intake.watermark = watermark
         raw = intake.readings.release(watermark)
         self.presences.observe(raw, intake.number, self.received)
-        counters = self.roster.kind[raw.row] == COUNTER
-        rates, resets = self.rates.fold(raw.take(counters))
-        if len(resets):
-            self.presences.restarted(resets, self.received)
+        gauges, rates = self._told_apart(raw)
         found = self.changes.fold(intake.ripe_sightings(watermark))
         parts: list[tuple[Flavour, Samples]] = [
-            ("gauge", raw.take(~counters)),
+            ("gauge", gauges),
             ("counter", rates),
             ("distribution", self._histograms(intake, watermark)),
             ("event", intake.events.release(watermark)),
@@ -155,9 +155,19 @@ class Pipeline:
         self.roster.assign()
         for flavour, samples in parts:
             if len(samples):
-                for watch in self.roster.watches.values():
+                for watch in self.roster.watching(samples.row):
                     watch.push(key, flavour, samples)
         return [_change_frame(change) for change in found]
+
+    def _told_apart(self, raw: Samples) -> tuple[Samples, Samples]:
+        """Gauges as they are, and counters as rates."""
+        counters = self.roster.kind[raw.row] == COUNTER
+        if not counters.any():
+            return raw, Samples.empty()
+        rates, resets = self.rates.fold(raw.take(counters))
+        if len(resets):
+            self.presences.restarted(resets, self.received)
+        return raw.take(~counters), rates
 
     def _histograms(self, intake: Intake, watermark: int) -> Samples:
         gains = []
@@ -171,16 +181,26 @@ class Pipeline:
     def _judge(self, watermarks: dict[SourceKey, int], away: bool) -> list[Frame]:
         panes: list[tuple[Rows, PaneRows]] = []
         findings: list[Finding] = []
-        judged = self.roster.judged()
+        turned = self.budget.turn(self.received)
+        self.budget.share(self.roster.windows_per_week())
         for watch in self.roster.watches.values():
             if away:
                 watch.skip_to(watermarks)
-            steps = WEEK_S / (watch.window.step / SECOND)
-            needed = level(self.spec.false_pages_per_week, judged, steps, watch.window.size / watch.window.step)
-            closed, news = watch.close(watermarks, needed, self.spec.absorb_after)
+            closed, news = watch.close(watermarks, self.budget.levels, self.spec.absorb_after)
             panes += [(watch.groups, pane) for pane in closed]
             findings += news
-        return panes_frames(panes) + self._findings(findings)
+        self.budget.fold(self.roster.watches.values(), findings)
+        return panes_frames(panes) + self._findings(findings) + (self._promise() if turned else [])
+
+    def _promise(self) -> list[Frame]:
+        """Budget, levels and what came of them, once a day, as points of their own."""
+        readings = self.budget.readings()
+        refs = [
+            self.rows.catalog.intern(Series.of(MAIN_TENANT, Signal(signal, "1"), {"family": family} if family else {}))
+            for signal, family, _ in readings
+        ]
+        times = np.full(len(refs), self.received)
+        return [points_frame(MAIN_TENANT, ENGINE, np.array(refs, "i4"), times, np.array([v for _, _, v in readings]))]
 
     def _findings(self, findings: list[Finding]) -> list[Frame]:
         tenants = sorted({finding.tenant for finding in findings})
@@ -227,6 +247,7 @@ class Pipeline:
             "growth": [[d.row, d.time, d.edges, d.counts, d.total, d.low, d.high] for d in self.growth.last.values()],
             "presences": dict(self.presences.snapshot()),
             "changes": self.changes.snapshot(),
+            "budget": self.budget.snapshot(),
             "roster": self.roster.snapshot(),
         }
 
@@ -241,6 +262,7 @@ class Pipeline:
         self.rates.restore(state["rates"])
         self.growth.last = {d[0]: distribution_of(d) for d in state["growth"]}
         self.presences.restore(state["presences"])
+        self.budget.restore(state["budget"])
         self.roster.restore(state["roster"])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from tocsin.engine.match import Matcher
 from tocsin.engine.points import PointRule
 from tocsin.engine.watch import Watch
-from tocsin.model.arrays import U1
+from tocsin.model.arrays import I4, U1
 from tocsin.model.rows import Rows, grown
 from tocsin.model.series import Kind, Series
 from tocsin.spec.engine import EngineSpec
@@ -17,6 +17,9 @@ from tocsin.spec.monitor import MonitorSpec
 
 GAUGE, COUNTER, DELTA = 0, 1, 2
 """How the readings of a series are to be taken."""
+
+
+WEEK_NS = 7 * 86_400 * 10**9
 
 
 class Roster:
@@ -37,30 +40,48 @@ class Roster:
             else:
                 self.watches[i] = kept_watches.get(text) or Watch(monitor, rows.catalog)
         self.kind: U1 = np.zeros(0, "u1")
+        self._audience: I4 = np.zeros(0, "i4")  # by row: which set of watches sees it
+        self._audiences: dict[tuple[int, ...], int] = {}
         self._assigned = 0
         self.assign()
 
     def assign(self) -> None:
         """Give every series that is new to this roster to the monitors that match it."""
         have = len(self._rows)
+        if have == self._assigned:
+            return
         self.kind = grown(self.kind, have, GAUGE).astype("u1", copy=False)
+        self._audience = grown(self._audience, have, 0).astype("i4", copy=False)
         for row in range(self._assigned, have):
             series = self._rows.series(row)
             self.kind[row] = _kind(series)
+            watching = []
             for i in self._matcher.of(series):
                 if i in self.rules:
                     self.rules[i].watch(row)
                 else:
                     self.watches[i].watch(row, series)
+                    watching.append(i)
+            self._audience[row] = self._audiences.setdefault(tuple(sorted(watching)), len(self._audiences))
         self._assigned = have
+
+    def watching(self, rows: I4) -> list[Watch]:
+        """The watches that see any of these rows, (n,); asking all of them would cost more than what they see."""
+        sets = list(self._audiences)
+        some = {i for audience in set(self._audience[rows].tolist()) for i in sets[audience]}
+        return [self.watches[i] for i in sorted(some)]
 
     def monitor(self, i: int) -> MonitorSpec:
         """The spec of a monitor."""
         return self._monitors[i]
 
-    def judged(self) -> int:
-        """How many groups are judged in all, the size of the family that shares the budget."""
-        return sum(len(watch.groups) for watch in self.watches.values())
+    def windows_per_week(self) -> float:
+        """How many windows are judged in a week, overlapping ones counted by their step: they share the budget."""
+        return sum(
+            len(watch.groups) * (WEEK_NS / watch.window.size)
+            for watch in self.watches.values()
+            if watch.detector is not None
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """State of all monitors by name."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from tocsin.calibrate.budget import Episodes
 from tocsin.calibrate.calibrator import Calibrator
 from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions
 from tocsin.calibrate.quarantine import Quarantine
@@ -30,12 +31,8 @@ Flavour: TypeAlias = Literal["gauge", "counter", "event", "distribution"]
 LaneKey: TypeAlias = tuple[str, str, str]
 """(tenant, source or "*", flavour)."""
 _COUNTS = ("count", "rate")
-SETTLED = 1000.0
-"""Effective past scores from which on a tail is taken at its word."""
 LEAST_SCORE = 3.0
 """However rare, what lies within the band that people are shown is no finding."""
-COLD_DECADES = 3.0
-"""How many decades rarer a score must be when next to nothing is known of its tail; a new series pages least easily."""
 
 
 class Watch:
@@ -55,6 +52,7 @@ class Watch:
         self.calibrator = Calibrator()
         self.hysteresis = Hysteresis()
         self.quarantine = Quarantine()
+        self.episodes = Episodes()
 
     def watch(self, row: int, series: Series) -> None:
         """Take a series of the shard into its group."""
@@ -72,8 +70,8 @@ class Watch:
         mine = group >= 0
         if not mine.any():
             return
-        picked = samples.take(mine)
-        grouped = Samples(group[mine], picked.time, picked.value, picked.weight, picked.low, picked.high, picked.uid)
+        picked, group = (samples, group) if mine.all() else (samples.take(mine), group[mine])
+        grouped = Samples(group, picked.time, picked.value, picked.weight, picked.low, picked.high, picked.uid)
         key = (source[0], source[1] if self.spec.by is None else "*", flavour)
         lane = self.lanes.get(key)
         if lane is None:
@@ -95,9 +93,9 @@ class Watch:
         )
 
     def close(
-        self, watermarks: Mapping[tuple[str, str], int], level: float, absorb_ns: int
+        self, watermarks: Mapping[tuple[str, str], int], levels: F8, absorb_ns: int
     ) -> tuple[list[PaneRows], list[Finding]]:
-        """Judge every window that the watermarks have passed."""
+        """Judge every window that the watermarks have passed, by the levels of each family."""
         closings: list[tuple[int, LaneKey, Closed]] = []
         for key, lane in self.lanes.items():
             watermark = min(watermarks.get(feed, 0) for feed in self.feeds[key])
@@ -106,7 +104,7 @@ class Watch:
         panes: list[PaneRows] = []
         findings: list[Finding] = []
         for tenant, closed in _together(closings):
-            pane, news = self._judge(tenant, closed, level, absorb_ns)
+            pane, news = self._judge(tenant, closed, levels, absorb_ns)
             panes.append(pane)
             findings += news
         return panes, findings
@@ -117,18 +115,23 @@ class Watch:
             if lane.dense:
                 lane.skip_to(min(watermarks.get(feed, 0) for feed in self.feeds[key]))
 
-    def _judge(self, tenant: str, closed: Closed, level: float, absorb_ns: int) -> tuple[PaneRows, list[Finding]]:
+    def _judge(self, tenant: str, closed: Closed, levels: F8, absorb_ns: int) -> tuple[PaneRows, list[Finding]]:
         rows = closed.groups
         step = Step(rows, np.full(len(rows), closed.end, "i8"), closed.value)
         if self.detector is None:
             return self._judge_threshold(tenant, step, closed.samples)
         scores = self.detector.score(step)
         log10_p, n_eff = self.calibrator.log10_p(rows, scores.value)
-        wanted = level - COLD_DECADES * (1.0 - np.minimum(n_eff / SETTLED, 1.0))
+        family = self.calibrator.family(rows)
+        wanted = levels[family]
         needed = self.calibrator.score_at(rows, wanted)
         band = self._band(step, needed)
         direction = np.sign(closed.value - band.centre)
-        odd = np.asarray(log10_p <= wanted) & (scores.value >= LEAST_SCORE) & self._wanted(direction)
+        in_question = (scores.value >= LEAST_SCORE) & self._wanted(direction)
+        strange = np.where(in_question | np.isnan(log10_p), log10_p, 0.0)
+        overlap = self.window.step / self.window.size
+        self.episodes.fold(rows, step.time, strange, family, gap_ns=self.spec.clear, share=overlap)
+        odd = np.asarray(strange <= wanted)
         moves = self._fold(step, odd, np.where(np.isfinite(log10_p), scores.value, np.nan), absorb_ns)
         self.calibrator.learn(rows, scores.value)
         for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
@@ -195,6 +198,7 @@ class Watch:
             "calibrator": self.calibrator.snapshot(),
             "hysteresis": self.hysteresis.snapshot(),
             "quarantine": self.quarantine.snapshot(),
+            "episodes": self.episodes.snapshot(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -212,6 +216,7 @@ class Watch:
         self.calibrator.restore(state["calibrator"])
         self.hysteresis.restore(state["hysteresis"])
         self.quarantine.restore(state["quarantine"])
+        self.episodes.restore(state["episodes"])
 
 
 def _together(closings: list[tuple[int, LaneKey, Closed]]) -> Iterator[tuple[str, Closed]]:
@@ -222,7 +227,7 @@ def _together(closings: list[tuple[int, LaneKey, Closed]]) -> Iterator[tuple[str
     for (_, tenant), several in groupby(closings, key=lambda closing: (closing[0], closing[1][0])):
         parts = [closed for _, _, closed in several]
         rows = np.concatenate([part.groups for part in parts])
-        if len(parts) == 1 or len(np.unique(rows)) < len(rows):
+        if len(parts) == 1 or np.bincount(rows).max() > 1:
             yield from ((tenant, part) for part in parts)
         else:
             value = np.concatenate([part.value for part in parts])

@@ -45,17 +45,14 @@ class Samples:
     @staticmethod
     def empty() -> Samples:
         """No samples at all."""
-        none = np.empty(0)
-        return Samples.plain(np.empty(0, "i4"), np.empty(0, "i8"), none)
+        return _NONE
 
     @staticmethod
     def concat(parts: Sequence[Samples]) -> Samples:
         """All parts, one after the other."""
-        if not parts:
-            return Samples.empty()
-        if len(parts) == 1:
-            return parts[0]
-        return Samples(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Samples)))
+        if len(parts) < 2:
+            return parts[0] if parts else _NONE
+        return Samples(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
 
     def take(self, pick: Array) -> Samples:
         """The samples selected by a mask or an index."""
@@ -75,12 +72,13 @@ class Samples:
 
     def columns(self) -> dict[str, Array]:
         """Columns by name, for a snapshot."""
-        return {f.name: getattr(self, f.name) for f in fields(Samples)}
+        return {name: getattr(self, name) for name in _COLUMNS}
 
     @staticmethod
     def of_columns(columns: dict[str, Array]) -> Samples:
         """Samples back from a snapshot."""
-        return Samples(**{f.name: columns[f.name] for f in fields(Samples)})  # type: ignore[arg-type]  # names checked above
+        return Samples(**{name: columns[name] for name in _COLUMNS})  # type: ignore[arg-type]  # names checked above
 
 
 _COLUMNS = tuple(f.name for f in fields(Samples))
+_NONE = Samples.plain(np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0))

@@ -43,7 +43,21 @@ class Changed:
     cadence: I8
 
 
-@njit("void(i4[::1],i8[::1],f8[::1],i8[::1],f8[::1],f8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1])")
+@njit()
+def _delayed(r: int, last: I8, lag: F8, lag_now: F8, received: int) -> None:
+    """How long after its event the newest sample of a row came, and how long that usually takes."""
+    now = max(0.0, float(received - last[r]))
+    lag_now[r] = now
+    if lag[r] < 0:
+        lag[r] = now
+    elif now <= max(PATIENCE * lag[r], 60.0 * SECOND):
+        lag[r] += 0.1 * (now - lag[r])
+
+
+@njit(
+    "void(i4[::1],i8[::1],f8[::1],i8[::1],f8[::1],f8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],i8[::1],"
+    "i4[::1],f8[::1],f8[::1],i8,i8)"
+)
 def _observe(  # noqa: PLR0917 - a kernel takes its columns one by one
     row: I4,
     time: I8,
@@ -58,9 +72,17 @@ def _observe(  # noqa: PLR0917 - a kernel takes its columns one by one
     zeros: I8,
     most_zeros: I8,
     gone: I8,
+    sources: I4,
+    lag: F8,
+    lag_now: F8,
+    source: int,
+    received: int,
 ) -> None:
     for i in range(row.size):
         r = row[i]
+        if i > 0 and row[i - 1] != r:
+            _delayed(row[i - 1], last, lag, lag_now, received)
+        sources[r] = source
         if time[i] <= last[r]:
             continue
         if np.isnan(value[i]):
@@ -88,6 +110,8 @@ def _observe(  # noqa: PLR0917 - a kernel takes its columns one by one
         kept[r] = value[i]
         last[r] = time[i]
         count[r] += 1
+    if row.size:
+        _delayed(row[-1], last, lag, lag_now, received)
 
 
 class Presences(Columns):
@@ -122,15 +146,12 @@ class Presences(Columns):
             numbers_of(samples.value),
             *(self.last, self.value, self.cadence, self.count, self.run, self.longest),
             *(self.changes, self.zeros, self.most_zeros, self.gone),
+            self.source,
+            self.lag,
+            self.lag_now,
+            source,
+            received,
         )
-        rows = samples.row[np.r_[samples.row[1:] != samples.row[:-1], True]]
-        self.source[rows] = source
-        now: F8 = np.maximum(0.0, (received - self.last[rows]).astype("f8"))
-        usual = self.lag[rows]
-        bound = np.maximum(PATIENCE * usual, 60.0 * SECOND)
-        moved = np.where(now <= bound, usual + 0.1 * (now - usual), usual)
-        self.lag_now[rows] = now
-        self.lag[rows] = np.where(usual < 0, now, moved)
 
     def restarted(self, rows: I4, received: int) -> None:
         """These counters began again from zero."""
