@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 import tocsin
 from metrics_page import PAGE, lines, registered
@@ -27,7 +28,8 @@ COUNTED = ("_records", "_messages", "_streams", "_up", "_bad", "_rows", "_series
 
 def _commands():
     root = typer.main.get_command(app)
-    return {*root.commands, *(f"key {name}" for name in root.commands["key"].commands)}
+    groups = {name: each for name, each in root.commands.items() if isinstance(each, TyperGroup)}
+    return {*root.commands, *(f"{name} {command}" for name, group in groups.items() for command in group.commands)}
 
 
 def _said_commands(text):

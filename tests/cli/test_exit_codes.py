@@ -10,6 +10,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+SILENCE = {
+    "id": "sil-1",
+    "matchers": {"service.name": "web", "severity": "error"},
+    "starts_at": "2026-01-01T00:00:00Z",
+    "ends_at": "2026-01-01T02:00:00Z",
+    "by": "ann",
+    "note": "load test",
+    "over": False,
+    "incidents": 2,
+}
+ENTRY = {"time": "2026-01-01T00:00:00Z", "actor": "ann", "action": "silence", "subject": "sil-1", "detail": {"b": 1}}
+
 
 class Api(BaseHTTPRequestHandler):
     """Plays the control API."""
@@ -37,6 +49,12 @@ class Api(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, self.headers.get("authorization")))
         if self.path.startswith("/api/incidents"):
             self._answer(200, json.dumps(self.incidents).encode())
+        elif self.path.startswith("/api/silences"):
+            self._answer(200, json.dumps({"silences": [SILENCE]}).encode())
+        elif self.path.startswith("/api/audit/verify"):
+            self._answer(200, json.dumps(self.server.audit).encode())
+        elif self.path.startswith("/api/audit"):
+            self._answer(200, json.dumps({"entries": [ENTRY]}).encode())
         elif self.path.startswith("/api/export/points"):
             self._answer(200, b'{"value": 1}\n', "application/jsonl")
         elif self.path.startswith("/api/export/logs"):
@@ -49,10 +67,19 @@ class Api(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, body.decode()))
         if self.path == "/api/backup":
             self._answer(200, b"tar", "application/x-tar")
+        elif self.path == "/api/silences":
+            self._answer(201, json.dumps(SILENCE).encode())
         elif self.path.endswith("/nope/ack"):
-            self._answer(404, b'{"detail": "there is no incident \'nope\' here", "next_step": "list them"}')
+            self._answer(404, b'{"detail": "there is no incident \'nope\' here", "next": "list them"}')
         else:
             self._answer(200, b"{}")
+
+    def do_DELETE(self):
+        self.server.asked.append((self.path, "DELETE"))
+        if self.path == "/api/silences/sil-1":
+            self._answer(200, json.dumps({**SILENCE, "over": True}).encode())
+        else:
+            self._answer(404, b'{"detail": "there is no silence here", "next": "list them at /api/silences"}')
 
     def log_message(self, *_):
         pass
@@ -62,6 +89,7 @@ class Api(BaseHTTPRequestHandler):
 def api():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     server.asked = []
+    server.audit = {"sound": True, "entries": 7, "reason": ""}
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -182,6 +210,65 @@ def test_ack_and_event(tocsin, api):
     done = tocsin("ack", "nope", "--url", url(api))
     assert (done.returncode, done.stdout) == (2, "")
     assert "refused (404): there is no incident 'nope' here; list them" in done.stderr
+
+
+def test_silence_silences_and_unsilence(tocsin, api):
+    args = ("service.name=web,severity=error", "--for", "2h", "--note", "load test", "--url", url(api))
+    done = tocsin("silence", *args)
+    assert (done.returncode, done.stdout) == (0, "sil-1\n")
+    assert done.stderr == "silenced until 2026-01-01T02:00:00Z; 2 open incidents match\n"
+    path, body = api.asked[0]
+    assert (path, json.loads(body)) == (
+        "/api/silences",
+        {"matchers": {"service.name": "web", "severity": "error"}, "for": "2h", "note": "load test"},
+    )
+    assert json.loads(tocsin("silence", *args, "--json").stdout) == SILENCE
+    done = tocsin("silences", "--url", url(api))
+    assert done.stdout.splitlines()[1].split("\t") == [
+        "sil-1",
+        "2026-01-01T02:00:00Z",
+        "service.name=web,severity=error",
+        "ann",
+        "2",
+        "load test",
+    ]
+    assert tocsin("unsilence", "sil-1", "--url", url(api)).returncode == 0
+    gone = tocsin("unsilence", "sil/2", "--url", url(api))
+    assert (gone.returncode, "list them at /api/silences" in gone.stderr) == (2, True)
+    assert api.asked[-1] == ("/api/silences/sil%2F2", "DELETE")
+
+
+@pytest.mark.parametrize("args", [["web", "--for", "2h"], ["a=1,a=2", "--for", "2h"], ["=x", "--for", "1h"], ["a=b"]])
+def test_a_silence_that_matches_nothing_is_2_and_never_sent(tocsin, api, args):
+    assert tocsin("silence", *args, "--url", url(api)).returncode == 2
+    assert api.asked == []
+
+
+def test_feedback(tocsin, api):
+    assert tocsin("feedback", "inc-1", "false-alarm", "--note", "test", "--url", url(api)).returncode == 0
+    assert tocsin("feedback", "inc-1", "real", "--url", url(api)).returncode == 0
+    assert tocsin("feedback", "inc-1", "maybe", "--url", url(api)).returncode == 2
+    assert [(path, json.loads(body)) for path, body in api.asked] == [
+        ("/api/incidents/inc-1/feedback", {"verdict": "false_alarm", "note": "test"}),
+        ("/api/incidents/inc-1/feedback", {"verdict": "real_problem", "note": ""}),
+    ]
+
+
+def test_audit(tocsin, api):
+    done = tocsin("audit", "list", "--url", url(api))
+    assert done.stdout.splitlines()[1].split("\t")[1:] == ["ann", "silence", "sil-1", '{"b": 1}']
+    assert tocsin("audit", "verify", "--url", url(api)).returncode == 0
+    api.audit = {"sound": False, "entries": None, "reason": "entry 3 was changed"}
+    done = tocsin("audit", "verify", "--url", url(api))
+    assert (done.returncode, done.stderr) == (1, "entry 3 was changed\n")
+
+
+def test_reading_a_data_directory_that_is_none(tocsin, tmp_path):
+    for command in (["export", "points"], ["incidents"]):
+        done = tocsin(*command, "--data", tmp_path / "none")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "there is no data directory" in done.stderr
+        assert not (tmp_path / "none").exists()
 
 
 def test_export(tocsin, api, tmp_path):

@@ -126,8 +126,9 @@ def test_a_label_that_explodes_is_named_and_folded(server):
     overflow = [row for row in rows if "user.id" not in row["labels"]]
     assert len(overflow) >= LABELS - CAP, "what is over the cap is kept, under one series"
     assert server.metric("tocsin_ingest_overflow_points_total") >= LABELS - CAP
-    shown = server.get("/api/status")
-    assert "user.id" in json.dumps(shown) or "overflow" in json.dumps(shown), "the page says so"
+    [notice] = server.get("/api/status")["notices"]
+    assert f"{CAP} series, the most allowed: label 'user.id' of 't.requests'" in notice
+    assert notice in [spot["why"] for spot in server.get("/api/overview")["blind"]], "the first page says so"
 
 
 def test_what_was_refused_is_shown_on_the_first_page(server):

@@ -40,7 +40,14 @@ class Said(Note):
     verdict: Verdict
 
 
-def _states(text: str) -> frozenset[IncidentState]:
+def states_of(text: str) -> frozenset[IncidentState]:
+    """States named in a text, joined by commas; all when it is empty.
+
+    Raises
+    ------
+    BadInput
+        One of them is none.
+    """
     names = [name for name in text.split(",") if name]
     try:
         return frozenset(IncidentState(name) for name in names) or ALL_STATES
@@ -63,7 +70,7 @@ def incidents(
         raise BadInput(f"{severity[:40]!r} is no severity; write one of info, warning, error, critical")
     start = parse_time_ns(since) if since else 0
     least = Severity[severity.upper()]
-    found = deps.state.incidents(access.tenant, _states(state), start, limit)
+    found = deps.state.incidents(access.tenant, states_of(state), start, limit)
     word = search.casefold()
     kept = [
         each

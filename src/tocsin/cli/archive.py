@@ -9,13 +9,9 @@ import typer
 
 from tocsin.cli.client import Server
 from tocsin.cli.exporting import save
-from tocsin.cli.options import DEFAULT_URL, Key, Url, data_dir
+from tocsin.cli.options import DEFAULT_URL, Key, Stopped, Url, data_dir
 from tocsin.cli.output import say
 from tocsin.model.errors import BadInput
-
-Stopped = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data directory of a server that is stopped.")
-]
 
 
 def register(app: typer.Typer) -> None:

@@ -37,6 +37,11 @@ class Server:
         with self.stream("POST", path, json=body) as answer:
             return _json(answer) if answer.read() else None
 
+    def delete(self, path: str) -> Any:
+        """What the server answers to the deletion of what is at a path."""
+        with self.stream("DELETE", path) as answer:
+            return _json(answer)
+
     @contextmanager
     def stream(self, method: str, path: str, **request: Any) -> Iterator[httpx2.Response]:
         """An answer whose body is read by the caller.
@@ -90,5 +95,9 @@ def _reason(answer: httpx2.Response) -> str:
         return one_line(answer.text) or answer.reason_phrase
     if not isinstance(body, dict):
         return answer.reason_phrase
-    parts = [str(body[name]) for name in ("detail", "title", "message", "next_step") if isinstance(body.get(name), str)]
+    parts = [
+        str(body[name])
+        for name in ("detail", "title", "message", "next", "next_step")
+        if isinstance(body.get(name), str)
+    ]
     return one_line("; ".join(dict.fromkeys(parts)), 500) or answer.reason_phrase

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tocsin.cli.client import Server
-from tocsin.cli.options import DEFAULT_URL, Key, Url
+from tocsin.cli.options import DEFAULT_URL, Key, Stopped, Tenant, Url
 from tocsin.cli.output import say
 from tocsin.model.errors import BadInput
+from tocsin.model.series import MAIN_TENANT
 
 Kind = Literal[
     "points", "distributions", "spans", "logs", "records", "events", "scores", "states", "findings", "incidents"
@@ -45,13 +46,19 @@ def export(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of stdout.")] = None,
     url: Url = DEFAULT_URL,
     key: Key = "",
+    data: Stopped = None,
+    tenant: Tenant = MAIN_TENANT,
 ) -> None:
-    """Write everything stored of one kind, as rows."""
+    """Write everything stored of one kind, as rows: from a running server, or what a stopped one had stored."""
     if form == "parquet" and out is None and sys.stdout.isatty():
         raise BadInput("parquet is no text for a terminal; write it to a file with --out FILE")
     for pair in where or []:
         if "=" not in pair:
             raise BadInput(f"--where {pair!r} is not KEY=VALUE")
+    if data is not None:
+        chosen = {"signal": signal, "where": where or [], "start": start, "end": end}
+        say(f"{_export_stopped(data, tenant, kind, form, chosen, out)} bytes of {kind}")
+        return
     given: dict[str, Any] = {"signal": signal, "from": start, "to": end, "format": form}
     params = {name: value for name, value in given.items() if value}
     with Server(url, key, timeout_s=600.0).stream(
@@ -59,6 +66,15 @@ def export(
     ) as rows:
         size = save(rows.iter_bytes(), out)
     say(f"{size} bytes of {kind}")
+
+
+def _export_stopped(data: Path, tenant: str, kind: Kind, form: Format, chosen: dict[str, Any], out: Path | None) -> int:
+    from tocsin.app.offline import offline  # noqa: PLC0415 - heavy
+
+    with offline(data) as stopped:
+        if stopped.unstored:
+            say(f"{stopped.unstored} records of the log were not stored yet; `tocsin serve --data {data}` stores them")
+        return save(stopped.export(kind, tenant, form, **chosen), out)
 
 
 def save(chunks: Iterable[bytes], out: Path | None, *, private: bool = False) -> int:

@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from tocsin.cli import archive, bench, checking, demo, doctor, events, exporting, incidents, keys, scoring, serving
+from tocsin.cli import (
+    archive,
+    auditing,
+    bench,
+    checking,
+    demo,
+    doctor,
+    events,
+    exporting,
+    incidents,
+    keys,
+    scoring,
+    serving,
+    silencing,
+)
 from tocsin.model.errors import BadInput, Overloaded, Refused, Retryable, TocsinError, Unreachable
 
 BAD_INPUT = 2
@@ -23,7 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (serving, demo, checking, incidents, events, exporting, keys, archive, scoring, bench, doctor):
+for part in (
+    serving,
+    demo,
+    checking,
+    incidents,
+    silencing,
+    events,
+    exporting,
+    keys,
+    auditing,
+    archive,
+    scoring,
+    bench,
+    doctor,
+):
     part.register(app)
 
 

@@ -15,6 +15,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 Data = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Data directory.", envvar="TOCSIN_DATA", show_default=False)
 ]
+Stopped = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data directory of a server that is stopped.")
+]
+Tenant = Annotated[str, typer.Option(help="Whose, with --data; a key says it for a server.")]
 DEFAULT_URL = URL
 
 

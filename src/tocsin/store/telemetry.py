@@ -28,6 +28,7 @@ class TelemetryStore(Queries, Lists):
     path : directory of the store, made if absent
     retention : ns by table, over the defaults of `schema.RETENTION_DAYS`
     memory_bytes : most memory of one query
+    read_only : make and change no table, whatever the retention; the directory must hold a store
 
     Raises
     ------
@@ -39,12 +40,20 @@ class TelemetryStore(Queries, Lists):
         The directory is damaged or written by a newer program.
     """
 
-    def __init__(self, path: Path, *, retention: Mapping[str, int] | None = None, memory_bytes: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention: Mapping[str, int] | None = None,
+        memory_bytes: int = 1 << 30,
+        read_only: bool = False,
+    ) -> None:
         self._kept_s = retention_seconds(retention or {})
         self.path = path
         self._check_layout()
         super().__init__(Database(path / "chdb", memory_bytes=memory_bytes))
-        self._create()
+        if not read_only:
+            self._create()
         self.exports = Exports(self.db)
 
     def export(

@@ -1,0 +1,96 @@
+"""The stores of a stopped server, read without a server and without changing anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tocsin.api.incidents import states_of
+from tocsin.api.present import clean, summary
+from tocsin.api.signals import where_of
+from tocsin.api.times import parse_time_ns
+from tocsin.app.datadir import lock_data_dir
+from tocsin.app.logs import read_logs
+from tocsin.app.views import TelemetryView
+from tocsin.model.errors import BadInput
+from tocsin.model.series import Catalog
+from tocsin.store.copied import copied
+from tocsin.store.export import Form
+from tocsin.store.state import StateStore
+from tocsin.store.telemetry import TelemetryStore
+
+FAR = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """What a stopped server had stored; `unstored` records of its input log had not reached its store."""
+
+    telemetry: TelemetryStore
+    state: StateStore
+    unstored: int
+
+    def export(self, kind: str, tenant: str, form: Form, **chosen: object) -> Iterator[bytes]:
+        """Everything stored of one kind, in chunks; `signal`, `where`, `start` and `end` as at the command line.
+
+        Raises
+        ------
+        BadInput
+            The kind is unknown, or something of what was chosen makes no sense.
+        """
+        start, end = str(chosen.get("start") or ""), str(chosen.get("end") or "")
+        first = parse_time_ns(start) if start else 0
+        last = parse_time_ns(end) if end else FAR
+        if first >= last:
+            raise BadInput("the span of time is empty: `from` must be before `to`")
+        pairs = chosen.get("where")
+        where = where_of(list(pairs) if isinstance(pairs, list) else None)
+        view = TelemetryView(self.telemetry, self.state)
+        signal = str(chosen.get("signal") or "")
+        return view.export(kind, tenant, signal=signal, where=where, start=first, end=last, form=form)
+
+    def incidents(self, tenant: str, *, state: str, since: str, limit: int) -> dict[str, Any]:
+        """What `/api/incidents` would have answered.
+
+        Raises
+        ------
+        BadInput
+            A state or the time makes no sense.
+        """
+        start = parse_time_ns(since) if since else 0
+        found = self.state.incidents(tenant, states_of(state), start, limit)
+        return {"incidents": [clean(summary(each)) for each in found]}
+
+
+@contextmanager
+def offline(data_dir: Path) -> Iterator[Offline]:
+    """Open the data directory of a stopped server to read it.
+
+    Raises
+    ------
+    BadInput
+        There is no such directory, or a server uses it.
+    """
+    if not data_dir.is_dir():
+        raise BadInput(f"there is no data directory {data_dir}; name it with --data DIR")
+    lock = lock_data_dir(data_dir)
+    try:
+        with copied(data_dir) as copy:
+            telemetry = TelemetryStore(copy / "store", read_only=True)
+            state = StateStore(f"sqlite:///{copy / 'state.db'}")
+            try:
+                yield Offline(telemetry, state, _unstored(data_dir, telemetry))
+            finally:
+                telemetry.close()
+                state.close()
+    finally:
+        os.close(lock)
+
+
+def _unstored(data_dir: Path, telemetry: TelemetryStore) -> int:
+    log, _ = read_logs(data_dir, Catalog())
+    return max(0, log.end() - max(telemetry.applied("input")[0], log.first()))
