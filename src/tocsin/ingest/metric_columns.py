@@ -18,6 +18,13 @@ _INFINITE = counter(
 )
 
 
+def count_infinite(frame: Frame) -> None:
+    """Count the infinities among the values of a frame of points."""
+    infinite = int(np.isinf(frame.f8("value")).sum())
+    if infinite:
+        _INFINITE.labels(frame.tenant, frame.source).inc(infinite)
+
+
 class PointColumns:
     """Points of one source."""
 
@@ -35,12 +42,9 @@ class PointColumns:
         no_value = np.array(flags, "u4") & NO_VALUE
         numbers = np.array(value, "f8")
         numbers[no_value != 0] = np.nan
-        infinite = int(np.isinf(numbers).sum())
-        if infinite:
-            _INFINITE.labels(tenant, source).inc(infinite)
         starts = np.array(start, "u8")
         starts[starts > _INT64_MAX] = 0
-        return points_frame(
+        frame = points_frame(
             tenant,
             source,
             np.array(series, "i4"),
@@ -49,6 +53,8 @@ class PointColumns:
             starts.astype("i8"),
             no_value.astype("u1"),
         )
+        count_infinite(frame)
+        return frame
 
 
 class DistributionColumns:

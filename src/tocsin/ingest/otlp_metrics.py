@@ -1,4 +1,4 @@
-"""OTLP metrics -> POINTS and DISTRIBUTIONS frames, by protobuf's upb."""
+"""OTLP metrics -> POINTS and DISTRIBUTIONS frames: by compiled readers where they can, by protobuf's upb elsewhere."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tocsin.ingest import wire
 from tocsin.ingest.decoded import YEAR_2000_NS, Decoded, Refusals, Unusable, decoded
 from tocsin.ingest.identify import Identifier, Pairs
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.metric_columns import DistributionColumns, PointColumns
 from tocsin.ingest.otlp_values import Values, utf8
 from tocsin.ingest.otlp_wire import MetricsRequest, parse
-from tocsin.model.frame import NO_VALUE
+from tocsin.model.frame import NO_VALUE, Frame
 from tocsin.model.series import Kind, Signal
+
+if TYPE_CHECKING:
+    from tocsin.ingest.wire_metrics_read import MetricsReader
 
 _DELTA, _CUMULATIVE = 1, 2
 _MAX_SCALE, _MIN_SCALE = 20, -10  # data model of OpenTelemetry, exponential histograms
@@ -72,6 +76,7 @@ class MetricsDecoder:
         self._known: dict[tuple[str, str, bytes], dict[tuple[bytes, bytes, str, int, bool], _Measured]] = {}
         self._cached = 0
         self._epoch = 0
+        self._reader: MetricsReader | None = None
 
     def decode(self, body: bytes, tenant: str, received: int) -> Decoded:
         """Frames of one ExportMetricsServiceRequest in protobuf; `received` in nanoseconds.
@@ -81,6 +86,22 @@ class MetricsDecoder:
         BadInput
             The body is no such message.
         """
+        frames = self._read(body, tenant, received)
+        wire.count("metrics", compiled=frames is not None)
+        return self._parse(body, tenant, received) if frames is None else Decoded(tuple(frames))
+
+    def _read(self, body: bytes, tenant: str, received: int) -> list[Frame] | None:
+        """Frames by the compiled reader, when it is there and the request is plain."""
+        if self._reader is None:
+            if not wire.ready():
+                return None
+            from tocsin.ingest.wire_metrics_read import MetricsReader  # noqa: PLC0415 - imports numba: once it is ready
+
+            self._reader = MetricsReader(self._identifier, self._source_name, self._limits)
+        return self._reader.frames(body, tenant, received)
+
+    def _parse(self, body: bytes, tenant: str, received: int) -> Decoded:
+        """Frames and refusals by upb, which reads everything."""
         if self._cached > _CACHED or self._epoch != self._identifier.epoch:
             self._known, self._cached, self._epoch = {}, 0, self._identifier.epoch
         request = parse(MetricsRequest, body)
@@ -128,7 +149,7 @@ class MetricsDecoder:
         key = (metric.name, metric.unit, which, temporality, monotonic)
         measured = known.get(key)
         if measured is None:
-            signal = _signal(metric, which, temporality, monotonic=monotonic)
+            signal = metric_signal(metric.name, metric.unit, which, temporality, monotonic=monotonic)
             measured = known[key] = _Measured(batch.tenant, source, resource, signal)
             self._cached += 1
         if which in {"gauge", "sum"}:
@@ -243,8 +264,15 @@ class MetricsDecoder:
         batch.refusals.add(measured.source, reason, measured.signal.name)
 
 
-def _signal(metric: Any, which: str, temporality: int, *, monotonic: bool) -> Signal:
-    name, unit = utf8(metric.name), utf8(metric.unit)
+def metric_signal(raw_name: bytes, raw_unit: bytes, which: str, temporality: int, *, monotonic: bool) -> Signal:
+    """Signal of a metric; `which` is the member of its oneof.
+
+    Raises
+    ------
+    Unusable
+        Its texts are not UTF-8, or it lacks its name or temporality.
+    """
+    name, unit = utf8(raw_name), utf8(raw_unit)
     if not name:
         raise Unusable("no_name")
     if which in {"gauge", "summary"}:

@@ -1,0 +1,210 @@
+"""Requests bent at random, read by the compiled readers and by upb: both must say the same."""
+
+import random
+
+import numpy as np
+import pyarrow as pa
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from ingest_world import NOW, World, set_pairs
+from tocsin.ingest import wire
+from tocsin.ingest.otlp_metrics import MetricsDecoder
+from tocsin.model.clock import SECOND
+from tocsin.model.errors import BadInput
+
+TEXTS = ["", "a", "cpu", "http.method", "GET", "grün", "\U0001f600", "x" * 40, "region"]
+NUMBERS = [0.0, -0.0, 1.5, float("nan"), float("inf"), -3.0, 1e300]
+TIMES = [NOW, NOW - SECOND, NOW + 1, NOW + 599 * SECOND]
+
+
+def some_pairs(rng, most=4):
+    values = [*TEXTS, 7, -1, 2**40, True, False, 2.5, b"raw", 1e22]
+    return {rng.choice(TEXTS): rng.choice(values) for _ in range(rng.randint(0, most))}
+
+
+def random_metrics(rng):
+    """A request with everything that a metric can be."""
+    request = ExportMetricsServiceRequest()
+    for _ in range(rng.randint(0, 3)):
+        of_resource = request.resource_metrics.add(schema_url=rng.choice(["", "url"]))
+        if rng.random() < 0.9:
+            set_pairs(of_resource.resource.attributes, {"service.name": rng.choice("abc")} | some_pairs(rng, 2))
+        for _ in range(rng.randint(0, 2)):
+            scope = of_resource.scope_metrics.add()
+            if rng.random() < 0.5:
+                scope.scope.name = "scope"
+            for _ in range(rng.randint(0, 4)):
+                _metric(rng, scope.metrics.add(name=rng.choice(TEXTS[1:]), unit=rng.choice(["", "1", "ms"])))
+    return request.SerializeToString()
+
+
+def _metric(rng, metric):
+    if rng.random() < 0.2:
+        metric.description = "what it is"
+    which = rng.choice(["gauge", "sum", "histogram", "exponential_histogram", "gauge", "sum"])
+    if rng.random() < 0.03:
+        which = "summary"
+    data = getattr(metric, which)
+    data.SetInParent()
+    if which not in {"gauge", "summary"}:
+        data.aggregation_temporality = rng.choice([1, 2]) if rng.random() < 0.97 else 0
+    if which == "sum":
+        data.is_monotonic = rng.random() < 0.5
+    for _ in range(rng.randint(0, 4)):
+        time = rng.choice(TIMES) if rng.random() < 0.98 else rng.choice([0, 5, NOW * 2, 2**63 + 5])
+        point = data.data_points.add(time_unix_nano=time)
+        set_pairs(point.attributes, some_pairs(rng))
+        if rng.random() < 0.3:
+            point.start_time_unix_nano = rng.choice([1, NOW, 2**64 - 1])
+        if rng.random() < 0.1:
+            point.flags = rng.choice([1, 2, 3, 2**32 - 1])
+        {"gauge": _number, "sum": _number, "summary": _summary}.get(which, _histogram)(rng, point)
+
+
+def _number(rng, point):
+    if rng.random() < 0.05:
+        point.exemplars.add(as_double=1.0)
+    match rng.randint(0, 40):
+        case 0:
+            return
+        case pick if pick < 20:
+            point.as_int = rng.choice([0, 1, -1, 2**53 + 1, -(2**63)])
+        case _:
+            point.as_double = rng.choice(NUMBERS)
+
+
+def _summary(rng, point):
+    point.count = 3
+    point.quantile_values.add(quantile=0.5, value=rng.choice(NUMBERS))
+
+
+def _histogram(rng, point):
+    point.count = rng.choice([0, 3, 2**64 - 1])
+    for name in ("sum", "min", "max"):
+        if rng.random() < 0.5:
+            setattr(point, name, rng.choice(NUMBERS))
+    if hasattr(point, "scale"):
+        point.scale = rng.choice([0, 3, 20, -10]) if rng.random() < 0.97 else 21
+        point.zero_count = rng.choice([0, 5])
+        for side in (point.positive, point.negative):
+            side.offset = rng.choice([0, -3, 1000])
+            side.bucket_counts.extend(rng.choice([0, 1, 300, 2**50]) for _ in range(rng.randint(0, 4)))
+    elif rng.random() < 0.8:
+        bounds = sorted({rng.choice([0.1, 1.0, 2.0, 5.0, -1.0]) for _ in range(rng.randint(0, 4))})
+        if rng.random() < 0.05:
+            bounds += [rng.choice([0.0, float("inf"), float("nan")])]
+        point.explicit_bounds.extend(bounds)
+        point.bucket_counts.extend(rng.choice([0, 1, 2**60]) for _ in range(len(bounds) + 1))
+
+
+def bent(rng, raw):
+    """The request with a few of its bytes changed, taken away, put in or moved."""
+    body = bytearray(raw)
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randint(0, len(body))
+        match rng.randint(0, 5):
+            case 0:
+                body[at : at + 1] = bytes([rng.randint(0, 255)])
+            case 1:
+                del body[at : at + rng.randint(1, 9)]
+            case 2:
+                body[at:at] = rng.randbytes(rng.randint(1, 9))
+            case 3 if at < len(body):
+                body[at] ^= 1 << rng.randint(0, 7)
+            case 4:
+                body[at:at] = body[at : at + rng.randint(1, 40)]
+            case _:
+                del body[at:]
+    return bytes(body)
+
+
+def inputs(rng, make, share_bent=0.6):
+    """Endless requests, whole and bent."""
+    while True:
+        raw = make(rng)
+        yield raw
+        while rng.random() < share_bent:
+            yield bent(rng, raw)
+
+
+class Pair:
+    """The same decoder twice, each with a world of its own: one may use the compiled readers, the other never does."""
+
+    def __init__(self, make, **limits):
+        self.worlds = World(**limits), World(**limits)
+        self.compiled, self.upb = (make(world.edge) for world in self.worlds)
+        self.read = 0
+
+    def agree(self, raw):
+        """Assert that both give the same; gives whether the compiled reader read it."""
+        first = _said(lambda: self.compiled.decode(raw, "main", NOW))
+        second = _said(lambda: self.upb._parse(raw, "main", NOW))
+        assert_same(first, second)
+        for one in range(2):
+            if len(self.worlds[one].catalog) != len(self.worlds[1].catalog):
+                raise AssertionError("one has series that the other has not")
+
+
+def metrics_decoder(edge):
+    return MetricsDecoder(edge.identifier, edge.source_name, edge.limits)
+
+
+def _said(decode):
+    try:
+        return decode()
+    except BadInput as bad:
+        return str(bad)
+
+
+def assert_same(first, second):
+    """Same refusals, and frames with the same bits."""
+    if isinstance(first, str) or isinstance(second, str):
+        assert first == second
+        return
+    assert (first.rejected, first.reasons, first.message) == (second.rejected, second.reasons, second.message)
+    assert len(first.frames) == len(second.frames)
+    for one, other in zip(first.frames, second.frames, strict=True):
+        assert (one.kind, one.tenant, one.source, len(one)) == (other.kind, other.tenant, other.source, len(other))
+        assert one.batch.schema.equals(other.batch.schema)
+        one.batch.validate(full=True)
+        for name, a, b in zip(one.batch.schema.names, one.batch.columns, other.batch.columns, strict=True):
+            assert same_bits(a, b), f"{name}: {a} and {b}"
+
+
+def same_bits(a, b):
+    """Whether two arrays hold the same, NaN being itself."""
+    if a.equals(b):
+        return True
+    if pa.types.is_list(a.type):
+        return a.offsets.to_pylist() == b.offsets.to_pylist() and same_bits(a.flatten(), b.flatten())
+    if not pa.types.is_float64(a.type) or a.null_count or b.null_count:
+        return False
+    return np.array_equal(a.to_numpy().view("i8"), b.to_numpy().view("i8"))
+
+
+def soak(seed, count, make, decoder):
+    """Compare so many inputs; gives how many of them the compiled reader read."""
+    wire.compile_readers()
+    rng = random.Random(seed)
+    read = before = _read_total()
+    pair = Pair(decoder)
+    for number, raw in enumerate(inputs(rng, make)):
+        if number >= count:
+            break
+        if number % 2000 == 1999:
+            pair = Pair(decoder)
+        try:
+            pair.agree(raw)
+        except AssertionError as differ:
+            raise AssertionError(f"input {number} of seed {seed}, {raw.hex()}: {differ}") from differ
+    read = _read_total() - before
+    return int(read)
+
+
+def _read_total():
+    return sum(
+        sample.value
+        for metric in wire._READ.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total") and sample.labels["reader"] == "compiled"
+    )
