@@ -50,8 +50,9 @@ def finding(
     tenant="main",
     direction="up",
     evidence=None,
+    unit="{token}",
 ):
-    series = Series.of(tenant, Signal(signal, "{token}"), BOT if labels is None else labels)
+    series = Series.of(tenant, Signal(signal, unit), BOT if labels is None else labels)
     return Finding(
         id=finding_id(tenant, monitor, series.id, start),
         phase=phase,

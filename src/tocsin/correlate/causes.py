@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tocsin.correlate.edges import CausalGraph, Path
-from tocsin.correlate.statement import Symptom, clock, full_clock, sentence, span
+from tocsin.correlate.statement import Symptom, clock, full_clock, sentence, span, trouble
 from tocsin.correlate.topology import Topology
 from tocsin.model.incident import Cause, Change
 
@@ -28,7 +28,6 @@ MAX_CAUSES = 10
 MAX_SYMPTOMS = 50
 EXPLAINED = 0.6
 MISSES_FIRST = 0.7
-_STATE_WORDS = {"up": "too high", "down": "too low", "shape": "of unusual shape", "absent": "silent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +222,7 @@ def _of_state(case: Case, symptoms: Sequence[Symptom], symptom: Symptom, kind: s
         score *= EXPLAINED
         against.append(f"itself explained by the {leading.kind}: {leading.what}")
     entity = symptom.entities[0] if symptom.entities else ""
-    what = f"{symptom.name} {_STATE_WORDS[symptom.finding.direction]}"
+    what = trouble(symptom.name, symptom.finding.direction)
     return Cause(kind, entity, what, round(min(1.0, score), 4), tuple(pro), tuple(against))
 
 

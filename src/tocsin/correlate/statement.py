@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Cause
+from tocsin.model.series import Signal
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
 
@@ -16,6 +18,16 @@ STATEMENT_CHARS = 1500
 _NAME_CHARS = 60
 _SECOND = 1_000_000_000
 _WITHOUT_NUMBER = {"absent": "silent", "shape": "of unusual shape"}
+_STATES = frozenset(
+    ["saturated", "full", "down", "exhausted", "overloaded", "failing", "stuck", "missing", "high", "low", "slow"]
+)
+"""Last words of names that say by themselves what is wrong: a full disk is not "too high"."""
+_EXCESS = {"up": "too high", "down": "too low", "shape": "of unusual shape", "absent": "silent"}
+_RATIO = re.compile(r"ratio|perc|utili[sz]ation|fraction|share", re.IGNORECASE)
+_NOUN = re.compile(r"[a-z]*[a-rt-z]")
+_VALUE = re.compile(r"-?[\d.,e+-]+")
+MAX_SENTENCES = 5
+MAX_SERIES = 3
 _CLOCK = slice(11, 16)
 _FULL_CLOCK = slice(11, 19)
 _BYTES = {"By": 1, "KiBy": 2**10, "MiBy": 2**20, "GiBy": 2**30, "kBy": 10**3, "MBy": 10**6, "GBy": 10**9}
@@ -76,8 +88,8 @@ def span(ns: int) -> str:
 def number(value: float, unit: str = "") -> str:
     """A number as people write it, with its unit.
 
-    >>> number(0.2504, "s"), number(3 * 2**30, "By"), number(0.913, "1"), number(12345.0)
-    ('250 ms', '3 GiB', '0.913', '12,345')
+    >>> number(0.2504, "s"), number(3 * 2**30, "By"), number(0.913, "1"), number(12345.0, "{token}")
+    ('250 ms', '3 GiB', '0.913', '12,345 tokens')
     """
     if math.isnan(value):
         return "nothing"
@@ -91,7 +103,40 @@ def number(value: float, unit: str = "") -> str:
         return f"{size:.3g} B"
     text = f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"
     shown = one_line(unit.strip("{}"), 20)
+    if unit.startswith("{") and value != 1 and _NOUN.fullmatch(shown):
+        shown += "s"
     return text if shown in ("", "1") else f"{text} {shown}"
+
+
+def amount(value: float, signal: Signal) -> str:
+    """A value of a signal as people write it; a share of one as per cent.
+
+    >>> amount(0.953, Signal("system.cpu.utilization", "1")), amount(3.0, Signal("queue", "1"))
+    ('95.3 %', '3')
+    """
+    if signal.unit in ("", "1") and math.isfinite(value) and _RATIO.search(signal.name):
+        return f"{100 * value:.3g} %"
+    return number(value, signal.unit)
+
+
+def band(lower: float, upper: float, signal: Signal) -> str:
+    """From one value to another, the unit once where both share it.
+
+    >>> band(900.0, 1100.0, Signal("tokens", "{token}")), band(0.9, 1.2, Signal("latency", "s"))
+    ('900 to 1,100 tokens', '900 ms to 1.2 s')
+    """
+    low, high = amount(lower, signal), amount(upper, signal)
+    unit = _VALUE.sub("", high, count=1)
+    return f"{low.removesuffix(unit) if unit else low} to {high}"
+
+
+def trouble(name: str, direction: str) -> str:
+    """What is wrong with what is measured, in words.
+
+    >>> trouble("cpu saturated", "up"), trouble("latency p95", "up")
+    ('cpu saturated', 'latency p95 too high')
+    """
+    return name if name.split()[-1:] and name.rsplit(maxsplit=1)[-1] in _STATES else f"{name} {_EXCESS[direction]}"
 
 
 def deviation(finding: Finding) -> str:
@@ -100,7 +145,7 @@ def deviation(finding: Finding) -> str:
     `3.1x above expected`, `12.5 s, limit 10 s`, `silent`; from value and band alone.
     """
     lower, upper = finding.expected
-    unit = finding.series.signal.unit
+    signal = finding.series.signal
     if finding.direction in _WITHOUT_NUMBER:
         return _WITHOUT_NUMBER[finding.direction]
     if math.isfinite(lower) and math.isfinite(upper):
@@ -112,11 +157,11 @@ def deviation(finding: Finding) -> str:
             return f"{ratio:.1f}x above expected" if ratio >= 1.95 else f"{ratio - 1:.0%} above expected"
         if 0 <= ratio <= 0.95:
             return f"{1 - ratio:.0%} below expected"
-        return f"at {number(finding.value, unit)}, expected {number(lower, unit)} to {number(upper, unit)}"
+        return f"at {amount(finding.value, signal)}, expected {band(lower, upper, signal)}"
     limit = upper if math.isfinite(upper) else lower
     if math.isfinite(limit):
-        return f"at {number(finding.value, unit)}, limit {number(limit, unit)}"
-    return f"at {number(finding.value, unit)}"
+        return f"at {amount(finding.value, signal)}, limit {amount(limit, signal)}"
+    return f"at {amount(finding.value, signal)}"
 
 
 def title(symptoms: Sequence[Symptom], more: int = 0) -> str:
@@ -141,23 +186,57 @@ def storm_title(first: int, findings: int, entities: int) -> str:
 def sentence(symptom: Symptom) -> str:
     """One finding as a sentence with its numbers."""
     finding = symptom.finding
-    unit = finding.series.signal.unit
-    lower, upper = finding.expected
-    band = ""
-    if math.isfinite(lower) and math.isfinite(upper):
-        band = f" (now {number(finding.value, unit)}, expected {number(lower, unit)} to {number(upper, unit)})"
     entity = f" on {one_line(symptom.entities[0], _NAME_CHARS)}" if symptom.entities else ""
-    return one_line(f"{symptom.name}{entity} {deviation(finding)} since {full_clock(finding.start)} UTC{band}", 300)
+    text = f"{symptom.name}{entity} {deviation(finding)} since {full_clock(finding.start)} UTC{_band(finding)}"
+    return one_line(text, 300)
+
+
+def _band(finding: Finding) -> str:
+    lower, upper = finding.expected
+    signal = finding.series.signal
+    if finding.direction in _WITHOUT_NUMBER or not (math.isfinite(lower) and math.isfinite(upper)):
+        return ""
+    if deviation(finding).startswith("at "):
+        return ""  # the numbers are said already
+    now = amount(finding.value, signal)
+    return f" (now {now}, expected {band(lower, upper, signal)})"
+
+
+def together(symptoms: Sequence[Symptom]) -> str:
+    """Findings of the same kind on several series as one sentence."""
+    first = symptoms[0]
+    if len(symptoms) == 1:
+        return sentence(first)
+    places = list(dict.fromkeys(each.entities[0] for each in symptoms if each.entities))
+    one_place = len(places) == 1
+    shared = set.intersection(*(set(each.finding.series.labels) for each in symptoms))
+    items = []
+    for each in symptoms[:MAX_SERIES]:
+        own = [f"{key}={value}" for key, value in each.finding.series.labels if (key, value) not in shared]
+        name = ", ".join(own) if one_place or not each.entities else each.entities[0]
+        said = f"{one_line(name, _NAME_CHARS)} {deviation(each.finding)}{_band(each.finding)}"
+        items.append(said.strip())
+    if len(symptoms) > MAX_SERIES:
+        items.append(f"and {len(symptoms) - MAX_SERIES:,} more")
+    where = f" on {one_line(places[0], _NAME_CHARS)}," if one_place else ""
+    since = full_clock(min(each.finding.start for each in symptoms))
+    return one_line(f"{first.name}{where} on {len(symptoms)} series since {since} UTC: {'; '.join(items)}", 600)
 
 
 def statement(symptoms: Sequence[Symptom], causes: Sequence[Cause], more: int = 0) -> str:
     """What happened, what most likely led to it and where to start, as a few sentences."""
-    parts = [sentence(symptom) for symptom in symptoms[:5]]
-    if len(symptoms) + more > 5:
-        parts.append(f"{len(symptoms) + more - 5:,} further findings")
+    alike: dict[tuple[str, str], list[Symptom]] = {}
+    for symptom in symptoms:
+        alike.setdefault((symptom.name, symptom.finding.direction), []).append(symptom)
+    kinds = list(alike.values())
+    parts = [together(each) for each in kinds[:MAX_SENTENCES]]
+    rest = sum(len(each) for each in kinds[MAX_SENTENCES:]) + more
+    if rest:
+        parts.append(f"{rest:,} further finding{'' if rest == 1 else 's'}")
     if causes and causes[0].kind != "unknown":
         best = causes[0]
-        reason = f": {best.evidence[0]}" if best.evidence else ""
+        said = {sentence(symptom) for symptom in symptoms}
+        reason = next((f": {each}" for each in best.evidence if each not in said), "")
         where = f" on {one_line(best.entity, _NAME_CHARS)}" if best.entity else ""
         parts.append(
             f"Most likely cause (score {best.score:.2f}): {best.kind}{where}, {one_line(best.what, 120)}{reason}"
