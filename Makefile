@@ -9,15 +9,18 @@ STAMP := $(VENV)/.synced
 
 # the demo needs no test tools: a plain install of the package and what it depends on
 $(VENV)/.demo: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen --no-dev --quiet
+	$(UV) sync --frozen --no-dev --quiet --compile-bytecode
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 
+# compiled once here, not by each of the programs that the tests start
 $(STAMP): pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen --quiet
+	$(UV) sync --frozen --quiet --compile-bytecode
+	$(BIN)/python -m compileall -q src
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo
