@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
 from tocsin.detect.array import ArrayDetector, column
+from tocsin.detect.search import outwards
 from tocsin.model.arrays import F8, I4
 from tocsin.model.detection import Step
 from tocsin.stats.jit import njit
 from tocsin.stats.rings import robust_mean, tamed
 from tocsin.stats.scale import honest_sd
 
+SD_OF_MEAN_ABS: Final = 1.2533
+"""sqrt(pi / 2): sd of a normal law over its mean size."""
 MEMORY: Final = 1000.0
 """Steps over which the usual distance is averaged."""
-OCTAVES: Final = 24
-HALVINGS: Final = 10
 
 
 class Shingled(ArrayDetector):
@@ -29,6 +30,8 @@ class Shingled(ArrayDetector):
     Parameters: `kept` last values of each row.
     """
 
+    least_unit: ClassVar[float] = 0.0
+    """Of a raw distance without a unit: the least that it is measured in."""
     ring: F8 = column(np.nan, shape=(1,))
     usual: F8 = column(0.0)
     level: F8 = column(0.0)
@@ -53,19 +56,13 @@ class Shingled(ArrayDetector):
     def _reach(self, rows: I4, radius: F8) -> tuple[F8, F8, F8]:
         """Lowest value, centre and highest value at raw distance `radius` (n,), searched outwards from the centre."""
         centre = self._centre(rows)
-        unit = np.maximum(np.maximum(radius, np.abs(centre) * 1e-6), 1e-12)
-        both = np.concatenate([rows, rows])
-        middle, signed = np.concatenate([centre, centre]), np.concatenate([-unit, unit])
-        limit = np.concatenate([radius, radius])
-        inside, outside = np.full(both.size, -OCTAVES / 2.0), np.full(both.size, OCTAVES / 2.0)
-        for _ in range(HALVINGS):
-            tried = (inside + outside) / 2.0
-            calm = self._raw(both, middle + signed * np.exp2(tried)) <= limit
-            inside, outside = np.where(calm, tried, inside), np.where(calm, outside, tried)
-        ends = middle + signed * np.exp2(inside)
-        return ends[: rows.size], centre, ends[rows.size :]
+        unit = np.maximum(np.maximum(self._unit(rows, np.zeros(rows.size)), np.abs(centre) * 1e-6), 1e-12)
+        low, high = outwards(self._raw, rows, centre, unit, radius)
+        return low, centre, high
 
     def _unit(self, rows: I4, gap: F8) -> F8:
+        if self.least_unit:
+            return np.maximum(SD_OF_MEAN_ABS * self.usual[rows], self.least_unit)
         out = np.empty(rows.size)
         _units(rows, gap, self.usual, self.level, out)
         return out
@@ -98,10 +95,10 @@ class Shingled(ArrayDetector):
 
 @njit("void(i4[::1],f8[::1],f8[::1],f8[::1],f8[::1])")
 def _units(rows: I4, gap: F8, usual: F8, level: F8, out: F8) -> None:
-    """What one raw distance is measured in: the usual one, as the sd of a normal law is to its mean size."""
+    """What a raw distance is measured in: the usual one, as if it were the size of something normal."""
     for i in range(rows.size):
         r = rows[i]
-        out[i] = honest_sd(1.2533 * usual[r], level[r], gap[i])
+        out[i] = honest_sd(SD_OF_MEAN_ABS * usual[r], level[r], gap[i])
 
 
 @njit("void(i4[::1],f8[::1],f8[::1],i4[::1])")

@@ -56,6 +56,9 @@ class DetectSpec(Spec):
     baseline: dict[str, float | str] | None = None
     knn: dict[str, float] | None = None
     left_matrix_profile: dict[str, float] | None = None
+    relative_entropy: dict[str, float] | None = None
+    change_point: dict[str, float] | None = None
+    page_hinkley: dict[str, float] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> DetectSpec:
