@@ -8,6 +8,7 @@ from tocsin.ingest import wire
 
 WORLDS = {
     "metrics": (wire_fuzz.random_metrics, wire_fuzz.metrics_decoder),
+    "samples": (wire_fuzz.random_writes, wire_fuzz.samples_decoder),
 }
 SHORT = 4_000
 

@@ -67,6 +67,7 @@ def _build() -> dict[str, Any]:
 _CLASSES = _build()
 Label = _CLASSES["Label"]
 TimeSeries = _CLASSES["TimeSeries"]
+TimeSeries2 = _CLASSES["TimeSeries2"]
 WriteRequest = _CLASSES["WriteRequest"]
 Request2 = _CLASSES["Request2"]
 

@@ -7,20 +7,24 @@ known as a complete set of labels, they are the key of the series and nothing ne
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tocsin.ingest import wire
 from tocsin.ingest.decoded import REASONS, YEAR_2000_NS, Refusals, Unusable
 from tocsin.ingest.identify import Identifier, Pairs
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.native_histogram import MS, NativeColumns, is_gauge
 from tocsin.ingest.prometheus_names import METADATA_TYPES, STALE_BITS, family, signal_of
-from tocsin.ingest.prometheus_pb import Label, Request2, TimeSeries, WriteRequest, parse
+from tocsin.ingest.prometheus_pb import Label, Request2, TimeSeries, TimeSeries2, WriteRequest, parse
 from tocsin.model.arrays import I8, U1
 from tocsin.model.errors import BadInput
 from tocsin.model.frame import NO_VALUE, Frame, points_frame
 from tocsin.model.series import Kind, Signal
+
+if TYPE_CHECKING:
+    from tocsin.ingest.wire_samples_read import SamplesReader
 
 SOURCE = "remote_write"
 OWN_REASONS = REASONS | {
@@ -139,6 +143,7 @@ class RemoteWriteDecoder:
         self._known_bytes = 0
         self._epoch = 0
         self._metadata: dict[tuple[str, str], tuple[str, str]] = {}
+        self._reader: SamplesReader | None = None
 
     def decode_1(self, raw: bytes, tenant: str, received: int) -> Written:
         """Frames of one prometheus.WriteRequest; `received` in nanoseconds.
@@ -148,10 +153,41 @@ class RemoteWriteDecoder:
         BadInput
             The bytes are no such message.
         """
+        latest_ms = (received + self._limits.ahead_ns) // MS
+        written = self._read(raw, tenant, latest_ms, second=False)
+        return self._parse_1(raw, tenant, latest_ms) if written is None else written
+
+    def _read(self, raw: bytes, tenant: str, latest_ms: int, *, second: bool) -> Written | None:
+        """What the compiled reader gives, when it is there and the request is plain."""
+        if self._reader is None and wire.ready():
+            from tocsin.ingest.wire_samples_read import SamplesReader  # noqa: PLC0415 - imports numba: once it is ready
+
+            self._reader = SamplesReader(SOURCE, self._new_1, self._new_2)
+        found = None
+        if self._reader is not None:
+            found = self._reader.samples(raw, tenant, latest_ms, self._identifier.epoch, second=second)
+        wire.count("samples", compiled=found is not None)
+        if found is None:
+            return None
+        written = Written(exemplars=found.exemplars)
+        if found.frame is not None:
+            written.frames.append(found.frame)
+            written.samples = len(found.frame)
+        return written
+
+    def _new_1(self, raw: bytes, _symbols: list[bytes], tenant: str) -> int:
+        series = parse(TimeSeries, raw, "prometheus.TimeSeries")
+        return self._resolve(tenant, self._pairs(series.labels), None)
+
+    def _new_2(self, raw: bytes, symbols: list[bytes], tenant: str) -> int:
+        series = parse(TimeSeries2, raw, "io.prometheus.write.v2.TimeSeries")
+        return self._ref_2(series, symbols, self._series_of(tenant), tenant)
+
+    def _parse_1(self, raw: bytes, tenant: str, latest_ms: int) -> Written:
+        """Everything by upb."""
         request = parse(WriteRequest, raw, "prometheus.WriteRequest")
         for metadata in request.metadata:
             self._learn(tenant, metadata)
-        latest_ms = (received + self._limits.ahead_ns) // MS
         try:
             return self._known_series(request, tenant).finish(latest_ms)
         except _UnusualTime:
@@ -273,6 +309,12 @@ class RemoteWriteDecoder:
         BadInput
             The bytes are no such message, or its first symbol is not empty.
         """
+        latest_ms = (received + self._limits.ahead_ns) // MS
+        written = self._read(raw, tenant, latest_ms, second=True)
+        return self._parse_2(raw, tenant, latest_ms) if written is None else written
+
+    def _parse_2(self, raw: bytes, tenant: str, latest_ms: int) -> Written:
+        """Everything by upb."""
         request = parse(Request2, raw, "io.prometheus.write.v2.Request")
         symbols: list[bytes] = list(request.symbols)
         if symbols[:1] != [b""] and request.timeseries:
@@ -281,7 +323,7 @@ class RemoteWriteDecoder:
         rows = _Rows(tenant)
         for series in request.timeseries:
             self._series_2(series, symbols, known, rows)
-        return rows.finish((received + self._limits.ahead_ns) // MS)
+        return rows.finish(latest_ms)
 
     def _series_2(self, series: Any, symbols: list[bytes], known: dict[bytes, int], rows: _Rows) -> None:
         rows.written.exemplars += len(series.exemplars)

@@ -7,6 +7,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from tocsin.ingest.identify import Identifier
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.wire_metrics_read import MetricsReader
+from tocsin.ingest.wire_samples_read import SamplesReader
 from tocsin.model.errors import TocsinError
 from tocsin.model.frame import Frame
 from tocsin.model.series import Catalog, Labels
@@ -51,6 +52,24 @@ def metrics_example() -> bytes:
     return request.SerializeToString()
 
 
+def samples_examples() -> tuple[bytes, bytes]:
+    """A request of remote write 1.0 and one of 2.0, each with one series of one sample."""
+    labels = b"\x0a\x12\x0a\x08__name__\x12\x06metric"
+    sample = b"\x09" + bytes(8) + b"\x10\x80\x80\xd7\xb3\x91\x1d"  # 10**12 ms
+    message = labels + bytes([0x12, len(sample)]) + sample
+    symbols = b"\x22\x00\x22\x08__name__\x22\x06metric"
+    message_2 = b"\x0a\x02\x01\x02" + bytes([0x12, len(sample)]) + sample
+    return bytes([0x0A, len(message)]) + message, symbols + bytes([0x2A, len(message_2)]) + message_2
+
+
+def _read_samples() -> None:
+    reader = SamplesReader("example", lambda _raw, _symbols, _tenant: 1, lambda _raw, _symbols, _tenant: 1)
+    for second, body in enumerate(samples_examples() * 2):
+        found = reader.samples(body, "main", _TIME, 0, second=second % 2 == 1)
+        if found is None or found.frame is None:
+            raise UnreadExample("the compiled reader of remote write does not read its example; upb reads instead")
+
+
 def read_all() -> None:
     """Read each example twice: once with everything new, once with everything known.
 
@@ -66,3 +85,4 @@ def read_all() -> None:
         frames = reader.frames(metrics_example(), "main", _TIME)
         if frames is None or sum(map(len, frames)) != 4:
             raise UnreadExample("the compiled reader of OTLP metrics does not read its example; upb reads instead")
+    _read_samples()

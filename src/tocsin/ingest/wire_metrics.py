@@ -31,12 +31,11 @@ _INT64_MAX: Final = 2**63 - 1
 
 
 def tables_for(size_bytes: int) -> Tables:
-    """Room for what a body of some size can hold of rows that are taken: one has eleven bytes at least."""
-    rows = size_bytes // 11 + 1
-    metrics = size_bytes // 4 + 1
+    """Room for what is usual in a body of some size: a row that is taken has eleven bytes at least."""
+    rows, metrics = size_bytes // 11 + 1, size_bytes // 16 + 1
     shapes = ((2, metrics), (12, metrics), (NUMBER_ROWS, rows), (POINT_ROWS, rows))
     a, b, c, d = (np.empty(shape, np.int64) for shape in shapes)
-    return np.array([0, 0, 0, 0, _INT64_MAX, 0]), a, b, c, d
+    return np.zeros(6, np.int64), a, b, c, d
 
 
 @njit()
@@ -104,6 +103,8 @@ def _metric(b: U1, p: int, end: int, of_resource: int, tables: Tables) -> bool:
     """One Metric; whether it is plain."""
     used, _, metrics, _, _ = tables
     m = used[N_METRICS]
+    if m >= metrics.shape[1]:
+        return False
     metrics[: UNIT_END + 1, m] = 0
     metrics[OF_RESOURCE, m] = of_resource
     metrics[NUMBERS, m] = used[N_NUMBERS]
@@ -153,6 +154,8 @@ def _resource(b: U1, p: int, end: int, tables: Tables) -> bool:
     """One ResourceMetrics; whether it is plain."""
     used, resources, _, _, _ = tables
     r = used[N_RESOURCES]
+    if r >= resources.shape[1]:
+        return False
     resources[RESOURCE, r] = 0
     resources[RESOURCE_END, r] = 0
     used[N_RESOURCES] = r + 1
@@ -178,6 +181,9 @@ def _resource(b: U1, p: int, end: int, tables: Tables) -> bool:
 @njit()
 def walk_metrics(b: U1, tables: Tables) -> bool:
     """Fill the tables from a body; whether all of it is plain."""
+    used = tables[0]
+    used[:] = 0
+    used[EARLIEST] = _INT64_MAX
     p = 0
     while p < b.size:
         if b[np.uint64(p)] != 10:
