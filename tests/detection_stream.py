@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tocsin.calibrate.budget import Counted, Episodes
 from tocsin.calibrate.calibrator import Calibrator
 from tocsin.calibrate.hysteresis import Hysteresis, Move, Verdict
-from tocsin.calibrate.level import level
 from tocsin.detect.registry import build
 from tocsin.model.detection import Step
 
@@ -25,6 +25,7 @@ class Path:
     step_s: int
     budget: float = 3.0
     of_series: int | None = None
+    size_s: int | None = None  # of a window, where windows overlap
     detector: str = "baseline"
     params: dict = field(default_factory=dict)
 
@@ -32,7 +33,10 @@ class Path:
         self.rows = np.arange(self.series, dtype="i4")
         self.detect = build(self.detector, self.params)
         self.calibrator, self.hysteresis = Calibrator(), Hysteresis()
-        self.level = level(self.budget, self.of_series or self.series, 7 * DAY_S / self.step_s)
+        windows = 7 * DAY_S / (self.size_s or self.step_s)
+        self.wanted = self.budget / ((self.of_series or self.series) * windows)
+        self.counted, self.episodes = Counted(), Episodes()
+        self.levels = self.counted.levels(self.wanted)
         self.opened: list[tuple[int, int]] = []
         self.at = 0
 
@@ -40,7 +44,10 @@ class Path:
         step = Step(self.rows, np.full(self.series, MONDAY + self.at * self.step_s * SECOND), values)
         score = self.detect.score(step).value
         log10_p, _ = self.calibrator.log10_p(self.rows, score)
-        odd = log10_p <= self.level
+        strange, family = np.where(score < 3.0, 0.0, log10_p), self.calibrator.family(self.rows)
+        share = self.step_s / (self.size_s or self.step_s)
+        self.episodes.fold(self.rows, step.time, strange, family, gap_ns=60 * SECOND, share=share)
+        odd = strange <= self.levels[family]
         known = np.where(np.isfinite(log10_p), score, np.nan)
         moves = self.hysteresis.step(self.rows, step.time, odd, known, clear_ns=300 * SECOND)
         self.opened += [(self.at, int(row)) for row in moves.at[moves.move == Move.OPENED]]
@@ -48,6 +55,9 @@ class Path:
         held = self.hysteresis.verdicts(self.rows) != Verdict.CALM
         self.detect.learn(step, np.where(odd | held, 0.0, 1.0))
         self.at += 1
+        if self.at * self.step_s % DAY_S == 0:
+            self.counted.add(*self.episodes.drain())
+            self.levels = self.counted.levels(self.wanted)
         return odd
 
     def run(self, matrix):

@@ -45,6 +45,18 @@ def test_detect(tmp_path):
     }
 
 
+def test_calibration(tmp_path):
+    out = tmp_path / "bench.json"
+    assert (
+        run_bench(["calibration"], peers=False, datasets=None, out=out, sizes=replace(SMALL, stationary_series=7)) == 0
+    )
+    names = {figure["name"] for figure in json.loads(out.read_text())["runs"]["calibration"]["figures"]}
+    for budget in ("1", "3", "10"):
+        assert f"false episodes a week, budget {budget}" in names
+        assert f"false episodes a week, budget {budget}, first week" in names
+        assert f"spikes found, budget {budget}, normal" in names
+
+
 @pytest.mark.soak
 def test_latency(tmp_path):
     figures = measured(tmp_path, "latency")

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.calibrate.budget import family_rows
 from tocsin.calibrate.tail import BINS, EPISODES, FIT, N_EFF, PROVISIONAL_BELOW, learn_rows, log10_p_rows, score_at_rows
 from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.stats.columns import Columns, column, numbers_of, rows_of
@@ -45,7 +46,7 @@ class Calibrator(Columns):
         super().__init__()
         self.min_scores, self.memory = min_scores, memory
         self.family_shape: F8 = np.array([0.03])
-        self.family_ratio: F8 = np.array([0.35])
+        self.family_ratio: F8 = np.array([0.28])
 
     def log10_p(self, rows: I4, score: F8) -> tuple[F8, F8]:
         """log10 p-value and effective number of past scores, each (n,); NaN for a NaN score and until warm."""
@@ -77,6 +78,14 @@ class Calibrator(Columns):
             self.run, self.calm, self.peak, self.peak_seen, self.episodes,
             self.family_shape, self.family_ratio, self.min_scores, self.memory,
         )  # fmt: skip
+
+    def family(self, rows: I4) -> I4:
+        """Family of each row in the alert budget, (n,): by how much of its past is known and how heavy its tail is."""
+        rows = rows_of(rows)
+        self.reserve(rows)
+        out = np.zeros(rows.size, np.int32)
+        family_rows(rows, self.fit, out)
+        return out
 
     def warm(self, rows: I4) -> F8:
         """Share of `min_scores` seen, (n,), in [0, 1]."""

@@ -27,7 +27,7 @@ LOW_OCTAVE: Final = -4.0
 TAIL_RATIO: Final = 0.08
 PRIOR_COUNT: Final = 8.0
 """Pseudo-exceedances behind the prior mean excess."""
-SHAPE_COUNT: Final = 25.0
+SHAPE_COUNT: Final = 75.0
 """Exceedances at which a series' own shape weighs as much as its family's."""
 LN10: Final = math.log(10.0)
 
@@ -84,6 +84,8 @@ def fit_row(hist: F4, dependence: float, shape: float, ratio: float, fit: F8) ->
     k = above * dependence
     prior_mean = ratio * max(u, 1.0)
     mean = (PRIOR_COUNT * prior_mean + excess * dependence) / (PRIOR_COUNT + k)
+    # beyond u a Pareto law has a mean excess in proportion to u, and the more the heavier it is
+    shape = max(shape, min(1.2 * (mean / max(u, 1.0) - 0.22), 0.5))
     own = shape
     if above > 0.0 and excess > 2.0 * weighted:
         own = min(max(2.0 - excess / (excess - 2.0 * weighted), -0.5), 0.9)

@@ -22,6 +22,8 @@ class Sizes:
     spacing_s: float
     memory_series: int
     memory_rounds: int
+    stationary_series: int
+    stationary_weeks: int
     kinds: tuple[str, ...] = ("points", "spans", "logs", "samples")
     own_cache: bool = True  # kernels are compiled anew, as after an installation
 
@@ -40,6 +42,8 @@ FULL = Sizes(
     spacing_s=7.0,
     memory_series=10_000,
     memory_rounds=6,
+    stationary_series=2_000,
+    stationary_weeks=20,
 )
 SMALL = Sizes(
     series=40,
@@ -55,5 +59,7 @@ SMALL = Sizes(
     spacing_s=2.0,
     memory_series=50,
     memory_rounds=2,
+    stationary_series=70,
+    stationary_weeks=2,
     own_cache=False,
 )
