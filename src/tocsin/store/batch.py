@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,14 +22,20 @@ _MOST_FINDINGS = 1 << 20
 """Frames of findings in one output record that keep their order; `news` = offset * this + place."""
 
 
+class _Part(NamedTuple):
+    frame: Frame
+    tick: int
+    news: int
+
+
 class Batch:
-    """Rows of one batch, collected frame by frame; `stamp` (ms) marks every row."""
+    """Rows of one batch, laid out table by table; `stamp` (ms) marks every row."""
 
     def __init__(self, names: SeriesNames, mapper: SpanMapper, stamp: int) -> None:
         self._names = names
         self._mapper = mapper
         self._stamp = stamp
-        self._parts: dict[str, list[pa.RecordBatch]] = {}
+        self._parts: dict[FrameKind, list[_Part]] = {}
         self._fresh: dict[tuple[int, str], int] = {}
 
     def add(self, record: LogRecord) -> None:
@@ -42,49 +48,52 @@ class Batch:
             for place, frame in enumerate(entry.frames):
                 self._add_frame(frame, entry.cause, record.offset * _MOST_FINDINGS + place * (1 << 10))
 
+    def _add_frame(self, frame: Frame, tick: int, news: int) -> None:
+        if len(frame):
+            self._parts.setdefault(frame.kind, []).append(_Part(frame, tick, news))
+
     def tables(self) -> dict[str, pa.Table]:
         """Rows by table, `series` first."""
-        found: dict[str, pa.Table] = {}
-        if self._fresh:
-            found["series"] = self._series_table()
-        for name, parts in self._parts.items():
-            found[name] = _unified(parts)
-        return found
+        found = {kind.value: self._table(kind, parts) for kind, parts in self._parts.items()}
+        return {"series": self._series_table(), **found} if self._fresh else found
 
     def confirm(self) -> None:
         """The rows are stored: remember which series the dictionary has."""
         for origin in {origin for _, origin in self._fresh}:
             self._names.written(np.array([ref for ref, at in self._fresh if at == origin], "i4"), origin)
 
-    def _add_frame(self, frame: Frame, tick: int, news: int) -> None:
-        n = len(frame)
-        if not n:
-            return
-        columns: dict[str, Any] = {name: frame.batch.column(name) for name in frame.batch.schema.names}
-        columns["tenant"] = _constant(frame.tenant, n)
+    def _table(self, kind: FrameKind, parts: Sequence[_Part]) -> pa.Table:
+        """All frames of a kind at once: a frame holds few rows, and each pass over columns has its price."""
+        frames = pa.Table.from_batches([part.frame.batch for part in parts]).unify_dictionaries().combine_chunks()
+        columns: dict[str, Any] = {name: _whole(frames.column(name)) for name in frames.schema.names}
+        sizes = np.array([len(part.frame) for part in parts])
+        n = int(sizes.sum())
+        columns["tenant"] = _repeated([part.frame.tenant for part in parts], sizes)
         columns["stored"] = pa.array(np.full(n, self._stamp), pa.timestamp("ms", "UTC"))
-        if frame.kind in _WITH_SERIES:
-            self._name_series(frame, columns)
-        if frame.kind in (FrameKind.PANES, FrameKind.STATES):
-            columns["tick"] = pa.array(np.full(n, tick, "i8"))
-        if frame.kind is FrameKind.FINDINGS:
-            columns["news"] = pa.array(np.arange(n, dtype="u8") + np.uint64(news))
-        if frame.kind in (FrameKind.SPANS, FrameKind.LOGS):
+        if kind in _WITH_SERIES:
+            self._name_series(kind, columns)
+        if kind in (FrameKind.PANES, FrameKind.STATES):
+            columns["tick"] = pa.array(np.repeat(np.array([part.tick for part in parts], "i8"), sizes))
+        if kind is FrameKind.FINDINGS:
+            first = np.array([part.news for part in parts], "u8")
+            place = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            columns["news"] = pa.array(np.repeat(first, sizes) + place.astype("u8"))
+        if kind in (FrameKind.SPANS, FrameKind.LOGS):
             columns["service"] = _looked_up(columns["resource"], _SERVICE)
-        if frame.kind is FrameKind.SPANS:
+        if kind is FrameKind.SPANS:
             failed = pc.equal(columns["status"], "error").to_pylist()
             columns.update(self._mapper.columns(columns["attributes"], failed, columns["status_message"].to_pylist()))
-        if frame.kind is FrameKind.LOGS:
+        if kind is FrameKind.LOGS:
             columns["template"] = pa.array([""] * n)
-        self._parts.setdefault(frame.kind.value, []).append(_laid_out(frame.kind.value, columns, n))
+        return pa.Table.from_batches([_laid_out(kind.value, columns, n)])
 
-    def _name_series(self, frame: Frame, columns: dict[str, Any]) -> None:
+    def _name_series(self, kind: FrameKind, columns: dict[str, Any]) -> None:
         """Swap the process's numbers for identities, and note series that the dictionary table may lack."""
-        refs = frame.i4("series")
-        origin = frame.kind.value if frame.kind in (FrameKind.POINTS, FrameKind.DISTRIBUTIONS) else "engine"
+        refs = columns["series"].to_numpy()
+        origin = kind.value if kind in (FrameKind.POINTS, FrameKind.DISTRIBUTIONS) else "engine"
         columns["series"] = self._names.ids(refs)
         columns["signal"] = self._names.signals(refs)
-        for ref, time in self._names.unwritten(refs, frame.i8("time"), origin).items():
+        for ref, time in self._names.unwritten(refs, columns["time"].to_numpy(), origin).items():
             key = (ref, origin)
             self._fresh[key] = min(time, self._fresh.get(key, time))
 
@@ -118,8 +127,13 @@ def partitions_of(name: str, rows: pa.Table) -> I8:
     return found
 
 
-def _constant(text: str, n: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, "i4")), pa.array([text]))
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _repeated(texts: Sequence[str], sizes: I8) -> pa.DictionaryArray:
+    known, codes = np.unique(np.array(texts, "O"), return_inverse=True)
+    return pa.DictionaryArray.from_arrays(pa.array(np.repeat(codes.astype("i4"), sizes)), pa.array(known, pa.string()))
 
 
 def _looked_up(pairs: pa.MapArray, key: str) -> pa.Array:
@@ -150,7 +164,3 @@ def _filled(array: pa.Array, kind: str) -> pa.Array:
     if kind.startswith(("Map", "Array")):
         return pa.array([value or [] for value in array.to_pylist()], array.type)
     return pc.fill_null(array, 0 if pa.types.is_integer(array.type) else "")
-
-
-def _unified(parts: Iterable[pa.RecordBatch]) -> pa.Table:
-    return pa.Table.from_batches(list(parts)).unify_dictionaries().combine_chunks()
