@@ -35,6 +35,8 @@ class Shingled(ArrayDetector):
     ring: F8 = column(np.nan, shape=(1,))
     usual: F8 = column(0.0)
     level: F8 = column(0.0)
+    low: F8 = column(0.0)  # range of the values kept; it shrinks by a thousandth a step
+    high: F8 = column(0.0)
 
     def __init__(self, *, kept: int, warmup: float, least: int, **shapes: tuple[int, ...]) -> None:
         super().__init__(warmup=warmup, ring=(kept,), **shapes)
@@ -68,8 +70,9 @@ class Shingled(ArrayDetector):
         return out
 
     def _score(self, step: Step) -> F8:
-        raw = np.where(np.isfinite(step.value), self._raw(step.rows, step.value), np.nan)
-        raw[self.seen[step.rows] < self.warmup] = np.nan
+        finite = np.isfinite(step.value)
+        raw = self._raw(step.rows, np.where(finite, step.value, 0.0))
+        raw[~finite | (self.seen[step.rows] < self.warmup)] = np.nan
         unit = self._unit(step.rows, raw)
         given = np.isfinite(raw) & (unit > 0.0)
         ratio = np.divide(raw, unit, out=np.zeros(len(step)), where=given)
@@ -88,9 +91,9 @@ class Shingled(ArrayDetector):
             return
         _note(step.rows, self._raw(step.rows, step.value), self.usual, self.seen)
         value = np.empty(len(step))
-        _tame(step.rows, step.value, self.ring, self.seen, self.warmup, value)
+        _tame(step.rows, step.value, self.low, self.high, self.seen, self.warmup, value)
         self._train(Step(step.rows, step.time, value), weight)
-        _keep(step.rows, value, self.ring, self.level, self.seen)
+        _keep(step.rows, value, self.ring, self.level, self.low, self.high, self.seen)
 
 
 @njit("void(i4[::1],f8[::1],f8[::1],f8[::1],f8[::1])")
@@ -109,18 +112,22 @@ def _note(rows: I4, raw: F8, usual: F8, seen: I4) -> None:
             usual[r] = raw[i] if usual[r] == 0.0 else robust_mean(usual[r], raw[i], 1.0 / min(seen[r] + 1.0, MEMORY))
 
 
-@njit("void(i4[::1],f8[::1],f8[:,::1],i4[::1],i8,f8[::1])")
-def _tame(rows: I4, value: F8, ring: F8, seen: I4, warmup: int, out: F8) -> None:
+@njit("void(i4[::1],f8[::1],f8[::1],f8[::1],i4[::1],i8,f8[::1])")
+def _tame(rows: I4, value: F8, low: F8, high: F8, seen: I4, warmup: int, out: F8) -> None:
     for i in range(rows.size):
         r = rows[i]
-        out[i] = tamed(ring[r], seen[r], value[i]) if seen[r] >= warmup else value[i]
+        out[i] = tamed(low[r], high[r], value[i]) if seen[r] >= warmup else value[i]
 
 
-@njit("void(i4[::1],f8[::1],f8[:,::1],f8[::1],i4[::1])")
-def _keep(rows: I4, value: F8, ring: F8, level: F8, seen: I4) -> None:
+@njit("void(i4[::1],f8[::1],f8[:,::1],f8[::1],f8[::1],f8[::1],i4[::1])")
+def _keep(rows: I4, value: F8, ring: F8, level: F8, low: F8, high: F8, seen: I4) -> None:
     kept = ring.shape[1]
     for i in range(rows.size):
-        r = rows[i]
-        ring[r, seen[r] % kept] = value[i]
+        r, x = rows[i], value[i]
+        if seen[r] == 0:
+            low[r], high[r] = x, x
+        ring[r, seen[r] % kept] = x
         seen[r] += 1
-        level[r] += (value[i] - level[r]) / min(float(seen[r]), 30.0)
+        level[r] += (x - level[r]) / min(float(seen[r]), 30.0)
+        low[r] = min(low[r] + (level[r] - low[r]) / MEMORY, x)
+        high[r] = max(high[r] + (level[r] - high[r]) / MEMORY, x)

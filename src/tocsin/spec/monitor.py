@@ -59,6 +59,9 @@ class DetectSpec(Spec):
     relative_entropy: dict[str, float] | None = None
     change_point: dict[str, float] | None = None
     page_hinkley: dict[str, float] | None = None
+    spectral_residual: dict[str, float] | None = None
+    pca: dict[str, float] | None = None
+    kmeans: dict[str, float] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> DetectSpec:
