@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from api.conftest import View, World
-from api.world import HOSTILE, NOW, series_of, story
+from api.world import HOSTILE, NOW, NS, series_of, story
 from tocsin.model.incident import IncidentState, Severity
 
 pytestmark = pytest.mark.system
@@ -114,6 +114,45 @@ def test_acknowledge_and_resolve_change_the_page_and_the_store(full: World, view
     held = full.deps.state.incident("main", story().id)
     assert held is not None
     assert held.state is IncidentState.RESOLVED
+    found.check()
+
+
+def test_silencing_from_an_incident_is_shown_everywhere_and_ended_on_the_overview(full: World, view: Make):
+    found = opened(view(), full.url + INCIDENT, "Who was told")
+    page = found.page
+    page.get_by_text("Silence …").click()
+    page.get_by_label("Page nobody about").select_option("everything on support-bot")
+    page.locator("select[name=for]").select_option("4 hours")
+    page.get_by_label("Why, for the others").fill(HOSTILE)
+    assert violations(found) == []
+    page.get_by_role("button", name="Silence", exact=True).click()
+    expect(page.locator(".statement .note.warn")).to_contain_text("nobody is told. It matches entity=support-bot")
+    expect(page.get_by_text("Silence …")).to_have_count(0)
+    [silence] = full.deps.state.silences("main", NOW)
+    assert (silence.matchers, silence.note, silence.ends_at - NOW) == (
+        {"entity": "support-bot"},
+        HOSTILE,
+        4 * 3600 * NS,
+    )
+    page.goto(full.url)
+    expect(page.get_by_role("region", name="Silenced")).to_contain_text("holds back 1 incident")
+    expect(page.locator(".card", has_text="support-bot").first).to_contain_text("silenced until")
+    assert violations(found) == []
+    page.get_by_role("button", name="End the silence of support-bot").click()
+    expect(page.get_by_role("region", name="Silenced")).to_have_count(0)
+    assert full.deps.state.silences("main", NOW) == []
+    found.check()
+
+
+def test_a_verdict_from_the_page_is_kept_and_shown(full: World, view: Make):
+    found = opened(view(), full.url + INCIDENT, "Who was told")
+    page = found.page
+    page.get_by_text("Was it real? …").click()
+    page.get_by_label("Why", exact=True).fill("a load test")
+    page.get_by_role("button", name="A false alarm").click()
+    expect(page.get_by_text("It was a false alarm")).to_be_visible()
+    expect(page.get_by_label("What happened when")).to_contain_text("by someone on this machine: a load test")
+    assert [each.verdict for each in full.deps.state.feedback("main", story().id)] == ["false_alarm"]
     found.check()
 
 

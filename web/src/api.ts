@@ -7,7 +7,11 @@ export interface Summary {
   opened_at: string; updated_at: string; resolved_at: string | null;
   entities: string[]; findings: number; late: boolean; reopened: number;
   cause: { kind: string; what: string; score: number } | null;
+  silenced: Silence | null;
 }
+export interface Silence { id: string; matchers: Record<string, string>; starts_at: string; ends_at: string; by: string; note: string; over: boolean; incidents?: number }
+export type Verdict = "real_problem" | "false_alarm";
+export interface Feedback { time: string; verdict: Verdict; by: string; note: string }
 export interface Change { time: string; kind: string; entity: string; what: string; source: string }
 export interface Learning { warm: number; learning: number; first_at: string | null }
 export interface OwnNumber { process: string; name: string; labels: string; value: number }
@@ -15,7 +19,7 @@ export interface Own { drops: OwnNumber[]; refusals: OwnNumber[]; lags: OwnNumbe
 export interface Overview {
   now: string; version: string;
   health: { state: "empty" | "learning" | "ok" | "warning" | "critical" | "blind"; sentence: string };
-  incidents: Summary[]; resolved: Summary[];
+  incidents: Summary[]; resolved: Summary[]; silences: Silence[];
   strip: { from: number; to: number; rows: { name: string; worst: (number | null)[] }[] };
   states: Record<string, number>; learning: Learning;
   blind: { what: string; why: string; link: string }[];
@@ -25,14 +29,14 @@ export interface Finding {
   id: string; monitor: string; signal: string; entity: string; start: string; end: string; value: number | null;
   expected: [number | null, number | null]; log10_p: number | null; n_eff: number | null; level: number | null;
   direction: string; series_id: string; unit: string; labels: Record<string, string>;
-  evidence: Record<string, unknown>;
+  evidence: Record<string, unknown>; severity: Severity;
 }
 export interface Cause { kind: string; entity: string; what: string; score: number; evidence: string[]; refuted_by: string[] }
 export interface Sent { id: string; destination: string; action: string; state: string; created_at: string; sent_at: string | null; attempts: number; dry_run: boolean; reason: string }
 export interface Moment extends Change { type: "change" | "finding" | "life" }
 export interface Incident extends Omit<Summary, "findings" | "cause"> {
   now: string; severity_arithmetic: string; impact: Record<string, unknown>; dedup_key: string;
-  findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[];
+  findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[]; feedback: Feedback[];
 }
 export interface Line {
   series_id: string; signal: string; unit: string; monitor: string; labels: Record<string, string>;
@@ -44,7 +48,9 @@ export interface Lines { from: number; to: number; lines: Line[] }
 export interface SignalRow { name: string; unit: string; kind: string; series: number; last_time: string | null }
 export interface SeriesRow { id: string; labels: Record<string, string>; unit: string; last_time: string | null; last_value: number | null; state: string; since: string | null; cadence_s?: number }
 export interface Destination { name: string; type: string; target: string; dry_run: boolean; pending: number; failed: number; last_ok_at: string | null; last_error: string }
-export interface Status { now: string; version: string; not_ready: string[]; states: Record<string, number>; learning: Learning; own: Own; scopes: string[] }
+export interface Status { now: string; version: string; not_ready: string[]; notices: string[]; states: Record<string, number>; learning: Learning; own: Own; scopes: string[] }
+export interface Applied { time: string; sha256: string; by: string; size_bytes: number }
+export interface AuditEntry { seq: number; time: string; actor: string; action: string; subject: string }
 export interface Session { signed_in: boolean; open: boolean; tenant: string; scopes: string[] }
 
 export class Problem extends Error {
@@ -70,7 +76,7 @@ export async function ask<T>(url: string, init: RequestInit = {}): Promise<T> {
 }
 
 export const act = <T>(url: string, body: unknown = {}, method = "POST"): Promise<T> =>
-  ask<T>(url, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  ask<T>(url, { method, headers: { "content-type": "application/json" }, ...(method === "POST" ? { body: JSON.stringify(body) } : {}) });
 
 export const query = (path: string, params: Record<string, string | number | undefined>): string => {
   const found = new URLSearchParams();

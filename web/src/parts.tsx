@@ -96,7 +96,7 @@ export function Card({ incident, now, current, from }: { incident: Summary; now?
     : `since ${moment(new Date(incident.opened_at), new Date())}, ${ago(incident.opened_at, now)}`;
   return (
     <A to={`/incidents/${encodeURIComponent(incident.id)}${from ?? ""}`} class="card" data-nav={incident.id} aria-current={current ? "true" : undefined}>
-      <span class="line"><Sev severity={incident.severity} state={incident.state} />{incident.state === "acknowledged" && <span class="tag">acknowledged</span>}{incident.late && <span class="tag">late data</span>}{incident.reopened > 0 && <span class="tag">reopened {incident.reopened}×</span>}</span>
+      <span class="line"><Sev severity={incident.severity} state={incident.state} />{incident.state === "acknowledged" && <span class="tag">acknowledged</span>}{incident.silenced && <span class="tag warn">silenced until {moment(new Date(incident.silenced.ends_at), new Date())}</span>}{incident.late && <span class="tag">late data</span>}{incident.reopened > 0 && <span class="tag">reopened {incident.reopened}×</span>}</span>
       <bdi class="title">{incident.title}</bdi>
       <span class="note" title={utc(new Date(incident.opened_at))}>{since} · {count(incident.findings, "signal")}{incident.cause && incident.cause.kind !== "unknown" ? ` · probably ${incident.cause.kind}: ${incident.cause.what}` : ""}</span>
     </A>

@@ -4,6 +4,7 @@ import { act, Problem, query, type Cause, type Finding, type Incident as Answer,
 import { Chart, Dash, Overlay, type Mark } from "../chart";
 import { count, expected, quantity, rarity, span } from "../format";
 import { refresh, useAsk } from "../live";
+import { Matchers, SilenceForm, VerdictForm } from "../people";
 import { A, Fault, Labels, Loading, Panel, Sev, Time } from "../parts";
 import { set, usePlace } from "../url";
 
@@ -40,8 +41,9 @@ function Body({ it, theme, may, path }: { it: Answer; theme: string; may: boolea
         <p class="line"><Sev severity={it.severity} state={it.state} /><span class="tag">{it.state}</span>{it.late && <span class="tag">late data</span>}{it.reopened > 0 && <span class="tag">reopened {it.reopened}×</span>}<span class="id">{it.id}</span></p>
         <h1 tabIndex={-1}>{it.title}</h1>
         {it.statement && it.statement !== it.title && <p class="say">{it.statement}</p>}
-        {may && it.state !== "resolved" && <Buttons it={it} path={path} />}
-        {!may && <p class="note">To acknowledge or resolve, sign in with a key of scope operate.</p>}
+        {it.silenced && <p class="note warn">Silenced until <Time at={it.silenced.ends_at} /> by <bdi>{it.silenced.by}</bdi>: nobody is told. It matches <Matchers matchers={it.silenced.matchers} />{it.silenced.note && <> · <bdi>{it.silenced.note}</bdi></>}. <A to="/">End it on the overview</A></p>}
+        {may && <Buttons it={it} path={path} />}
+        {!may && <p class="note">To acknowledge, silence or resolve, sign in with a key of scope operate.</p>}
       </header>
       <Facts it={it} />
       <Causes causes={it.causes} />
@@ -65,7 +67,9 @@ function Buttons({ it, path }: { it: Answer; path: string }) {
   return (
     <div class="buttons">
       {it.state === "open" && <button type="button" class="btn main" disabled={busy !== ""} onClick={() => press("ack")}>{busy === "ack" ? "Acknowledging …" : "Acknowledge"}</button>}
-      <button type="button" class="btn" disabled={busy !== ""} onClick={() => press("resolve")}>{busy === "resolve" ? "Resolving …" : "Resolve"}</button>
+      {it.state !== "resolved" && <button type="button" class="btn" disabled={busy !== ""} onClick={() => press("resolve")}>{busy === "resolve" ? "Resolving …" : "Resolve"}</button>}
+      {it.state !== "resolved" && !it.silenced && <SilenceForm it={it} />}
+      <VerdictForm it={it} path={path} />
       {error && <Fault error={error} />}
     </div>
   );
@@ -154,8 +158,8 @@ function Findings({ it }: { it: Answer }) {
   return (
     <Panel title="Findings" id="findings" note={count(it.findings.length, "signal")}>
       <div class="scroll" tabIndex={0} role="region" aria-label="Table of findings">
-        <table>
-          <thead><tr><th scope="col">Signal</th><th scope="col" class="num">Value</th><th scope="col">Expected</th><th scope="col">How rare</th><th scope="col">From</th><th scope="col">Where</th></tr></thead>
+        <table class="wide">
+          <thead><tr><th scope="col">Signal</th><th scope="col">Severity</th><th scope="col" class="num">Value</th><th scope="col">Expected</th><th scope="col">How rare</th><th scope="col">From</th><th scope="col">Where</th></tr></thead>
           <tbody>{it.findings.map((each) => <Row key={each.id} each={each} />)}</tbody>
         </table>
       </div>
@@ -169,6 +173,7 @@ function Row({ each }: { each: Finding }) {
   return (
     <tr>
       <th scope="row"><A to={query("/signals", { signal: each.signal, series: each.series_id })}>{each.signal}</A><span class="note">{each.monitor}</span></th>
+      <td><Sev severity={each.severity} /></td>
       <td class="num"><span aria-hidden="true">{ARROW[each.direction] ?? ""} </span><span class="sr">{each.direction} </span>{quantity(each.value, each.unit, each.signal)}</td>
       <td>{expected(each.expected, each.unit, each.signal)}</td>
       <td>{rarity(each.log10_p, each.n_eff)}</td>
@@ -187,7 +192,7 @@ function History({ moments }: { moments: Moment[] }) {
         {moments.map((each, i) => (
           <li key={i} class={each.type}>
             <Time at={each.time} seconds />
-            <span><span class="tag">{each.type === "life" ? each.kind : each.type === "change" ? each.kind : LIFE[each.type]}</span> {each.type === "finding" ? <bdi>{each.what}</bdi> : <>{each.entity && (each.type === "life" ? <>by <bdi>{each.entity}</bdi> </> : <><bdi>{each.entity}</bdi>: </>)}<bdi>{each.what}</bdi></>}</span>
+            <span><span class="tag">{each.type === "life" ? each.kind.replaceAll("_", " ") : each.type === "change" ? each.kind : LIFE[each.type]}</span> {each.type === "finding" ? <bdi>{each.what}</bdi> : <>{each.entity && (each.type === "life" ? <>by <bdi>{each.entity}</bdi>{each.what && ": "}</> : <><bdi>{each.entity}</bdi>: </>)}<bdi>{each.what}</bdi></>}</span>
           </li>
         ))}
       </ol>

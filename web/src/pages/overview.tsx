@@ -2,6 +2,7 @@
 import type { Overview as Answer } from "../api";
 import { count, span } from "../format";
 import { useAsk } from "../live";
+import { Silences } from "../people";
 import { A, Card, Copy, Fault, Loading, Panel, Time } from "../parts";
 import { Strip } from "../strip";
 import { set, usePlace } from "../url";
@@ -34,16 +35,19 @@ export function Overview({ theme, scopes }: { theme: string; scopes: string[] })
                 : <p class="quiet">Nothing is open.</p>}
               {it.resolved.length > 0 && <><h3>Resolved in the last 24 hours</h3><ul class="cards">{it.resolved.map((each) => <li key={each.id}><Card incident={each} now={it.now} current={selected === each.id} /></li>)}</ul></>}
             </Panel>
+            {it.silences.length > 0 && <Panel title="Silenced" id="silenced" note="pages nobody"><Silences silences={it.silences} may={scopes.includes("operate") || scopes.includes("admin")} /></Panel>}
           </div>
           <div class="column">
             <Panel title="Where it was strange" id="strange" note={<span class="choice" role="group" aria-label="Span of time">{HOURS.map((each) => <button type="button" key={each} class="btn small" aria-pressed={each === hours} onClick={() => set({ hours: each === "6" ? undefined : each })}>{NAMES[each]}</button>)}</span>}>
               {it.strip.rows.length ? <Strip strip={it.strip} theme={theme} /> : <p class="quiet">No window has been judged in this span of time.</p>}
             </Panel>
             <div class="pair">
-              <Learning it={it} />
+              <div class="column">
+                <Learning it={it} />
+                <Changes it={it} />
+              </div>
               <Blind it={it} />
             </div>
-            <Changes it={it} />
           </div>
         </div>
       )}
@@ -76,7 +80,7 @@ function Blind({ it }: { it: Answer }) {
   return (
     <Panel title="Blind spots" id="blind">
       {it.blind.length === 0 ? <p class="quiet">None: every known series reports, nothing was dropped.</p> : (
-        <ul class="list">{it.blind.map((each) => <li key={each.what}><A to={each.link}>{each.what}</A><span class="note">{each.why}</span></li>)}</ul>
+        <ul class="list">{it.blind.map((each) => <li key={each.what}><A to={each.link}>{each.what}</A><span class="note"><bdi>{each.why}</bdi></span></li>)}</ul>
       )}
     </Panel>
   );

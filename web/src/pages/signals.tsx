@@ -63,7 +63,7 @@ function InState({ state }: { state: string }) {
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of these series">
           <table>
             <thead><tr><th scope="col">Signal</th><th scope="col">Labels</th><th scope="col">Since</th><th scope="col">Usual pace</th></tr></thead>
-            <tbody>{rows.map((row) => <tr key={row.id}><th scope="row"><A to={query("/signals", { signal: row.signal, series: row.id })}>{row.signal}</A></th><td><Labels labels={row.labels} /></td><td><Time at={row.since} seconds /></td><td>{row.cadence_s ? `every ${span(row.cadence_s)}` : "–"}</td></tr>)}</tbody>
+            <tbody>{rows.map((row) => <tr key={row.id}><th scope="row"><A to={query("/signals", { signal: row.signal, series: row.id })}>{row.signal}</A></th><td><Labels labels={row.labels} /></td><td><Time at={row.since} seconds /></td><td class="nowrap">{row.cadence_s ? `every ${span(row.cadence_s)}` : "–"}</td></tr>)}</tbody>
           </table>
         </div>
       )}

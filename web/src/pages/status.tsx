@@ -1,6 +1,6 @@
 // Tocsin's own health: what it received, dropped and refused, what lags, where it sends.
 import { useState } from "preact/hooks";
-import { act, Problem, type Destination, type OwnNumber, type Status as Answer } from "../api";
+import { act, Problem, type Applied, type AuditEntry, type Destination, type OwnNumber, type Status as Answer } from "../api";
 import { inBase, quantity, scaleOf, span } from "../format";
 import { refresh, useAsk, useLink } from "../live";
 import { A, Copy, Fault, Loading, Panel, Time } from "../parts";
@@ -23,6 +23,7 @@ export function Status({ scopes }: { scopes: string[] }) {
       <h1 tabIndex={-1}>Status of Tocsin itself</h1>
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {it.not_ready.length > 0 && <div class="fault" role="alert">{it.not_ready.map((each) => <p key={each}>{each}</p>)}</div>}
+      {it.notices.length > 0 && <Panel title="Caps that are reached" id="caps"><ul class="list">{it.notices.map((each) => <li key={each} class="note warn"><bdi>{each}</bdi></li>)}</ul></Panel>}
       <div class="grid">
         <Panel title="Processes" id="processes" note={`version ${it.version || "unknown"}`}>
           <Processes numbers={it.own.processes} now={it.now} />
@@ -39,6 +40,10 @@ export function Status({ scopes }: { scopes: string[] }) {
         </Panel>
       </div>
       <Destinations may={may} />
+      <div class="pair">
+        <Configurations />
+        {scopes.includes("admin") && <Trail />}
+      </div>
       <Panel title="Take data out" id="export" note="everything stored can be read back">
         <p class="links">{EXPORTS.map((kind) => <a key={kind} href={`/api/export/${kind}`} download={`tocsin-${kind}.jsonl`}>{kind}</a>)}</p>
         <Copy text="tocsin export points --format parquet --out points.parquet" label="command to export" />
@@ -76,6 +81,32 @@ function Numbers({ rows, none }: { rows: OwnNumber[]; none: string }) {
     <table>
       <tbody>{rows.map((row, i) => <tr key={i}><th scope="row" title={row.name}>{plain(row.name)}{row.labels && <span class="note">{row.labels}</span>}</th><td class="num">{shown(row)}</td></tr>)}</tbody>
     </table>
+  );
+}
+
+function Configurations() {
+  const answer = useAsk<{ configurations: Applied[] }>("/api/config/history", 60);
+  const rows = answer.data?.configurations;
+  return (
+    <Panel title="Configuration" id="configuration" note="the first is in force">
+      {answer.error && <Fault error={answer.error} again={answer.again} />}
+      {!rows ? !answer.error && <Loading what="configurations" /> : rows.length === 0 ? <p class="quiet">No file: the built-in monitors are on. <code>tocsin serve --config tocsin.yaml</code> reads one.</p> : (
+        <ul class="list acts">{rows.map((row) => <li key={row.time}><Time at={row.time} seconds /><span><bdi>{row.by}</bdi> <code title={`SHA-256 ${row.sha256}`}>{row.sha256.slice(0, 12)}</code></span></li>)}</ul>
+      )}
+    </Panel>
+  );
+}
+
+function Trail() {
+  const answer = useAsk<{ entries: AuditEntry[] }>("/api/audit?limit=10", 60);
+  const rows = answer.data?.entries;
+  return (
+    <Panel title="Who did what" id="trail" note="the last ten">
+      {answer.error && <Fault error={answer.error} again={answer.again} />}
+      {!rows ? !answer.error && <Loading what="the trail" /> : rows.length === 0 ? <p class="quiet">Nobody did anything yet.</p> : (
+        <ul class="list acts">{rows.map((row) => <li key={row.seq}><Time at={row.time} seconds /><span><b>{row.action.replaceAll("_", " ")}</b> <bdi>{row.subject.length > 40 ? `${row.subject.slice(0, 12)}…` : row.subject}</bdi> <span class="note">by <bdi>{row.actor}</bdi></span></span></li>)}</ul>
+      )}
+    </Panel>
   );
 }
 
