@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: demo test soak lint types check acceptance web web-check bench wheel clean
+.PHONY: demo test soak lint types check acceptance web web-check bench changelog wheel clean
 
 # the demo needs no test tools: a plain install of the package and what it depends on
 $(VENV)/.demo: pyproject.toml uv.lock | $(UV)
@@ -57,6 +57,10 @@ web:
 
 web-check: web
 	git diff --exit-code --stat -- src/tocsin/api/static
+
+# at a release: the fragments become a section of CHANGELOG.md and are gone
+changelog: $(STAMP)
+	$(BIN)/towncrier build --yes --version $(or $(VERSION),$(error say which version: make changelog VERSION=0.2.0))
 
 wheel: $(STAMP)
 	$(UV) build --wheel --quiet

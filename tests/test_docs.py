@@ -121,3 +121,5 @@ def test_the_change_log_builds_from_its_fragments():
         assert re.fullmatch(r"(\+[\w-]+|\d+)\.(feature|bugfix|doc|removal|misc)\.md", fragment.name), fragment.name
         if ".misc." not in fragment.name:
             assert fragment.read_text().split()[0] in done.stdout
+    log = (ROOT / "CHANGELOG.md").read_text()
+    assert log.index("<!-- towncrier release notes start -->") < log.index("## tocsin 0.1.0 (")

@@ -62,7 +62,7 @@ class Hot:
         self.input, self.output = open_logs(settings.data_dir, self.catalog, self.clock, self.config.limits, _fatal)
         rules = [Rule(rule.name, rule.pattern, rule.replacement) for rule in self.config.redaction.rules]
         redactor = Redactor(rules, self.config.redaction.keep_content, redaction_key(settings.data_dir))
-        self.edge = Edge(self.input, self.catalog, self.clock, redactor, _limits(self.config))
+        self.edge = Edge(self.input, self.catalog, self.clock, redactor, edge_limits(self.config))
         self.edge.recover(_tail(self.input))
         self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
         self.waiting = ["the engine's kernels are compiled", "the log is folded in again"]
@@ -123,7 +123,8 @@ def _fatal(error: BaseException) -> None:
     os._exit(70)
 
 
-def _limits(config: Config) -> Limits:
+def edge_limits(config: Config) -> Limits:
+    """The bounds of the edge under a configuration; a source's own lateness wins over the one for all."""
     lateness = dict(Limits().lateness_ns)
     if config.lateness:
         lateness = dict.fromkeys((*lateness, ""), config.lateness)
