@@ -80,7 +80,7 @@ def test_centres_move_as_macqueen_says():
     np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["spectral_residual", "pca", "kmeans"])
+@pytest.mark.parametrize("name", ["spectral_residual", "pca", "kmeans", "art"])
 def test_a_band_is_where_the_score_is_low(name):
     detector = taught(name, autoregressive(5))
     assert_band_is_where_it_is_calm(detector, 400, exactly=name != "spectral_residual")
@@ -101,8 +101,50 @@ def test_a_broken_rhythm_of_ordinary_values_is_found(name):
         ("kmeans", {"centres": 0}),
         ("kmeans", {"centres": 40}),
         ("spectral_residual", {"warmup": 20}),
+        ("art", {"vigilance": 1.0}),
     ],
 )
 def test_parameters_that_cannot_work_are_refused(name, params):
     with pytest.raises(BadConfig, match=name):
         build(name, params)
+
+
+def boxes_of(values, window, many, widest):
+    """Distances to the nearest category, by ART with boxes: `widest` is the sum of sides at each step."""
+    boxes, expected = [], []
+    for t in range(len(values)):
+        shingle = values[max(0, t - window + 1) : t + 1]
+        far = [np.maximum(np.maximum(lo - shingle, shingle - hi), 0).sum() for lo, hi, _ in boxes]
+        expected.append(min(far, default=np.nan))
+        if t < 8:
+            continue
+        boxes = [(lo, hi, use * (1 - 1e-3)) for lo, hi, use in boxes]
+        fits = [c for c, (lo, hi, _) in enumerate(boxes) if far[c] + (hi - lo).sum() <= widest[t]]
+        if fits:
+            best = min(fits, key=lambda c: far[c])
+            lo, hi, use = boxes[best]
+            boxes[best] = (np.minimum(lo, shingle), np.maximum(hi, shingle), use + 1)
+            continue
+        if len(boxes) == many:
+            boxes[int(np.argmin([use for *_, use in boxes]))] = (shingle, shingle, 1.0)
+        else:
+            boxes.append((shingle, shingle, 1.0))
+    return np.array(expected)
+
+
+def test_resonance_is_that_of_boxes():
+    values = autoregressive(7, 300)
+    detector = build("art", {"window": 3, "categories": 6, "vigilance": 0.8})
+    got, widest = [], []
+    for value in values:
+        sd = np.sqrt(detector.var[0]) if detector.size else 0.0
+        widest.append(detector.widest * sd)
+        got += raw(detector, [value]).tolist()
+    np.testing.assert_allclose(got, boxes_of(values, 3, 6, widest), rtol=1e-9, atol=1e-12)
+
+
+def test_a_pattern_never_seen_resonates_with_nothing():
+    values = np.tile([1.0, 5.0, 9.0, 5.0], 100) + 0.1 * np.random.default_rng(8).normal(size=400)
+    values[300:304] = [1.0, 9.0, 1.0, 9.0]
+    got = scores(build("art", {}), values)
+    assert got[300:304].max() > 3 * np.nanmax(got[100:300])

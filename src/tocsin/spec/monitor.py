@@ -62,6 +62,8 @@ class DetectSpec(Spec):
     spectral_residual: dict[str, float] | None = None
     pca: dict[str, float] | None = None
     kmeans: dict[str, float] | None = None
+    holt_winters: dict[str, float] | None = None
+    art: dict[str, float] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> DetectSpec:
