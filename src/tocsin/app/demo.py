@@ -149,25 +149,33 @@ class _World:
     async def play(self, server: ServeSettings, *, headless: bool, as_json: bool) -> int:
         """Play until the story is over (headless) or for ever; print what was found."""
         program = [sys.executable, "-m", "tocsin.demo.world", "--otlp", server.url, "--api", server.url]
-        program += [*self._arguments, *(["--end"] if headless else [])]
+        program += self._arguments
         process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None
         watchers: list[asyncio.Task[None]] = []
         try:
             async with httpx2.AsyncClient(base_url=server.url, timeout=120.0) as client:
                 watchers.append(asyncio.create_task(self._watch(client)))
-                async for line in process.stdout:
-                    self._tell(json.loads(line))
-                code = await process.wait()
-                if code:
-                    raise Unreachable(f"the demo world ended with {code}; its messages are above")
-                await asyncio.sleep(SETTLE_S)
+                if not await self._told(process.stdout, headless=headless):
+                    code = await process.wait()
+                    if code or headless:
+                        raise Unreachable(f"the demo world ended with {code}; its messages are above")
+                await asyncio.sleep(SETTLE_S)  # the world goes on: one that ends is an incident of its own
                 return await self._show(client, as_json=as_json)
         finally:
             for task in watchers:
                 task.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
             await _end(process)
+
+    async def _told(self, lines: asyncio.StreamReader, *, headless: bool) -> bool:
+        """Tell what happens until the story is over (headless) or the world ends; whether it was told whole."""
+        async for line in lines:
+            news = json.loads(line)
+            self._tell(news)
+            if headless and news.get("event") == "over":
+                return True
+        return False
 
     def _tell(self, news: dict[str, object]) -> None:
         if self._quiet:

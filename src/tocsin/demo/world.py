@@ -47,7 +47,6 @@ class Options:
     push: bool
     port: int
     json: bool
-    end: bool = False
 
 
 class Teller:
@@ -135,13 +134,12 @@ class Live:
         self._origin_s = stage.world.now_s
         self._late_s = 0.0  # how long history took longer than the clock gave it: the story waits for it
         self._told: set[str] = set()
-        self.over = False
 
     def run(self, clock: Clock, stop: threading.Event, speed: float) -> None:
         """Play until told to stop."""
         self._late_s = max(0.0, clock.now() / SECOND_NS - self._origin_s)
         step = 0
-        while not stop.is_set() and not (self.over and self._options.end):
+        while not stop.is_set():
             at_s = step * _SPANS_EVERY_S
             behind_s = clock.now() / SECOND_NS - (self._origin_s + at_s)
             if behind_s < 0:
@@ -173,7 +171,6 @@ class Live:
             )
         if since_s >= self._story.over_at_s and self._first("over"):
             self._teller.say("over", since_s=since_s)
-            self.over = True
 
     def _first(self, what: str) -> bool:
         if what in self._told:
@@ -190,7 +187,7 @@ def play(
     port_file: Path | None,
     started: Path | None = None,
 ) -> None:
-    """Play history and live time; returns on SIGTERM or SIGINT, or when told to end and the story is over.
+    """Play history and live time; returns on SIGTERM or SIGINT.
 
     `started` is the file by which everybody who goes by the world's clock learns that it goes now.
     """
@@ -246,7 +243,6 @@ def parser() -> argparse.ArgumentParser:
     add("--clock-origin-ns", type=int, help="event time at which live time begins")
     add("--clock-wall-ns", type=int, help="wall time at which event time was the origin")
     add("--clock-started", type=Path, help="file to write when live time begins; the clock stands until then")
-    add("--end", action="store_true", help="end when the story is over")
     add("--clock-speed", type=float, help="as --speed")
     add("--json", action="store_true", help="say what happens in JSON lines on stdout")
     return parsed
@@ -267,7 +263,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told.push,
         told.port,
         told.json,
-        told.end,
     )
     speed = told.clock_speed or told.speed
     clock = None
