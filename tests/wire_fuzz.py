@@ -6,12 +6,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import prometheus_wire
 from ingest_world import NOW, World, set_pairs
 from tocsin.ingest import wire
+from tocsin.ingest.otlp_logs import LogsDecoder
 from tocsin.ingest.otlp_metrics import MetricsDecoder
+from tocsin.ingest.otlp_traces import TracesDecoder
 from tocsin.ingest.remote_write_decode import RemoteWriteDecoder, Written
 from tocsin.model.clock import SECOND
 from tocsin.model.errors import BadInput
@@ -23,7 +27,8 @@ TIMES = [NOW, NOW - SECOND, NOW + 1, NOW + 599 * SECOND]
 
 def some_pairs(rng, most=4):
     values = [*TEXTS, 7, -1, 2**40, True, False, 2.5, b"raw", 1e22]
-    return {rng.choice(TEXTS): rng.choice(values) for _ in range(rng.randint(0, most))}
+    keys = TEXTS if rng.random() < 0.02 else TEXTS[1:]
+    return {rng.choice(keys): rng.choice(values) for _ in range(rng.randint(0, most))}
 
 
 def random_metrics(rng):
@@ -131,6 +136,74 @@ def inputs(rng, make, share_bent=0.6):
             yield bent(rng, raw)
 
 
+def random_traces(rng):
+    """A request with everything that a span can have."""
+    request = ExportTraceServiceRequest()
+    for _ in range(rng.randint(0, 3)):
+        of_resource = request.resource_spans.add(schema_url=rng.choice(["", "url"]))
+        if rng.random() < 0.9:
+            set_pairs(of_resource.resource.attributes, {"service.name": rng.choice("abc")} | some_pairs(rng, 2))
+        for _ in range(rng.randint(0, 2)):
+            scope = of_resource.scope_spans.add()
+            if rng.random() < 0.7:
+                scope.scope.name = rng.choice(TEXTS)
+            for _ in range(rng.randint(0, 3)):
+                _span(rng, scope.spans.add(name=rng.choice(TEXTS), kind=rng.randint(0, 7)))
+    return request.SerializeToString()
+
+
+def _span(rng, span):
+    span.trace_id = rng.randbytes(16) if rng.random() < 0.99 else rng.choice([b"", b"short", bytes(16)])
+    span.span_id = rng.randbytes(8) if rng.random() < 0.99 else rng.choice([b"", b"short", bytes(8)])
+    span.parent_span_id = rng.choice([b"", rng.randbytes(8), bytes(8)])
+    span.start_time_unix_nano, span.end_time_unix_nano = rng.choice(TIMES), rng.choice(TIMES)
+    if rng.random() < 0.01:
+        span.end_time_unix_nano = rng.choice([0, 2**63 + 1])
+    set_pairs(span.attributes, some_pairs(rng))
+    if rng.random() < 0.5:
+        span.status.code = rng.randint(0, 3)
+        span.status.message = rng.choice(TEXTS)
+    if rng.random() < 0.2:
+        span.flags, span.trace_state, span.dropped_attributes_count = 257, "a=b", 300
+        span.links.add(trace_id=bytes(16))
+    if rng.random() < 0.2:
+        event = span.events.add(name=rng.choice(TEXTS), time_unix_nano=rng.choice(TIMES))
+        set_pairs(event.attributes, some_pairs(rng, 2))
+    if rng.random() < 0.1:
+        span.attributes.add(key="list").value.array_value.values.add().int_value = 3
+        span.attributes.add(key="none")
+
+
+def random_logs(rng):
+    """A request with everything that a log record can have."""
+    request = ExportLogsServiceRequest()
+    for _ in range(rng.randint(0, 3)):
+        of_resource = request.resource_logs.add()
+        if rng.random() < 0.9:
+            set_pairs(of_resource.resource.attributes, {"service.name": rng.choice("abc")} | some_pairs(rng, 2))
+        for _ in range(rng.randint(0, 2)):
+            records = of_resource.scope_logs.add().log_records
+            for _ in range(rng.randint(0, 3)):
+                _record(rng, records.add())
+    return request.SerializeToString()
+
+
+def _record(rng, record):
+    times = TIMES if rng.random() < 0.98 else [5, 2**63 + 1]
+    record.time_unix_nano, record.observed_time_unix_nano = rng.choice([0, *times]), rng.choice([0, *times])
+    record.severity_number, record.severity_text = rng.randint(0, 24), rng.choice(["", "WARN", "grün"])
+    record.event_name = rng.choice(["", "event"])
+    record.trace_id = rng.choice([b"", rng.randbytes(16)])
+    record.span_id = rng.choice([b"", rng.randbytes(8)]) if rng.random() < 0.99 else b"short"
+    if rng.random() < 0.8:
+        record.body.string_value = rng.choice(TEXTS)
+    elif rng.random() < 0.5:
+        set_pairs(record.body.kvlist_value.values, some_pairs(rng))
+    if rng.random() < 0.2:
+        record.flags, record.dropped_attributes_count = 1, 3
+    set_pairs(record.attributes, some_pairs(rng))
+
+
 def random_writes(rng):
     """A request of remote write: first byte the version, then the body."""
     second = rng.random() < 0.5
@@ -206,6 +279,14 @@ class Pair:
 
 def metrics_decoder(edge):
     return MetricsDecoder(edge.identifier, edge.source_name, edge.limits)
+
+
+def traces_decoder(edge):
+    return TracesDecoder(edge.source_name, edge.limits)
+
+
+def logs_decoder(edge):
+    return LogsDecoder(edge.source_name, edge.limits)
 
 
 def samples_decoder(edge):

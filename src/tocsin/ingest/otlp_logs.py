@@ -1,12 +1,13 @@
-"""OTLP logs -> LOGS frames, by protobuf's upb."""
+"""OTLP logs -> LOGS frames, by compiled readers where they can, by protobuf's upb elsewhere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tocsin.ingest import wire
 from tocsin.ingest.decoded import YEAR_2000_NS, Decoded, Refusals, Unusable, decoded
 from tocsin.ingest.identify import Pairs
 from tocsin.ingest.limits import Limits
@@ -14,6 +15,9 @@ from tocsin.ingest.otlp_metrics import SourceName
 from tocsin.ingest.otlp_values import PairsColumn, Values, fixed_bytes, utf8
 from tocsin.ingest.otlp_wire import LogsRequest, parse
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind
+
+if TYPE_CHECKING:
+    from tocsin.ingest.wire_logs_read import LogsReader
 
 _RANGES = ("trace", "debug", "info", "warn", "error", "fatal")  # four severity numbers each, from 1
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
@@ -57,6 +61,7 @@ class LogsDecoder:
         self._source_name = source_name
         self._limits = limits
         self._values = Values(limits.label_bytes)
+        self._reader: LogsReader | None = None
 
     def decode(self, body: bytes, tenant: str, received: int) -> Decoded:
         """Frames of one ExportLogsServiceRequest in protobuf; `received` in nanoseconds.
@@ -68,6 +73,22 @@ class LogsDecoder:
         BadInput
             The body is no such message.
         """
+        frames = self._read(body, tenant, received)
+        wire.count("logs", compiled=frames is not None)
+        return self._parse(body, tenant, received) if frames is None else Decoded(tuple(frames))
+
+    def _read(self, body: bytes, tenant: str, received: int) -> list[Frame] | None:
+        """Frames by the compiled reader, when it is there and the request is plain."""
+        if self._reader is None:
+            if not wire.ready():
+                return None
+            from tocsin.ingest.wire_logs_read import LogsReader  # noqa: PLC0415 - imports numba: once it is ready
+
+            self._reader = LogsReader(self._source_name, self._limits)
+        return self._reader.read(body, tenant, received)
+
+    def _parse(self, body: bytes, tenant: str, received: int) -> Decoded:
+        """Frames and refusals by upb, which reads everything."""
         request = parse(LogsRequest, body)
         refusals = Refusals()
         lines: dict[str, _Lines] = {}

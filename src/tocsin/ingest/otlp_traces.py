@@ -1,13 +1,14 @@
-"""OTLP traces -> SPANS frames, by protobuf's upb."""
+"""OTLP traces -> SPANS frames, by compiled readers where they can, by protobuf's upb elsewhere."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tocsin.ingest import wire
 from tocsin.ingest.decoded import YEAR_2000_NS, Decoded, Refusals, Unusable, decoded
 from tocsin.ingest.identify import Pairs
 from tocsin.ingest.limits import Limits
@@ -15,6 +16,9 @@ from tocsin.ingest.otlp_metrics import SourceName
 from tocsin.ingest.otlp_values import PairsColumn, Values, fixed_bytes, utf8
 from tocsin.ingest.otlp_wire import TraceRequest, parse
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind
+
+if TYPE_CHECKING:
+    from tocsin.ingest.wire_traces_read import TracesReader
 
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _STATUS = ("unset", "ok", "error")
@@ -57,6 +61,7 @@ class TracesDecoder:
         self._source_name = source_name
         self._limits = limits
         self._values = Values(limits.label_bytes)
+        self._reader: TracesReader | None = None
 
     def decode(self, body: bytes, tenant: str, received: int) -> Decoded:
         """Frames of one ExportTraceServiceRequest in protobuf; `received` in nanoseconds.
@@ -66,6 +71,22 @@ class TracesDecoder:
         BadInput
             The body is no such message.
         """
+        frames = self._read(body, tenant, received)
+        wire.count("traces", compiled=frames is not None)
+        return self._parse(body, tenant, received) if frames is None else Decoded(tuple(frames))
+
+    def _read(self, body: bytes, tenant: str, received: int) -> list[Frame] | None:
+        """Frames by the compiled reader, when it is there and the request is plain."""
+        if self._reader is None:
+            if not wire.ready():
+                return None
+            from tocsin.ingest.wire_traces_read import TracesReader  # noqa: PLC0415 - imports numba: once it is ready
+
+            self._reader = TracesReader(self._source_name, self._limits, self._events)
+        return self._reader.read(body, tenant, received)
+
+    def _parse(self, body: bytes, tenant: str, received: int) -> Decoded:
+        """Frames and refusals by upb, which reads everything."""
         request = parse(TraceRequest, body)
         refusals = Refusals()
         spans: dict[str, _Spans] = {}

@@ -48,7 +48,7 @@ def _loosen(messages: Iterable[DescriptorProto]) -> None:
         _loosen(message.nested_type)
 
 
-def _reader(files: list[FileDescriptor], request: str) -> Any:
+def _reader(files: list[FileDescriptor], *names: str) -> list[Any]:
     pool = descriptor_pool.DescriptorPool()
     for file in files:
         proto = descriptor_pb2.FileDescriptorProto()
@@ -59,18 +59,23 @@ def _reader(files: list[FileDescriptor], request: str) -> Any:
         del proto.dependency[:], proto.service[:]
         proto.dependency.extend(kept)
         pool.Add(proto)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(request))
+    return [message_factory.GetMessageClass(pool.FindMessageTypeByName(name)) for name in names]
 
 
-MetricsRequest: Any = _reader(
+MetricsRequest: Any
+TraceRequest: Any
+Span: Any
+LogsRequest: Any
+(MetricsRequest,) = _reader(
     [metrics_pb2.DESCRIPTOR, metrics_service_pb2.DESCRIPTOR],
     "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest",
 )
-TraceRequest: Any = _reader(
+TraceRequest, Span = _reader(
     [trace_pb2.DESCRIPTOR, trace_service_pb2.DESCRIPTOR],
     "opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest",
+    "opentelemetry.proto.trace.v1.Span",
 )
-LogsRequest: Any = _reader(
+(LogsRequest,) = _reader(
     [logs_pb2.DESCRIPTOR, logs_service_pb2.DESCRIPTOR],
     "opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest",
 )

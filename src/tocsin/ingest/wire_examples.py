@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tocsin.ingest.identify import Identifier
 from tocsin.ingest.limits import Limits
+from tocsin.ingest.wire_logs_read import LogsReader
 from tocsin.ingest.wire_metrics_read import MetricsReader
 from tocsin.ingest.wire_samples_read import SamplesReader
+from tocsin.ingest.wire_traces_read import TracesReader
 from tocsin.model.errors import TocsinError
 from tocsin.model.frame import Frame
 from tocsin.model.series import Catalog, Labels
@@ -70,6 +76,49 @@ def _read_samples() -> None:
             raise UnreadExample("the compiled reader of remote write does not read its example; upb reads instead")
 
 
+def _pairs(attributes: Any) -> None:
+    attributes.add(key="text").value.string_value = "v"
+    attributes.add(key="number").value.int_value = 7
+    attributes.add(key="truth").value.bool_value = True
+    attributes.add(key="double").value.double_value = 0.5
+
+
+def traces_example() -> bytes:
+    """A request with spans of two services."""
+    request = ExportTraceServiceRequest()
+    for service in ("a", "b"):
+        of_resource = request.resource_spans.add()
+        of_resource.resource.attributes.add(key="service.name").value.string_value = service
+        span = of_resource.scope_spans.add().spans.add(name="s", trace_id=b"t" * 16, span_id=b"s" * 8)
+        span.start_time_unix_nano = span.end_time_unix_nano = _TIME
+        _pairs(span.attributes)
+    return request.SerializeToString()
+
+
+def logs_example() -> bytes:
+    """A request with log records of two services."""
+    request = ExportLogsServiceRequest()
+    for service in ("a", "b"):
+        of_resource = request.resource_logs.add()
+        of_resource.resource.attributes.add(key="service.name").value.string_value = service
+        record = of_resource.scope_logs.add().log_records.add(time_unix_nano=_TIME)
+        record.body.string_value = "text"
+        _pairs(record.attributes)
+    return request.SerializeToString()
+
+
+def _source(_tenant: str, door: str, name: str) -> str:
+    return f"{door}/{name}"
+
+
+def _read_rows() -> None:
+    limits = Limits()
+    spans = TracesReader(_source, limits, lambda _events: "[]").read(traces_example(), "main", _TIME)
+    logs = LogsReader(_source, limits).read(logs_example(), "main", _TIME)
+    if spans is None or logs is None or len(spans) + len(logs) != 4:
+        raise UnreadExample("the compiled readers of spans and logs do not read their examples; upb reads instead")
+
+
 def read_all() -> None:
     """Read each example twice: once with everything new, once with everything known.
 
@@ -80,9 +129,10 @@ def read_all() -> None:
     """
     limits = Limits()
     identifier = Identifier(Catalog(), _KeepAll(), limits)
-    reader = MetricsReader(identifier, lambda _tenant, door, name: f"{door}/{name}", limits)
+    reader = MetricsReader(identifier, _source, limits)
     for _ in range(2):
         frames = reader.frames(metrics_example(), "main", _TIME)
         if frames is None or sum(map(len, frames)) != 4:
             raise UnreadExample("the compiled reader of OTLP metrics does not read its example; upb reads instead")
     _read_samples()
+    _read_rows()
