@@ -60,7 +60,7 @@ function Learning({ it }: { it: Answer }) {
   const total = warm + learning;
   return (
     <Panel title="Learning" id="learning">
-      {total === 0 ? <p class="quiet">The first verdicts come about 5 minutes after the first data: 30 windows are needed.</p> : (
+      {total === 0 ? <p class="quiet">The first verdicts come about 8 minutes after the first data: 45 windows are needed.</p> : (
         <>
           <progress value={warm} max={total} aria-label="Series that are judged">{warm} of {total}</progress>
           <p>{learning === 0 ? <>All {count(total, "series", "series")} are judged.</> : <><b>{warm}</b> of {count(total, "series", "series")} are judged; {learning} still {learning === 1 ? "learns" : "learn"} what is normal.</>}</p>
@@ -72,7 +72,7 @@ function Learning({ it }: { it: Answer }) {
 }
 
 function FirstVerdict({ since, now }: { since: string; now: string }) {
-  const left = 300 - (Date.parse(now) - Date.parse(since)) / 1000;
+  const left = 470 - (Date.parse(now) - Date.parse(since)) / 1000;
   return <p class="note">{left > 0 ? `First verdicts in about ${span(left)}.` : "First verdicts come with the next windows."}</p>;
 }
 
@@ -118,7 +118,7 @@ function FirstSteps({ it, scopes }: { it: Answer; scopes: string[] }) {
       <Panel title="What happens then" id="then">
         <ol class="flow">
           <li><b>At once</b>: signals are listed and drawn under <A to="/signals">Signals</A>; fixed limits are watched from the first value.</li>
-          <li><b>After about 5 minutes</b>: first verdicts, when 30 windows have shown what is normal. They get surer with time.</li>
+          <li><b>After about 8 minutes</b>: first verdicts, when 45 windows have shown what is normal. They get surer with time.</li>
           <li><b>When something is out of line</b>: one incident appears here, with its probable cause and the evidence.</li>
         </ol>
         <p>Nothing to send yet? <code>tocsin demo</code> plays a chatbot in trouble.</p>
