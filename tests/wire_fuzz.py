@@ -334,6 +334,17 @@ def same_bits(a, b):
     return np.array_equal(a.to_numpy().view("i8"), b.to_numpy().view("i8"))
 
 
+def check_bounds():
+    """Assert that an index out of bounds is found in compiled code (NUMBA_BOUNDSCHECK)."""
+    from tocsin.ingest.wire_bytes import word_at
+
+    try:
+        word_at(np.zeros(4, "u1"), 0)
+    except IndexError:
+        return
+    raise AssertionError("indices are not checked")
+
+
 def soak(seed, count, make, decoder):
     """Compare so many inputs; gives how many of them the compiled reader read."""
     wire.compile_readers()
@@ -360,3 +371,12 @@ def _read_total():
         for sample in metric.samples
         if sample.name.endswith("_total") and sample.labels["reader"] == "compiled"
     )
+
+
+WORLDS = {
+    "metrics": (random_metrics, metrics_decoder),
+    "traces": (random_traces, traces_decoder),
+    "logs": (random_logs, logs_decoder),
+    "samples": (random_writes, samples_decoder),
+}
+"""What is compared: how requests are made, and what decodes them."""

@@ -1,21 +1,23 @@
 """The compiled readers say what upb says, whatever the bytes; longer with `make soak` (TOCSIN_WIRE_INPUTS)."""
 
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 import wire_fuzz
 from ingest_world import NOW, World, gauge_request
 from tocsin.ingest import wire
 
-WORLDS = {
-    "metrics": (wire_fuzz.random_metrics, wire_fuzz.metrics_decoder),
-    "traces": (wire_fuzz.random_traces, wire_fuzz.traces_decoder),
-    "logs": (wire_fuzz.random_logs, wire_fuzz.logs_decoder),
-    "samples": (wire_fuzz.random_writes, wire_fuzz.samples_decoder),
-}
+WORLDS = wire_fuzz.WORLDS
 SHORT = 4_000
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("signal", WORLDS)
 def test_compiled_readers_agree_with_upb(signal):
     read = wire_fuzz.soak(5, SHORT, *WORLDS[signal])
@@ -59,3 +61,36 @@ def test_a_new_day_forgets_what_was_known():
     world.edge.identifier.rotate()
     wire_fuzz.assert_same(decoder.decode(body, "main", NOW), before)
     assert decoder._reader._known.epoch == 1
+
+
+@pytest.mark.timeout(900)
+def test_nothing_is_read_or_written_out_of_bounds(tmp_path):
+    """The same inputs with every index checked, which takes kernels of their own."""
+    here = Path(__file__).parents[1]
+    code = "import wire_fuzz as f\nf.check_bounds()\nfor make, decoder in f.WORLDS.values(): print(f.soak(11, 500, make, decoder))"
+    environment = os.environ | {
+        "NUMBA_BOUNDSCHECK": "1",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "NUMBA_OPT": "0",
+        "PYTHONPATH": str(here),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, timeout=850
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(int(read) > 50 for read in done.stdout.split())
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("signal", WORLDS)
+def test_compiled_readers_agree_with_upb_at_length(signal):
+    inputs = int(os.environ.get("TOCSIN_WIRE_INPUTS", "1000000")) // len(WORLDS)
+    began = time.monotonic()
+    read = wire_fuzz.soak(int(os.environ.get("TOCSIN_SEED", "1")), inputs, *WORLDS[signal])
+    told = {"signal": signal, "inputs": inputs, "read_by_kernels": read, "elapsed_s": round(time.monotonic() - began)}
+    place = os.environ.get("TOCSIN_SOAK_RESULTS")
+    if place:
+        with Path(place).open("a") as file:
+            file.write(json.dumps(told) + "\n")
+    assert read > inputs // 8, told

@@ -17,6 +17,9 @@ from tocsin.stats.jit import njit
 @njit()
 def length_at(b: U1, p: int, end: int) -> tuple[int, int]:
     """Length of what begins at the position given with it; it lies within `end`, or the position is -1."""
+    if p < end and b[np.uint64(p)] < 128:  # as nearly all are
+        size = int(b[np.uint64(p)])
+        return size, p + 1 if size < end - p else -1
     size, shift = 0, 0
     while p < end and shift < 28:
         byte = int(b[np.uint64(p)])

@@ -29,26 +29,26 @@ from tocsin.ingest.wire_text import key_value, keys_differ
 from tocsin.model.arrays import I8, U1
 from tocsin.stats.jit import njit
 
-# further rows of `rows`; a body of PLAIN 0 is not plain text, and its span is that of the whole AnyValue
+# further columns of `rows`; a body of PLAIN 0 is not plain text, and its span is that of the whole AnyValue
 TRACE, SPAN, SEVERITY, SEVERITY_END, NUMBER, BODY, BODY_END, PLAIN, EVENT, EVENT_END, OBSERVED = (
     6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
 )  # fmt: skip
-LOG_ROWS: Final = 17
+LOG_COLUMNS: Final = 17
 _INT32_MAX: Final = 2**31 - 1
 
 
 @njit()
 def _body(b: U1, p: int, end: int, row: I8, i: int) -> bool:
     """The body, which comes once."""
-    if row[MESSAGE, i] != 0:
+    if row[i, MESSAGE] != 0:
         return False
-    row[MESSAGE, i] = 1  # has been here
-    row[BODY, i], row[BODY_END, i] = p, end
-    row[PLAIN, i] = p == end
+    row[i, MESSAGE] = 1  # has been here
+    row[i, BODY], row[i, BODY_END] = p, end
+    row[i, PLAIN] = p == end
     if p < end and b[np.uint64(p)] == 10:
         size, p = length_at(b, p + 1, end)
         if p >= 0 and p + size == end:
-            row[BODY, i], row[PLAIN, i] = p, 1
+            row[i, BODY], row[i, PLAIN] = p, 1
     return True
 
 
@@ -56,17 +56,17 @@ def _body(b: U1, p: int, end: int, row: I8, i: int) -> bool:
 def _text_field(b: U1, tag: int, p: int, size: int, row: I8, i: int) -> bool:
     """A field with a length, attributes aside; whether it is one that a record has."""
     if tag == 26:
-        row[SEVERITY, i], row[SEVERITY_END, i] = p, p + size
+        row[i, SEVERITY], row[i, SEVERITY_END] = p, p + size
     elif tag == 42:
         return _body(b, p, p + size, row, i)
     elif tag == 74:
-        row[TRACE, i] = p if size else -1
+        row[i, TRACE] = p if size else -1
         return size in (0, 16)
     elif tag == 82:
-        row[SPAN, i] = p if size else -1
+        row[i, SPAN] = p if size else -1
         return size in (0, 8)
     elif tag == 98:
-        row[EVENT, i], row[EVENT_END, i] = p, p + size
+        row[i, EVENT], row[i, EVENT_END] = p, p + size
     else:
         return False
     return True
@@ -78,13 +78,13 @@ def _number_field(b: U1, tag: int, p: int, end: int, row: I8, i: int) -> int:
     if tag in (9, 89):
         if p + 8 > end:
             return -1
-        row[TIME if tag == 9 else OBSERVED, i] = signed(word_at(b, p))
+        row[i, TIME if tag == 9 else OBSERVED] = signed(word_at(b, p))
         return p + 8
     if tag == 69:  # flags
         return p + 4 if p + 4 <= end else -1
     found, p = varint_at(b, p, end)
     if tag == 16:
-        row[NUMBER, i] = found
+        row[i, NUMBER] = found
         return p if found <= _INT32_MAX else -1
     return p if tag == 56 else -1  # dropped attributes
 
@@ -94,12 +94,12 @@ def _record(b: U1, p: int, end: int, tables: Tables) -> bool:
     """One LogRecord; whether it is plain."""
     used, _, _, row, attributes = tables
     i, a = used[N_ROWS], used[N_ATTRIBUTES]
-    if i >= row.shape[1]:
+    if i >= row.shape[0]:
         return False
-    row[:, i] = 0
-    row[TRACE, i] = row[SPAN, i] = -1
-    row[PLAIN, i] = 1
-    row[ATTRIBUTES, i] = a
+    row[i] = 0
+    row[i, TRACE] = row[i, SPAN] = -1
+    row[i, PLAIN] = 1
+    row[i, ATTRIBUTES] = a
     while p < end:
         tag = b[np.uint64(p)]
         p += 1
@@ -112,18 +112,18 @@ def _record(b: U1, p: int, end: int, tables: Tables) -> bool:
         if p < 0:
             return False
         if tag == 50:
-            good = a < attributes.shape[1] and key_value(b, p, p + size, attributes, a)
+            good = a < attributes.shape[0] and key_value(b, p, p + size, attributes, a)
             a += 1
         else:
             good = _text_field(b, tag, p, size, row, i)
         if not good:
             return False
         p += size
-    row[MESSAGE, i], row[MESSAGE_END, i] = 0, 0
-    row[ATTRIBUTES_END, i] = used[N_ATTRIBUTES] = a
-    row[OF_SCOPE, i] = used[N_SCOPES] - 1
+    row[i, MESSAGE], row[i, MESSAGE_END] = 0, 0
+    row[i, ATTRIBUTES_END] = used[N_ATTRIBUTES] = a
+    row[i, OF_SCOPE] = used[N_SCOPES] - 1
     used[N_ROWS] = i + 1
-    return keys_differ(b, attributes, row[ATTRIBUTES, i], a)
+    return keys_differ(b, attributes, row[i, ATTRIBUTES], a)
 
 
 @njit()

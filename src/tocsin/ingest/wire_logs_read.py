@@ -12,7 +12,7 @@ from tocsin.ingest.wire_logs import (
     BODY_END,
     EVENT,
     EVENT_END,
-    LOG_ROWS,
+    LOG_COLUMNS,
     NUMBER,
     OBSERVED,
     PLAIN,
@@ -39,7 +39,7 @@ class LogsReader(RowsReader):
     """Reads bodies of `/v1/logs` that are plain and of which nothing is refused; thread-safe."""
 
     def __init__(self, source_name: SourceName, limits: Limits) -> None:
-        super().__init__(source_name, limits, LOG_ROWS)
+        super().__init__(source_name, limits, LOG_COLUMNS)
 
     def read(self, body: bytes, tenant: str, received: int) -> list[Frame] | None:
         """All frames of a request, or None when upb must read it; `received` in nanoseconds."""
@@ -47,14 +47,14 @@ class LogsReader(RowsReader):
         tables = self.tables(raw.size)
         if not walk_logs(raw, tables) or not tables[0][N_ROWS]:
             return None
-        rows = tables[3][:, : tables[0][N_ROWS]]
+        rows = tables[3][: tables[0][N_ROWS]].T
         time: I8 = np.where(rows[TIME] != 0, rows[TIME], np.where(rows[OBSERVED] != 0, rows[OBSERVED], received))
         if not YEAR_2000_NS <= time.min() <= time.max() <= received + self.limits.ahead_ns:
             return None
         return self.guarded(lambda: self._read(body, raw, tenant, tables, time))
 
     def _read(self, body: bytes, raw: U1, tenant: str, tables: Tables, time: I8) -> list[Frame]:
-        rows = tables[3][:, : time.size]
+        rows = tables[3][: time.size].T
         texts = Texts(raw.size, b"".join(_FIXED))
         for i in (rows[PLAIN] == 0).nonzero()[0].tolist():
             rows[BODY, i], rows[BODY_END, i] = texts.add(

@@ -7,15 +7,15 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from tocsin.ingest.wire_bytes import length_at
-from tocsin.ingest.wire_text import ATTRIBUTE_ROWS, KEY, KEY_END, VALUE, VALUE_END
+from tocsin.ingest.wire_text import ATTRIBUTE_COLUMNS, KEY, KEY_END, VALUE, VALUE_END
 from tocsin.model.arrays import I4, I8, U1
 from tocsin.stats.jit import njit
 
 # places in `used`
 N_RESOURCES, N_SCOPES, N_ROWS, N_ATTRIBUTES = 0, 1, 2, 3
-# rows of `resources` and `scopes`: where they are; a scope knows its resource
+# columns of `resources` and `scopes`: where they are; a scope knows its resource
 BEGIN, END, OF_RESOURCE = 0, 1, 2
-# rows of `rows`: the whole message, its scope, time and attributes; the signals add their own
+# columns of `rows`: the whole message, its scope, time and attributes; the signals add their own
 MESSAGE, MESSAGE_END, OF_SCOPE, TIME, ATTRIBUTES, ATTRIBUTES_END = 0, 1, 2, 3, 4, 5
 
 Tables: TypeAlias = tuple[I8, I8, I8, I8, I8]
@@ -27,7 +27,7 @@ _ATTRIBUTE_BYTES: Final = 8
 def tables_for(size_bytes: int, columns: int) -> Tables:
     """Room for what is usual in a body of some size."""
     rows, attributes = size_bytes // _ROW_BYTES + 1, size_bytes // _ATTRIBUTE_BYTES + 1
-    shapes = ((3, rows), (3, rows), (columns, rows), (ATTRIBUTE_ROWS, attributes))
+    shapes = ((rows, 3), (rows, 3), (rows, columns), (attributes, ATTRIBUTE_COLUMNS))
     a, b, c, d = (np.empty(shape, np.int64) for shape in shapes)
     return np.zeros(4, np.int64), a, b, c, d
 
@@ -35,9 +35,9 @@ def tables_for(size_bytes: int, columns: int) -> Tables:
 @njit()
 def _open(b: U1, p: int, end: int, table: I8, n: int) -> bool:
     """Note where the first field of a message is, if it has number 1; whether it is there once, and first, or not."""
-    if n >= table.shape[1]:
+    if n >= table.shape[0]:
         return False
-    table[BEGIN, n] = table[END, n] = 0
+    table[n, BEGIN] = table[n, END] = 0
     first = True
     while p < end:
         tag = b[np.uint64(p)]
@@ -45,7 +45,7 @@ def _open(b: U1, p: int, end: int, table: I8, n: int) -> bool:
         if p < 0 or (tag == 10 and not first):
             return False
         if tag == 10:
-            table[BEGIN, n], table[END, n] = p, p + size
+            table[n, BEGIN], table[n, END] = p, p + size
         first = False
         p += size
     return True
@@ -67,7 +67,7 @@ def open_scope(b: U1, p: int, end: int, tables: Tables) -> bool:
     n = used[N_SCOPES]
     if not _open(b, p, end, scopes, n):
         return False
-    scopes[OF_RESOURCE, n] = used[N_RESOURCES] - 1
+    scopes[n, OF_RESOURCE] = used[N_RESOURCES] - 1
     used[N_SCOPES] = n + 1
     return True
 
@@ -78,9 +78,9 @@ def count_pairs(order: I8, rows: I8, scopes: I8, held: I8, resource_offsets: I4,
     resource_offsets[0] = attribute_offsets[0] = 0
     for i in range(order.size):
         row = order[i]
-        of_resource = scopes[OF_RESOURCE, rows[OF_SCOPE, row]]
+        of_resource = scopes[rows[row, OF_SCOPE], OF_RESOURCE]
         resource_offsets[i + 1] = resource_offsets[i] + held[1, of_resource]
-        attribute_offsets[i + 1] = attribute_offsets[i] + rows[ATTRIBUTES_END, row] - rows[ATTRIBUTES, row]
+        attribute_offsets[i + 1] = attribute_offsets[i] + rows[row, ATTRIBUTES_END] - rows[row, ATTRIBUTES]
 
 
 @njit()
@@ -92,14 +92,14 @@ def lay_pairs(order: I8, rows: I8, scopes: I8, held: I8, pairs: I8, attributes: 
     a, b, c, d = at[0], at[1], at[2], at[3]
     for i in range(order.size):
         row = order[i]
-        of_resource = scopes[OF_RESOURCE, rows[OF_SCOPE, row]]
+        of_resource = scopes[rows[row, OF_SCOPE], OF_RESOURCE]
         for pair in range(held[0, of_resource], held[0, of_resource] + held[1, of_resource]):
             spans[0, a], spans[1, a] = pairs[0, pair], pairs[1, pair]
             spans[0, b], spans[1, b] = pairs[2, pair], pairs[3, pair]
             a += 1
             b += 1
-        for j in range(rows[ATTRIBUTES, row], rows[ATTRIBUTES_END, row]):
-            spans[0, c], spans[1, c] = attributes[KEY, j], attributes[KEY_END, j]
-            spans[0, d], spans[1, d] = attributes[VALUE, j], attributes[VALUE_END, j]
+        for j in range(rows[row, ATTRIBUTES], rows[row, ATTRIBUTES_END]):
+            spans[0, c], spans[1, c] = attributes[j, KEY], attributes[j, KEY_END]
+            spans[0, d], spans[1, d] = attributes[j, VALUE], attributes[j, VALUE_END]
             c += 1
             d += 1

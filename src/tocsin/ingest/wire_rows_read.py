@@ -126,7 +126,7 @@ class RowsReader:
 
     Parameters
     ----------
-    columns : rows of the table of spans or log records
+    columns : columns of the table of spans or log records
     """
 
     def __init__(self, source_name: SourceName, limits: Limits, columns: int) -> None:
@@ -157,10 +157,10 @@ class RowsReader:
     def other_values(self, body: bytes, tables: Tables, texts: Texts) -> None:
         """Have upb make text of the values of attributes that are neither text, integer nor boolean."""
         attributes = tables[4]
-        forms = attributes[FORM, : tables[0][N_ATTRIBUTES]]
+        forms = attributes[: tables[0][N_ATTRIBUTES], FORM]
         for a in (forms == OTHER).nonzero()[0].tolist():
-            ((_, text),) = self.values.pairs((body[attributes[PIECE, a] : attributes[PIECE_END, a]],))
-            attributes[VALUE, a], attributes[VALUE_END, a] = texts.add(text.encode())
+            ((_, text),) = self.values.pairs((body[attributes[a, PIECE] : attributes[a, PIECE_END]],))
+            attributes[a, VALUE], attributes[a, VALUE_END] = texts.add(text.encode())
 
     def resources(self, body: bytes, tenant: str, tables: Tables, texts: Texts) -> Resources:
         """Sources and pairs of all resources."""
@@ -168,7 +168,7 @@ class RowsReader:
         pairs: list[I8] = [np.empty((4, 0), np.int64)]
         held: I8 = np.zeros((2, int(tables[0][N_RESOURCES])), np.int64)
         for r in range(held.shape[1]):
-            raw = body[tables[1][BEGIN, r] : tables[1][END, r]]
+            raw = body[tables[1][r, BEGIN] : tables[1][r, END]]
             blob, spans, service = self._blob(raw)
             sources.append(self._source_name(tenant, "otlp", service))
             begin, _ = texts.add(blob)
@@ -198,7 +198,7 @@ class RowsReader:
         if len(names) == 1:
             return Ordered(np.arange(n), [(names[0], 0, n)])
         rank = np.array([names.index(source) for source in sources], np.int64)
-        of_row = rank[scopes[OF_RESOURCE, : used[N_SCOPES]]][rows[OF_SCOPE, :n]]
+        of_row = rank[scopes[: used[N_SCOPES], OF_RESOURCE]][rows[:n, OF_SCOPE]]
         ends = np.cumsum(np.bincount(of_row, minlength=len(names))).tolist()
         parts = [(name, low, high) for name, low, high in zip(names, [0, *ends], ends, strict=False) if high > low]
         return Ordered(np.argsort(of_row, kind="stable"), parts)

@@ -14,9 +14,9 @@ from tocsin.ingest.wire_bytes import length_at, same_bytes, varint_at, word_at
 from tocsin.model.arrays import I4, I8, U1
 from tocsin.stats.jit import njit
 
-# rows of `attributes`: its key, its value, what that is, and the whole KeyValue
+# columns of `attributes`: its key, its value, what that is, and the whole KeyValue
 KEY, KEY_END, VALUE, VALUE_END, FORM, PIECE, PIECE_END = 0, 1, 2, 3, 4, 5, 6
-ATTRIBUTE_ROWS: Final = 7
+ATTRIBUTE_COLUMNS: Final = 7
 # forms: a text where it is, an integer held in VALUE, a boolean likewise, and what upb must turn into text
 TEXT, INTEGER, BOOLEAN, OTHER = 0, 1, 2, 3
 _MOST_KEYS: Final = 64
@@ -28,36 +28,36 @@ _HIGH_BITS: Final = np.uint64(0x8080808080808080)
 @njit()
 def _any_value(b: U1, p: int, end: int, row: I8, i: int) -> None:
     """The value of an attribute: plain text, integer or boolean, else left to upb."""
-    row[FORM, i] = OTHER
+    row[i, FORM] = OTHER
     if p == end:
-        row[FORM, i] = TEXT
-        row[VALUE, i] = row[VALUE_END, i] = 0
+        row[i, FORM] = TEXT
+        row[i, VALUE] = row[i, VALUE_END] = 0
         return
     tag = b[np.uint64(p)]
     if tag == 10:
         size, p = length_at(b, p + 1, end)
         if p >= 0 and p + size == end:
-            row[FORM, i] = TEXT
-            row[VALUE, i], row[VALUE_END, i] = p, end
+            row[i, FORM] = TEXT
+            row[i, VALUE], row[i, VALUE_END] = p, end
     elif tag in (16, 24):
         found, p = varint_at(b, p + 1, end)
         if p == end:
-            row[FORM, i] = BOOLEAN if tag == 16 else INTEGER
-            row[VALUE, i] = found
+            row[i, FORM] = BOOLEAN if tag == 16 else INTEGER
+            row[i, VALUE] = found
 
 
 @njit()
 def key_value(b: U1, p: int, end: int, row: I8, i: int) -> bool:
     """One KeyValue; whether it is a key and at most one value behind it."""
-    row[PIECE, i], row[PIECE_END, i] = p, end
-    row[FORM, i] = TEXT
-    row[VALUE, i] = row[VALUE_END, i] = 0
+    row[i, PIECE], row[i, PIECE_END] = p, end
+    row[i, FORM] = TEXT
+    row[i, VALUE] = row[i, VALUE_END] = 0
     if p >= end or b[np.uint64(p)] != 10:
         return False
     size, p = length_at(b, p + 1, end)
     if p < 0:
         return False
-    row[KEY, i], row[KEY_END, i] = p, p + size
+    row[i, KEY], row[i, KEY_END] = p, p + size
     p += size
     if p == end:
         return True
@@ -76,9 +76,9 @@ def keys_differ(b: U1, row: I8, first: int, behind: int) -> bool:
     if behind - first > _MOST_KEYS:
         return False
     for i in range(first + 1, behind):
-        size = row[KEY_END, i] - row[KEY, i]
+        size = row[i, KEY_END] - row[i, KEY]
         for j in range(first, i):
-            if row[KEY_END, j] - row[KEY, j] == size and same_bytes(b, row[KEY, i], row[KEY_END, i], b, row[KEY, j]):
+            if row[j, KEY_END] - row[j, KEY] == size and same_bytes(b, row[i, KEY], row[i, KEY_END], b, row[j, KEY]):
                 return False
     return True
 
@@ -87,11 +87,11 @@ def keys_differ(b: U1, row: I8, first: int, behind: int) -> bool:
 def spell(row: I8, n: int, text: U1, at: int, true: int, false: int) -> None:
     """Make texts of integers and booleans: digits are written from `at` on, `true` and `false` lie in `text`."""
     for i in range(n):
-        number = row[VALUE, i]
-        if row[FORM, i] == BOOLEAN:
-            row[VALUE, i] = true if number else false
-            row[VALUE_END, i] = row[VALUE, i] + (4 if number else 5)
-        elif row[FORM, i] == INTEGER:
+        number = row[i, VALUE]
+        if row[i, FORM] == BOOLEAN:
+            row[i, VALUE] = true if number else false
+            row[i, VALUE_END] = row[i, VALUE] + (4 if number else 5)
+        elif row[i, FORM] == INTEGER:
             end = p = at + DIGITS
             while True:
                 p -= 1
@@ -99,7 +99,7 @@ def spell(row: I8, n: int, text: U1, at: int, true: int, false: int) -> None:
                 number //= 10
                 if number == 0:
                     break
-            row[VALUE, i], row[VALUE_END, i] = p, end
+            row[i, VALUE], row[i, VALUE_END] = p, end
             at = end
 
 
@@ -108,7 +108,7 @@ def count_of(row: I8, n: int, form: int) -> int:
     """How many attributes have a form."""
     found = 0
     for i in range(n):
-        found += row[FORM, i] == form
+        found += row[i, FORM] == form
     return found
 
 

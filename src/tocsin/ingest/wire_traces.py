@@ -29,7 +29,7 @@ from tocsin.ingest.wire_text import key_value, keys_differ
 from tocsin.model.arrays import I8, U1
 from tocsin.stats.jit import njit
 
-# further rows of `rows`
+# further columns of `rows`
 START, TRACE, SPAN, PARENT, NAME, NAME_END, TOLD, TOLD_END, KIND, STATUS, EVENTS = (
     6,
     7,
@@ -43,7 +43,7 @@ START, TRACE, SPAN, PARENT, NAME, NAME_END, TOLD, TOLD_END, KIND, STATUS, EVENTS
     15,
     16,
 )
-SPAN_ROWS: Final = 17
+SPAN_COLUMNS: Final = 17
 _INT32_MAX: Final = 2**31 - 1
 
 
@@ -66,11 +66,11 @@ def _status(b: U1, p: int, end: int, row: I8, i: int) -> bool:
             size, p = length_at(b, p + 1, end)
             if p < 0:
                 return False
-            row[TOLD, i], row[TOLD_END, i] = p, p + size
+            row[i, TOLD], row[i, TOLD_END] = p, p + size
             p += size
         elif tag == 24:
-            row[STATUS, i], p = varint_at(b, p + 1, end)
-            if p < 0 or row[STATUS, i] > _INT32_MAX:
+            row[i, STATUS], p = varint_at(b, p + 1, end)
+            if p < 0 or row[i, STATUS] > _INT32_MAX:
                 return False
         else:
             return False
@@ -81,16 +81,16 @@ def _status(b: U1, p: int, end: int, row: I8, i: int) -> bool:
 def _text_field(b: U1, tag: int, p: int, size: int, row: I8, i: int) -> bool:
     """A field with a length, attributes and status aside; whether it is one that a span has."""
     if tag == 10:
-        row[TRACE, i] = _id(b, p, size, 16)
+        row[i, TRACE] = _id(b, p, size, 16)
     elif tag == 18:
-        row[SPAN, i] = _id(b, p, size, 8)
+        row[i, SPAN] = _id(b, p, size, 8)
     elif tag == 34:
-        row[PARENT, i] = p if size else -1
+        row[i, PARENT] = p if size else -1
         return size in (0, 8)
     elif tag == 42:
-        row[NAME, i], row[NAME_END, i] = p, p + size
+        row[i, NAME], row[i, NAME_END] = p, p + size
     elif tag == 90:
-        row[EVENTS, i] += 1
+        row[i, EVENTS] += 1
     else:
         return tag in (26, 106)  # trace_state, links
     return True
@@ -102,13 +102,13 @@ def _number_field(b: U1, tag: int, p: int, end: int, row: I8, i: int) -> int:
     if tag in (57, 65):
         if p + 8 > end:
             return -1
-        row[START if tag == 57 else TIME, i] = signed(word_at(b, p))
+        row[i, START if tag == 57 else TIME] = signed(word_at(b, p))
         return p + 8
     if tag == 133:  # flags, a field of four bytes whose tag has two
         return p + 5 if p + 5 <= end and b[np.uint64(p)] == 1 else -1
     found, p = varint_at(b, p, end)
     if tag == 48:
-        row[KIND, i] = found
+        row[i, KIND] = found
         return p if found <= _INT32_MAX else -1
     return p if tag in (80, 96, 112) else -1
 
@@ -118,11 +118,11 @@ def _span(b: U1, p: int, end: int, tables: Tables) -> bool:
     """One Span; whether it is plain."""
     used, _, _, row, attributes = tables
     i, a = used[N_ROWS], used[N_ATTRIBUTES]
-    if i >= row.shape[1]:
+    if i >= row.shape[0]:
         return False
-    row[:, i] = 0
-    row[TRACE, i] = row[SPAN, i] = row[PARENT, i] = -1
-    row[MESSAGE, i], row[MESSAGE_END, i], row[ATTRIBUTES, i] = p, end, a
+    row[i] = 0
+    row[i, TRACE] = row[i, SPAN] = row[i, PARENT] = -1
+    row[i, MESSAGE], row[i, MESSAGE_END], row[i, ATTRIBUTES] = p, end, a
     told = False
     while p < end:
         tag = b[np.uint64(p)]
@@ -136,7 +136,7 @@ def _span(b: U1, p: int, end: int, tables: Tables) -> bool:
         if p < 0:
             return False
         if tag == 74:
-            good = a < attributes.shape[1] and key_value(b, p, p + size, attributes, a)
+            good = a < attributes.shape[0] and key_value(b, p, p + size, attributes, a)
             a += 1
         elif tag == 122:
             good = not told and _status(b, p, p + size, row, i)
@@ -152,10 +152,10 @@ def _span(b: U1, p: int, end: int, tables: Tables) -> bool:
 @njit()
 def _done(b: U1, i: int, a: int, tables: Tables) -> bool:
     used, _, _, row, attributes = tables
-    row[ATTRIBUTES_END, i] = used[N_ATTRIBUTES] = a
-    row[OF_SCOPE, i] = used[N_SCOPES] - 1
+    row[i, ATTRIBUTES_END] = used[N_ATTRIBUTES] = a
+    row[i, OF_SCOPE] = used[N_SCOPES] - 1
     used[N_ROWS] = i + 1
-    return row[TRACE, i] >= 0 and row[SPAN, i] >= 0 and keys_differ(b, attributes, row[ATTRIBUTES, i], a)
+    return row[i, TRACE] >= 0 and row[i, SPAN] >= 0 and keys_differ(b, attributes, row[i, ATTRIBUTES], a)
 
 
 @njit()

@@ -20,7 +20,7 @@ from tocsin.ingest.wire_traces import (
     NAME_END,
     PARENT,
     SPAN,
-    SPAN_ROWS,
+    SPAN_COLUMNS,
     START,
     STATUS,
     TOLD,
@@ -49,7 +49,7 @@ class TracesReader(RowsReader):
     """
 
     def __init__(self, source_name: SourceName, limits: Limits, events_text: EventsText) -> None:
-        super().__init__(source_name, limits, SPAN_ROWS)
+        super().__init__(source_name, limits, SPAN_COLUMNS)
         self._events_text = events_text
 
     def read(self, body: bytes, tenant: str, received: int) -> list[Frame] | None:
@@ -58,7 +58,7 @@ class TracesReader(RowsReader):
         tables = self.tables(raw.size)
         if not walk_traces(raw, tables) or not tables[0][N_ROWS]:
             return None
-        rows = tables[3][:, : tables[0][N_ROWS]]
+        rows = tables[3][: tables[0][N_ROWS]].T
         times = rows[START], rows[TIME]
         earliest, latest = min(one.min() for one in times), max(one.max() for one in times)
         if not YEAR_2000_NS <= earliest <= latest <= received + self.limits.ahead_ns:
@@ -107,6 +107,6 @@ class TracesReader(RowsReader):
         n = int(tables[0][N_SCOPES])
         found: I8 = np.empty((2, n), np.int64)
         for s in range(n):
-            raw = body[tables[2][BEGIN, s] : tables[2][END, s]]
+            raw = body[tables[2][s, BEGIN] : tables[2][s, END]]
             found[:, s] = texts.add(self.values.scope(raw).encode())
         return found
