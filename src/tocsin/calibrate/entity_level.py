@@ -15,21 +15,21 @@ PER_DECADE: Final = 10
 BINS: Final = 100
 """-log10 p from 0 to 10, the last bin open."""
 LEAST: Final = 1.5
-"""-log10 p under which nothing is worth an alarm, however large the budget."""
+"""-log10 p under which nothing is worth an alarm, however large the budget, and under which an episode ends."""
+SLACK: Final = 0.5
+"""Decades by which counts may make a level harder than theory: beyond, it is real trouble that is counted."""
 PRIOR_WEEKS: Final = 0.5
 """Weeks that the theoretical rate weighs."""
 MEMORY_WEEKS: Final = 12.0
 """Weeks after which weeks and counts are halved: the old fades."""
-STIR: Final = 0.5
-"""-log10 p from which on something goes on; `gap` steps below it end an episode."""
 
 
 class EntityLevel:
     """Counts of the largest -log10 p of each episode, and the level that a budget of them a week sets.
 
-    Every episode counts, true or false: an entity that is really in trouble more often than the budget allows is told
-    of less often, which is what a budget means. Until much is counted the theoretical rate, one chance per
-    `episode_steps`, decides with it.
+    Every episode counts, true or false, for nothing tells them apart; but an entity that is really in trouble more
+    often than the budget allows must not be silenced, so counts harden a level by `SLACK` at most. Until much is
+    counted the theoretical rate, one chance per `episode_steps`, decides with it.
 
     >>> e = EntityLevel(steps_per_week=10_080)
     >>> for k in range(40_000):
@@ -47,15 +47,13 @@ class EntityLevel:
 
     def level(self, budget: float, episode_steps: float) -> float:
         """Smallest -log10 p that is expected to be reached in at most `budget` episodes a week."""
-        above, found = 0.0, BINS / PER_DECADE
         chances = self.steps_per_week / max(episode_steps, 1.0)
-        for at in range(BINS - 1, -1, -1):
-            above += self.counts[at]
-            theory = chances * math.pow(10.0, -at / PER_DECADE)
-            if (PRIOR_WEEKS * theory + above) / (PRIOR_WEEKS + self.weeks[0]) > budget:
-                break
-            found = at / PER_DECADE
-        return max(found, LEAST)
+        expected = chances * np.power(10.0, -np.arange(BINS) / PER_DECADE)
+        above = np.cumsum(self.counts[::-1])[::-1]
+        much = np.flatnonzero(PRIOR_WEEKS * expected + above > budget * (PRIOR_WEEKS + self.weeks[0]))
+        found = (int(much[-1]) + 1) / PER_DECADE if much.size else 0.0
+        theory = math.log10(chances / budget) if budget > 0.0 else found
+        return max(min(found, theory + SLACK), LEAST)
 
     def learn(self, surprise: float) -> None:
         """Take the -log10 p of a step in; NaN is no evidence and passes no time."""
@@ -65,7 +63,7 @@ class EntityLevel:
         if self.weeks[0] > MEMORY_WEEKS:
             self.weeks[0] *= 0.5
             self.counts *= 0.5
-        if surprise >= STIR:
+        if surprise >= LEAST:
             self.now[0] = max(self.now[0], surprise)
             self.calm[0] = 0
             return

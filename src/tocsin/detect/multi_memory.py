@@ -14,9 +14,9 @@ LENGTH: Final = 10
 """Rows of a kept shingle; members look at the newest 1, 5 or all of them."""
 ROOM: Final = 400_000
 """Numbers an entity may keep in its past, whatever the number of its signals."""
-MOST, LEAST = 1024, 96
+MOST, LEAST = 512, 96
 """Shingles kept of a small and of a very wide entity."""
-STRIDE_MOST: Final = 32
+STRIDE_MOST: Final = 64
 """The widest stride: past it the oldest shingles give way, so that the past reaches back MOST * STRIDE_MOST steps."""
 
 

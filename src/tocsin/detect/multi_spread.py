@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
 from tocsin.detect.multi_member import Look, Member
 from tocsin.model.arrays import F8
 from tocsin.stats.jit import njit
+
+LEAST: Final = 4
+"""Signals that are averaged at least."""
 
 
 class Spread(Member):
@@ -24,17 +27,14 @@ class Spread(Member):
 
     name: ClassVar[str] = "spread"
 
-    def __init__(self, signals: int) -> None:
-        self.top = max(4, -(-signals // 10))
-
     def score(self, look: Look) -> tuple[float, F8]:
         """Score and |z|."""
         parts = np.empty(look.z.size)
-        return _score(look.z, self.top, parts), parts
+        return _score(look.z, parts), parts
 
 
 @njit()
-def _score(z: F8, top: int, parts: F8) -> float:
+def _score(z: F8, parts: F8) -> float:
     known = 0
     for i in range(z.size):
         parts[i] = 0.0 if math.isnan(z[i]) else abs(z[i])
@@ -42,7 +42,7 @@ def _score(z: F8, top: int, parts: F8) -> float:
     if known == 0:
         return math.nan
     ordered = np.sort(parts)
-    used = min(top, known)
+    used = min(max(LEAST, (known + 9) // 10), known)
     total = 0.0
     for i in range(used):
         total += ordered[z.size - 1 - i]

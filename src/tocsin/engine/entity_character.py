@@ -13,8 +13,8 @@ WIDE: Final = 150
 """Signals beyond which members whose work grows with the square of them are left out."""
 DEPENDENT: Final = 0.2
 """Correlation of a signal with itself one step before, from which on the way into a state tells something."""
-SPARSE: Final = 0.5
-"""Share of values that are missing or equal to the one before, from which on an entity counts as sparse."""
+SPARSE: Final = 0.9
+"""Share of values that are missing or equal to the one before, from which on an entity hardly ever moves."""
 
 
 class Character(NamedTuple):
@@ -47,6 +47,11 @@ def character_of(memory: ShingleMemory, scale: RobustScale) -> Character:
     return Character(float(moving.size), float(np.median(gaps)) if gaps else 0.0, float(still.mean()))
 
 
+def affordable(member: str, signals: int) -> bool:
+    """Whether a member's work stays small for an entity of so many signals."""
+    return signals <= WIDE or member in {"spread", "near_rows", "neighbours", "subspace"}
+
+
 def suited(member: str, character: Character) -> bool:
     """Whether a member suits the data; before anything is known of them, only the plainest does.
 
@@ -59,9 +64,8 @@ def suited(member: str, character: Character) -> bool:
     if not moving >= 2.0:
         return member == "neighbours" and moving == 1.0 and dependence >= DEPENDENT
     if member == "relation":
-        return moving <= WIDE
+        return True
     if member == "subspace":
         return moving >= 4.0
     # the rest look at the way into a state: rows that don't depend on each other, or hardly ever move, have none
-    ways = dependence >= DEPENDENT and stillness < 1.0 - (1.0 - SPARSE) / 5.0
-    return ways and (member == "neighbours" or moving <= WIDE)
+    return dependence >= DEPENDENT and stillness < SPARSE

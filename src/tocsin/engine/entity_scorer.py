@@ -21,7 +21,7 @@ from tocsin.detect.multi_relation import Relation
 from tocsin.detect.multi_scale import RobustScale
 from tocsin.detect.multi_spread import Spread
 from tocsin.detect.multi_subspace import Subspace
-from tocsin.engine.entity_character import Character, character_of, suited
+from tocsin.engine.entity_character import Character, affordable, character_of, suited
 from tocsin.model.arrays import F8, I8
 from tocsin.model.detection import State
 from tocsin.model.errors import Corrupt
@@ -62,6 +62,7 @@ class EntityVerdict:
     log10_p : against the entity's own past scores; beyond 1/`n_eff` an extrapolated rank; NaN until warm
     n_eff : effective number of scores behind it
     level : log10 p that an alarm needs now, so that alarms stay within the budget
+    needed : score that this level stands for; NaN until warm
     alarm : whether an alarm is held
     contributions : (signals,) >= 0, what each signal gave to the score; they sum to it
     members : by name, those that ran
@@ -72,6 +73,7 @@ class EntityVerdict:
     log10_p: float
     n_eff: float
     level: float
+    needed: float
     alarm: bool
     contributions: F8
     members: dict[str, MemberVerdict]
@@ -107,7 +109,7 @@ class EntityScorer:
         step_s: float,
         *,
         budget_per_week: float = 7.0,
-        hold_steps: int = 2,
+        hold_steps: int = 3,
         clear_steps: int = 15,
         members: tuple[str, ...] | None = None,
     ) -> None:
@@ -120,7 +122,8 @@ class EntityScorer:
         self.budget_per_week, self.hold_steps, self.clear_steps = budget_per_week, hold_steps, clear_steps
         self._fixed = members
         self._memory, self._scale = ShingleMemory(signals), RobustScale(signals)
-        self._members = [member(signals) for member in MEMBERS if members is None or member.name in members]
+        wanted = members or [name for name in known if affordable(name, signals)]
+        self._members = [member(signals) for member in MEMBERS if member.name in wanted]
         self._calibrator, self._hysteresis = Calibrator(), Hysteresis()
         self._level = EntityLevel(steps_per_week=WEEK_S / step_s, gap=clear_steps)
         self._before: F8 = np.full(signals, np.nan)
@@ -197,7 +200,8 @@ class EntityScorer:
                 if whole > 0.0:
                     given += (weights[k] * scores[1 + k] / whole) * parts
         evidence = math.nan
-        if weights.sum() > 0.0 and self._marks[0] > WARMUP:
+        seen = not np.isnan(look.latest[0]).all()
+        if seen and weights.sum() > 0.0 and self._marks[0] > WARMUP:
             evidence = self._fuse(float(np.nansum(scores[1:] * weights) / weights.sum()), given / weights.sum())
         scores[0] = UNIT * evidence
         return self._verdict(time_ns, evidence, scores, weights, character)
@@ -231,8 +235,9 @@ class EntityScorer:
             for k, member in enumerate(self._members)
             if weights[k] > 0.0
         }
+        needed = float(self._calibrator.score_at(self._rows[:1], np.array([-level]))[0]) / UNIT
         told = self._smooth.copy() if not math.isnan(evidence) else np.zeros(self.signals)
-        return EntityVerdict(evidence, -surprise, float(n_eff[0]), -level, alarm, told, ran, character)
+        return EntityVerdict(evidence, -surprise, float(n_eff[0]), -level, needed, alarm, told, ran, character)
 
     def snapshot(self) -> State:
         """Copy of all state, arrays by dotted name."""
@@ -256,13 +261,13 @@ class EntityScorer:
             if part not in split:
                 raise Corrupt(f"entity scorer: the snapshot has {part!r}, this one has {', '.join(split)}")
             split[part][name] = kept
+        for name, part_of in self._parts().items():
+            part_of.restore(split[name])
         own = split["own"]
-        if own.keys() != set(_OWN) or any(own[name].shape != getattr(self, f"_{name}").shape for name in _OWN):
+        if own.keys() != set(_OWN):
             raise Corrupt(
                 f"entity scorer: the snapshot's own state is {sorted(own)}, this version wants {sorted(_OWN)}"
             )
-        for name, part_of in self._parts().items():
-            part_of.restore(split[name])
         for name in _OWN:
             setattr(self, f"_{name}", own[name].copy())
 

@@ -24,6 +24,7 @@ class Sizes:
     memory_rounds: int
     stationary_series: int
     stationary_weeks: int
+    entity_rows: int
     kinds: tuple[str, ...] = ("points", "spans", "logs", "samples")
     own_cache: bool = True  # kernels are compiled anew, as after an installation
 
@@ -44,6 +45,7 @@ FULL = Sizes(
     memory_rounds=6,
     stationary_series=2_000,
     stationary_weeks=20,
+    entity_rows=0,
 )
 SMALL = Sizes(
     series=40,
@@ -61,5 +63,6 @@ SMALL = Sizes(
     memory_rounds=2,
     stationary_series=70,
     stationary_weeks=2,
+    entity_rows=400,
     own_cache=False,
 )
