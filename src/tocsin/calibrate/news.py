@@ -11,20 +11,18 @@ from tocsin.stats.columns import Columns, column, numbers_of, rows_of
 from tocsin.stats.jit import njit
 
 NOTABLE: Final = 1.0
-"""Decades under which a score is ordinary and dulls nothing."""
-OLD: Final = 0.5
-"""Share of its score that what goes on, and was told already, still counts."""
+"""Score under which nothing is notable: it dulls nothing, and what was told already counts for no more."""
 
 
 class News(Columns):
-    """Scores in, scores as news out: a score no higher than one of the last `span` steps counts by the share `OLD`.
+    """Scores in, scores as news out: one that is no higher than one of the last `span` steps counts `NOTABLE` at most.
 
     An alarm that keeps ringing tells nothing new, and the tail of a fault is no second fault.
 
     >>> n = News(span=3)
     >>> row = np.zeros(1, "i4")
     >>> [float(n.fold(row, np.array([s]))[0]) for s in (0.5, 6.0, 5.0, 8.0, 0.0, 0.0, 0.0, 4.0)]
-    [0.5, 6.0, 2.5, 8.0, 0.0, 0.0, 0.0, 4.0]
+    [0.5, 6.0, 1.0, 8.0, 0.0, 0.0, 0.0, 4.0]
     """
 
     kind: ClassVar[str] = "news"
@@ -58,4 +56,4 @@ def _fold(rows: I4, score: F8, height: F8, age: I4, span: int, out: F8) -> None:
             if s >= NOTABLE:
                 height[r], age[r] = s, 0
         else:
-            out[i] = OLD * s
+            out[i] = min(s, NOTABLE)

@@ -1,27 +1,32 @@
-"""`SeriesScorer`: the chain of a monitor without log, windows and reports - for files, benches and experiments."""
+"""`SeriesScorer`: series judged each alone, step by step, without log, windows and reports - for files and benches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import numpy as np
 
 from tocsin.calibrate.calibrator import Calibrator
-from tocsin.calibrate.hysteresis import Hysteresis, Move
-from tocsin.calibrate.level import level
 from tocsin.calibrate.news import News
-from tocsin.calibrate.quarantine import Quarantine
-from tocsin.detect.registry import build
+from tocsin.detect.baseline import Baseline
+from tocsin.detect.novelty import Novelty
 from tocsin.model.arrays import F8, I8, Mask
-from tocsin.model.detection import Band, Step
+from tocsin.model.detection import Step
 from tocsin.stats.columns import Columns, column
 
-DETECTOR: Final = "baseline"
+LIMIT: Final = 1.3
+"""Score from which on a verdict is an alarm, for a series of one row in five minutes."""
+USUAL_STEPS: Final = 2016.0
+"""Rows a week of such a series. Of ten times as many, chance offers ten times as many strange ones: a decade more."""
+LIMIT_DECADE: Final = 0.5
 WEEK_NS: Final = 7 * 24 * 3600 * 1_000_000_000
+UNUSUAL: Final = 4.0
+"""Decades of rarity that the baseline grants to life; what is beyond adds to the score."""
+BASELINE_WEIGHT: Final = 0.5
+BASELINE_MOST: Final = 8.0
 LEAST_SCORE: Final = 3.0
-"""However rare, what lies within the band that people are shown raises no alarm."""
+"""However rare, what lies within the band that people are shown is the baseline's business no more."""
 DEEPEST: Final = -300.0
 """Log10 of the smallest p-value that is still a number."""
 
@@ -32,10 +37,10 @@ class Verdicts:
 
     Attributes
     ----------
-    score : (n,) float64 >= 0, decades of rarity as news: see `News`; 0 until warm and for no value
-    log10_p : (n,) float64 in [-300, 0]; 0 until warm and for no value
-    alarm : (n,) bool
-    lower, upper : (n,) float64, band in the unit of the values; NaN until warm
+    score : (n,) float64 >= 0, how strange as news, see `News`; 0 until warm and for no value
+    log10_p : (n,) float64 in [-300, 0], rank among the row's own past scores, extrapolated; 0 as above
+    alarm : (n,) bool, whether the score reaches the limit
+    lower, upper : (n,) float64, band in the unit of the values beyond which the baseline objects; NaN until warm
     """
 
     score: F8
@@ -46,77 +51,70 @@ class Verdicts:
 
 
 class _Pace(Columns):
-    """First time and number of steps of each row: how long a step is, by what was seen so far."""
+    """First time and number of steps of each row: how many there are in a week, by what was seen so far."""
 
     kind: ClassVar[str] = "pace"
     first: I8 = column(0, "i8")
     steps: I8 = column(0, "i8")
 
     def fold(self, step: Step) -> F8:
-        """Steps in a week at the pace so far, (n,); 1 for a first step."""
+        """Steps in a week, (n,); `USUAL_STEPS` for a first one."""
         self.touch(step.rows)
-        new = self.steps[step.rows] == 0
-        self.first[step.rows[new]] = step.time[new]
-        span = (step.time - self.first[step.rows]) / np.maximum(self.steps[step.rows], 1)
+        new = step.rows[self.steps[step.rows] == 0]
+        self.first[new] = step.time[self.steps[step.rows] == 0]
+        span = (step.time - self.first[step.rows]).astype("f8")
+        taken = self.steps[step.rows]
         self.steps[step.rows] += 1
-        return np.where(span > 0, WEEK_NS / np.maximum(span, 1.0), 1.0)
+        found: F8 = np.where(span > 0.0, WEEK_NS / np.maximum(span, 1.0) * taken, USUAL_STEPS)
+        return found
 
 
 class SeriesScorer:
     """Scores many series, each alone, one step of them at a time: tested before it is learned, never looking ahead.
 
-    The order is that of the running engine: score, p-value, level, hysteresis, quarantine, learn.
+    Two detectors work together. Novelty sees what leaves the range of all that was seen, at several time scales;
+    the engine's seasonal baseline, calibrated as in the engine, sees what is far out of line for its time of day or
+    week although it lies within that range. Their sum is reported as news and calibrated against its own past.
 
-    Parameters: `detector` and its `params` by name; `false_alarms_per_week` of one series.
+    Parameters: `limit` from which on a score is an alarm; series of more than one row in five minutes need more.
 
     >>> s = SeriesScorer()
     >>> for k in range(300):
-    ...     v = 90.0 if k == 299 else float(k % 5)
+    ...     v = 90.0 if k == 299 else float(k * 7 % 5)
     ...     got = s.fold(Step(np.zeros(1, "i4"), np.array([k * 60 * 10**9]), np.array([v])))
     >>> bool(got.alarm[0]), bool(got.upper[0] < 90)
     (True, True)
     """
 
-    def __init__(
-        self,
-        detector: str = DETECTOR,
-        params: Mapping[str, float | str] | None = None,
-        *,
-        false_alarms_per_week: float = 1.0,
-    ) -> None:
-        self.detector = build(detector, params or {})
-        self.calibrator = Calibrator()
-        self.hysteresis = Hysteresis()
-        self.quarantine = Quarantine()
-        self.news = News()
-        self.pace = _Pace()
-        self.false_alarms_per_week = false_alarms_per_week
+    def __init__(self, *, limit: float = LIMIT) -> None:
+        self.limit = limit
+        self.baseline, self.novelty = Baseline(), Novelty()
+        self.rarity, self.calibrator = Calibrator(), Calibrator()
+        self.news, self.pace = News(), _Pace()
 
     def fold(self, step: Step) -> Verdicts:
-        """Judge one step, (n,), and learn it; no row may occur twice, times of a row never fall."""
-        rows = step.rows
-        scores = self.detector.score(step).value
-        log10_p, _ = self.calibrator.log10_p(rows, scores)
-        wanted = self._level(self.pace.fold(step))
-        band = self._band(step, wanted)
-        known = np.isfinite(log10_p)
-        decades = np.where(known, np.minimum(-log10_p, -DEEPEST), np.nan)
-        decades = np.where(known & (scores < LEAST_SCORE), np.minimum(decades, 0.5 * -wanted), decades)
-        news = self.news.fold(rows, decades)
-        alarm = np.asarray(news >= -wanted)
-        self._learn(step, scores, np.asarray(known & (decades >= -wanted)), decades)
-        return Verdicts(news, np.where(known, -decades, 0.0), alarm, band.lower, band.upper)
+        """Judge one step, (n,), and learn it; no row may occur twice, and times of a row never fall."""
+        rows, every = step.rows, np.ones(len(step))
+        distance = self.baseline.score(step).value
+        rare, _ = self.rarity.log10_p(rows, distance)
+        band = self.baseline.expect(step, self._width(step))
+        score = self.novelty.score(step).value + self._unusual(rare, distance)
+        log10_p, _ = self.calibrator.log10_p(rows, score)
+        news = self.news.fold(rows, score)
+        self.rarity.learn(rows, distance)
+        self.calibrator.learn(rows, score)
+        self.baseline.learn(step, every)
+        self.novelty.learn(step, every)
+        known = np.where(np.isfinite(log10_p), np.maximum(log10_p, DEEPEST), 0.0)
+        haste = np.maximum(np.log10(self.pace.fold(step) / USUAL_STEPS), 0.0)
+        alarm: Mask = np.greater_equal(news, self.limit + LIMIT_DECADE * haste)
+        return Verdicts(news, known, alarm, band.lower, band.upper)
 
-    def _learn(self, step: Step, scores: F8, odd: Mask, decades: F8) -> None:
-        moves = self.hysteresis.step(step.rows, step.time, odd, decades, clear_ns=0)
-        self.detector.forget(step.rows[moves.at[moves.move == Move.ABSORBED]])
-        self.calibrator.learn(step.rows, scores)
-        for calm in self.quarantine.fold(step, self.hysteresis.verdicts(step.rows)):
-            self.detector.learn(calm, np.ones(len(calm)))
+    def _unusual(self, rare: F8, distance: F8) -> F8:
+        """What the baseline adds to the score, (n,)."""
+        beyond = np.where(np.isfinite(rare) & (distance >= LEAST_SCORE), -rare - UNUSUAL, 0.0)
+        return BASELINE_WEIGHT * np.clip(beyond, 0.0, BASELINE_MOST)
 
-    def _band(self, step: Step, wanted: F8) -> Band:
-        needed = self.calibrator.score_at(step.rows, wanted)
-        return self.detector.expect(step, np.where(np.isfinite(needed), np.maximum(needed, LEAST_SCORE), LEAST_SCORE))
-
-    def _level(self, steps_per_week: F8) -> F8:
-        return np.array([level(self.false_alarms_per_week, 1, steps) for steps in steps_per_week.tolist()])
+    def _width(self, step: Step) -> F8:
+        needed = self.rarity.score_at(step.rows, np.full(len(step), -UNUSUAL))
+        return np.where(np.isfinite(needed), np.maximum(needed, LEAST_SCORE), LEAST_SCORE)

@@ -57,6 +57,7 @@ class DetectSpec(Spec):
     knn: dict[str, float] | None = None
     left_matrix_profile: dict[str, float] | None = None
     relative_entropy: dict[str, float] | None = None
+    novelty: dict[str, float] | None = None
     change_point: dict[str, float] | None = None
     page_hinkley: dict[str, float] | None = None
     spectral_residual: dict[str, float] | None = None
@@ -64,6 +65,10 @@ class DetectSpec(Spec):
     kmeans: dict[str, float] | None = None
     holt_winters: dict[str, float] | None = None
     art: dict[str, float] | None = None
+    half_space_trees: dict[str, float] | None = None
+    random_cut_forest: dict[str, float] | None = None
+    lof: dict[str, float] | None = None
+    dbscan: dict[str, float] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> DetectSpec:

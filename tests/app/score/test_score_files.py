@@ -204,3 +204,40 @@ def test_the_file_itself_is_not_overwritten(tmp_path, tocsin):
     write(tmp_path / "cpu.csv", when=stamps(3), load=[1, 2, 3])
     assert tocsin("score", "cpu.csv", "--time", "when", "--out", ".").returncode == 2
     assert (tmp_path / "cpu.csv").read_text().startswith("when,load")
+
+
+def together(seed, rows=ROWS):
+    """Three signals that move as one, of which the third leaves the others for a while."""
+    rng = np.random.default_rng(seed)
+    common = np.cumsum(rng.normal(size=rows)) * 0.2
+    found = np.stack([common + rng.normal(size=rows) * 0.1 + k for k in range(3)], axis=1)
+    found[rows - 40 : rows - 20, 2] += 8.0
+    return found
+
+
+def test_a_wide_file_is_one_entity_and_says_what_each_signal_gave(tmp_path, tocsin):
+    values = together(1)
+    write(tmp_path / "host.csv", when=stamps(), cpu=values[:, 0], memory=values[:, 1], disk=values[:, 2])
+    assert tocsin("score", "host.csv", "--time", "when", "--out", "o").returncode == 0
+    rows = scored(tmp_path / "o/host.csv")
+    given = [f"contribution_{name}" for name in ("cpu", "memory", "disk")]
+    assert list(rows[0]) == ["time", "score", "p_value", "alarm", *given]
+    assert len(rows) == ROWS
+    odd = slice(ROWS - 38, ROWS - 20)
+    assert column(rows, "score")[odd].mean() > 2.0 * column(rows, "score")[100 : ROWS - 40].mean()
+    assert column(rows, given[2])[odd].mean() > column(rows, given[0])[odd].mean()
+    write(tmp_path / "part.csv", when=stamps(150), cpu=values[:150, 0], memory=values[:150, 1], disk=values[:150, 2])
+    assert tocsin("score", "part.csv", "--time", "when", "--out", "o").returncode == 0
+    part = (tmp_path / "o/part.csv").read_text().splitlines()
+    assert (tmp_path / "o/host.csv").read_text().splitlines()[: len(part)] == part
+
+
+def test_entities_of_a_wide_file_are_told_apart(tmp_path, tocsin):
+    values = together(2)
+    write(tmp_path / "one.csv", when=stamps(), a=values[:, 0], b=values[:, 1], c=values[:, 2])
+    both = {name: np.repeat(values[:, k], 2) for k, name in enumerate("abc")}
+    write(tmp_path / "two.csv", when=np.repeat(stamps(), 2), host=["x", "y"] * ROWS, **both)
+    assert tocsin("score", "one.csv", "--time", "when", "--out", "o").returncode == 0
+    assert tocsin("score", "two.csv", "--time", "when", "--entity", "host", "--out", "o").returncode == 0
+    mine = [row for row in scored(tmp_path / "o/two.csv") if row.pop("host") == "y"]
+    assert mine == scored(tmp_path / "o/one.csv")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from tocsin.app.score.layout import Block
-from tocsin.engine.series_scorer import SeriesScorer, Verdicts
+from tocsin.engine.entity_scorer import EntityScorer, EntityVerdict
+from tocsin.engine.series_scorer import DEEPEST, SeriesScorer, Verdicts
 from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.model.detection import Step
+
+FIRST_ROWS: Final = 11
+"""Rows of an entity from whose distances the length of its step is taken; nobody is warm before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,3 +95,50 @@ class Alone:
         else:
             more = {f"contribution_{name}": found.score[:, j] for j, name in enumerate(self.signals)}
         return Judged(found.score.max(axis=1), p, np.asarray(found.alarm.any(axis=1), "?"), more)
+
+
+class Together:
+    """All signals of a group as one entity."""
+
+    def __init__(self, signals: tuple[str, ...]) -> None:
+        self.signals = signals
+        self._entities: dict[int, _Entity] = {}
+
+    def judge(self, block: Block) -> Judged:
+        """Verdicts on a block's rows, in their order."""
+        n, k = block.value.shape
+        score, p_value, alarm, parts = np.zeros(n), np.ones(n), np.zeros(n, "?"), np.zeros((n, k))
+        for row, group in enumerate(block.group.tolist()):
+            if group not in self._entities:
+                self._entities[group] = _Entity(k)
+            got = self._entities[group].fold(int(block.time[row]), block.value[row])
+            if got is None or math.isnan(got.score):
+                continue
+            score[row], alarm[row], parts[row] = got.score, got.alarm, got.contributions
+            p_value[row] = 1.0 if math.isnan(got.log10_p) else 10.0 ** max(got.log10_p, DEEPEST)
+        more = {f"contribution_{name}": parts[:, j] for j, name in enumerate(self.signals)}
+        return Judged(score, p_value, alarm, more)
+
+
+class _Entity:
+    """An entity whose step is found from its first rows, which wait until then."""
+
+    def __init__(self, signals: int) -> None:
+        self._signals = signals
+        self._waiting: list[tuple[int, F8]] = []
+        self._scorer: EntityScorer | None = None
+        self._last = np.iinfo("i8").min
+
+    def fold(self, time_ns: int, values: F8) -> EntityVerdict | None:
+        # a clock that was set back stands still until it has caught up
+        self._last = max(time_ns, self._last + 1)
+        if self._scorer is not None:
+            return self._scorer.fold(self._last, values)
+        self._waiting.append((self._last, values))
+        if len(self._waiting) == FIRST_ROWS:
+            steps = np.diff([time for time, _ in self._waiting])
+            self._scorer = EntityScorer(self._signals, max(float(np.median(steps)) / 1e9, 1e-3))
+            for time, waiting in self._waiting:
+                self._scorer.fold(time, waiting)
+            self._waiting.clear()
+        return None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.app.score.judges import Alone, Judge
+from tocsin.app.score.judges import Alone, Judge, Together
 from tocsin.app.score.layout import Layout, Readings, Wanted
 from tocsin.app.score.order import OrderCheck
 from tocsin.app.score.sink import Sink
@@ -71,7 +71,8 @@ def score_file(file: Path, out: Path, wanted: Wanted, say: Said, advance: Advanc
         say(f"{file}: not scored, for they hold no numbers or were not named: {', '.join(layout.left_out)}")
     total = _looked_through(Readings(table, layout), say)
     readings = Readings(table, layout)
-    judge: Judge = Alone(layout.values)
+    alone = wanted.univariate or len(layout.values) == 1
+    judge: Judge = Alone(layout.values) if alone else Together(layout.values)
     rows = alarms = 0
     with Sink(out, layout) as sink:
         for block in readings.blocks():
