@@ -71,12 +71,13 @@ class Hot:
 
     def fold(self) -> None:
         """The engine's thread: compile, restore, catch up, then follow the log."""
-        from tocsin.detect.registry import detectors  # noqa: PLC0415 - see above
+        from tocsin.detect.registry import detector  # noqa: PLC0415 - see above
         from tocsin.engine.runner import Runner  # noqa: PLC0415
         from tocsin.engine.snapshot import Snapshots  # noqa: PLC0415
         from tocsin.stats.jit import compile_all  # noqa: PLC0415
 
-        detectors()
+        for monitor in self.config.engine_spec(self.packs).all_monitors():
+            detector(monitor.detect.name)  # of those that can be named, only what is used is compiled
         compile_all()
         del self.waiting[0]
         snapshots = Snapshots(self.settings.data_dir / "snapshots")

@@ -9,19 +9,19 @@ import numpy as np
 
 from tocsin.model.arrays import F8, I4
 
-OCTAVES: Final = 24
-HALVINGS: Final = 10
+OCTAVES: Final = 16
+HALVINGS: Final = 8
 
 
 def outwards(score: Callable[[I4, F8], F8], rows: I4, centre: F8, unit: F8, limit: F8) -> tuple[F8, F8]:
-    """Lowest and highest value about `centre` (n,) that scores at most `limit` (n,), to 2 % of their distance.
+    """Lowest and highest value about `centre` (n,) that scores at most `limit` (n,), to 5 % of their distance.
 
-    `unit` (n,) > 0 is a distance to begin with; ends between 1/4,096 and 4,096 of it are found. Where a score
+    `unit` (n,) > 0 is a distance to begin with; ends between 1/256 and 256 of it are found. Where a score
     isn't monotonic, an end is one of the places where it passes the limit.
 
     >>> rows, ones = np.zeros(1, "i4"), np.ones(1)
     >>> low, high = outwards(lambda _, x: abs(x - 5.0), rows, 5 * ones, ones, 3 * ones)
-    >>> bool(abs(low[0] - 2.0) < 0.06), bool(abs(high[0] - 8.0) < 0.06)
+    >>> bool(abs(low[0] - 2.0) < 0.15), bool(abs(high[0] - 8.0) < 0.15)
     (True, True)
     """
     both = np.concatenate([rows, rows])

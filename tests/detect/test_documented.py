@@ -1,0 +1,22 @@
+"""`docs/detectors.md` tells the truth about what can be measured again anywhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tocsin.detect.registry import build
+from tocsin.spec.monitor import DetectSpec
+
+PAGE = Path(__file__).parents[2] / "docs" / "detectors.md"
+ROWS = re.findall(r"^\| `(\w+)` \|[^|]+\|[^|]+\| ([\d,]+) \|", PAGE.read_text(), re.MULTILINE)
+
+
+def test_every_detector_is_on_the_page_once():
+    assert sorted(name for name, _ in ROWS) == sorted(DetectSpec.model_fields)
+
+
+@pytest.mark.parametrize(("name", "said"), ROWS)
+def test_bytes_of_a_series_are_as_said(name, said):
+    detector = build(name, {"above": 1.0} if name == "threshold" else {})
+    assert detector.row_bytes() == int(said.replace(",", ""))
