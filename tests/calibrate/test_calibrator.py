@@ -103,6 +103,33 @@ def test_what_recurs_is_life():
     assert calibrator.log10_p(ROW, np.array([80.0]))[0][0] < -6
 
 
+def with_spikes(gaps, height=20.0):
+    """A calibrator that saw a spike after each of these gaps, and calm for the last of them."""
+    calibrator = learned(half_normal(3000, 1))
+    noise = np.random.default_rng(8)
+    for gap in gaps[:-1]:
+        for score in np.abs(noise.normal(size=(gap, 1))):
+            calibrator.learn(ROW, score)
+        calibrator.learn(ROW, np.array([height]))
+    for score in np.abs(noise.normal(size=(gaps[-1], 1))):
+        calibrator.learn(ROW, score)
+    return calibrator.log10_p(ROW, np.array([height]))[0][0]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "life"),
+    [
+        ([500, 1440, 1440], True),  # each day
+        ([500, 1440, 4320, 1440], True),  # each working day
+        ([500, 1440, 2100], False),  # now and then
+        ([500, 4000, 4700, 6100, 3900], False),  # now and then, for weeks
+        ([500, 300, 170, 450], True),  # all the time
+    ],
+)
+def test_what_recurs_regularly_or_often_is_life_and_what_recurs_now_and_then_is_an_incident(gaps, life):
+    assert (with_spikes(gaps) > -4.5) == life
+
+
 def test_restart_split_and_other_rows_change_nothing():
     scores = half_normal(400, 6)
     rows = np.arange(6, dtype="i4")

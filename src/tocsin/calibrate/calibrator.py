@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.calibrate.budget import family_rows
-from tocsin.calibrate.tail import BINS, EPISODES, FIT, N_EFF, PROVISIONAL_BELOW, learn_rows, log10_p_rows, score_at_rows
+from tocsin.calibrate.tail import (
+    BINS,
+    EPISODES,
+    FIT,
+    N_EFF,
+    PIT,
+    PROVISIONAL_BELOW,
+    learn_rows,
+    log10_p_rows,
+    score_at_rows,
+    uniformity,
+)
 from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.stats.columns import Columns, column, numbers_of, rows_of
 
@@ -17,8 +29,10 @@ class Calibrator(Columns):
     """Tail p-values of scores, one row a series; call `log10_p`, then `learn`, each step.
 
     Every score is learned, anomalies too, each with bounded influence: a score counts at most as one whose
-    p-value is a tenth of 1/n, and a run of such scores counts like its logarithm. What comes back a third
-    time as large as before (`RECURRENT` earlier episodes) is life, not news, and gets its empirical rate.
+    p-value is a tenth of 1/n, and a run of such scores counts like its logarithm. What comes back as large as
+    before, a third time at regular times or a fourth time soon, is life, not news, and gets its empirical rate.
+    Its own p-values are watched: when they are no longer uniform (too many small ones), nearly all of the past is
+    let go, so that few scores and the prior decide (wider, and of a younger family) until there is a new past.
 
     Parameters: `min_scores` before p-values are given; `memory` in scores, after which counts are halved.
 
@@ -41,6 +55,8 @@ class Calibrator(Columns):
     peak: F8 = column(0.0, "f8", (EPISODES,))
     peak_seen: I8 = column(-1, "i8", (EPISODES,))
     episodes: I4 = column(0, "i4")
+    pit: NDArray[np.float32] = column(0.0, "f4", (PIT,))
+    drifts: I4 = column(0, "i4")
 
     def __init__(self, *, min_scores: int = 30, memory: int = 40_000) -> None:
         super().__init__()
@@ -75,7 +91,7 @@ class Calibrator(Columns):
         self.touch(rows)
         learn_rows(
             rows, score, families, self.hist, self.fit, self.seen, self.lag,
-            self.run, self.calm, self.peak, self.peak_seen, self.episodes,
+            self.run, self.calm, self.peak, self.peak_seen, self.episodes, self.pit, self.drifts,
             self.family_shape, self.family_ratio, self.min_scores, self.memory,
         )  # fmt: skip
 
@@ -86,6 +102,12 @@ class Calibrator(Columns):
         out = np.zeros(rows.size, np.int32)
         family_rows(rows, self.fit, out)
         return out
+
+    def explain(self, row: int) -> Mapping[str, float]:
+        """How well the p-values of one row fit their past: distance from uniform in [0, 1], and refits so far."""
+        if row >= self.size:
+            return {}
+        return {"p_off_uniform": float(uniformity(self.pit[row])), "refits": float(self.drifts[row])}
 
     def warm(self, rows: I4) -> F8:
         """Share of `min_scores` seen, (n,), in [0, 1]."""

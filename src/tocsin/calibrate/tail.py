@@ -35,7 +35,21 @@ EPISODES: Final = 4
 EPISODE_GAP: Final = 10
 """Calm scores that end an episode of extreme ones."""
 RECURRENT: Final = 2
-"""Earlier episodes as large as this one that make it part of the series' life."""
+"""Earlier episodes as large as this one, at regular times, that make it part of the series' life."""
+FREQUENT: Final = 3
+"""Earlier episodes as large that do so whenever they come, if all lie within the last `FREQUENT_WITHIN` scores."""
+FREQUENT_WITHIN: Final = 10_000
+JITTER: Final = 0.1
+"""How far an interval may lie off a multiple of the shortest one and still be regular, as a share of it."""
+PIT: Final = 8
+PIT_EVERY: Final = 16
+"""Every so manieth p-value enters the running histogram of p-values."""
+PIT_MEMORY: Final = 150.0
+DRIFTED: Final = 0.35
+"""Kolmogorov-Smirnov distance of that histogram from uniform at which the past no longer describes the present;
+of 60 independent values (150 of an autocorrelated series) uniform ones come so far once in 10^6 times."""
+KEPT_AFTER_DRIFT: Final = 500.0
+"""Scores that what is kept of such a past weighs as much as."""
 PROVISIONAL_BELOW: Final = 300.0
 """Effective scores under which a p-value is said to be provisional."""
 
@@ -126,6 +140,40 @@ def score_at_row(log10_p: float, fit: F8) -> float:
     return float(fit[U] + fit[SIGMA] * math.expm1(fit[XI] * ratio) / fit[XI])
 
 
+@njit()
+def recurrence(score: float, seen: int, calm: int, peak: F8, at: I8, episodes: int, memory: int) -> float:
+    """Rate at which episodes as large as this score have come, if that is life: regularly, or often; else 0.
+
+    The episode still going on can't excuse itself. What comes back now and then, at no special time, is an
+    incident each time.
+    """
+    latest = (episodes - 1) % EPISODES if episodes > 0 and calm < EPISODE_GAP else -1
+    count, recent, oldest = 0, 0, seen
+    before, shortest = seen, memory
+    for back in range(1, EPISODES + 1):  # newest first
+        e = (episodes - back) % EPISODES
+        if episodes < back or e == latest or seen - at[e] > memory or peak[e] < 0.5 * score:
+            continue
+        count += 1
+        recent += 1 if seen - at[e] <= FREQUENT_WITHIN else 0
+        shortest = min(shortest, before - at[e])
+        before = oldest = at[e]
+    if count >= FREQUENT and recent >= FREQUENT:
+        return count / (seen - oldest + 1.0)
+    if count < RECURRENT:
+        return 0.0
+    before = seen
+    for back in range(1, EPISODES + 1):
+        e = (episodes - back) % EPISODES
+        if episodes < back or e == latest or seen - at[e] > memory or peak[e] < 0.5 * score:
+            continue
+        times = math.floor((before - at[e]) / shortest + 0.5)
+        if times > 8 or abs(before - at[e] - times * shortest) > JITTER * shortest + 1.0:
+            return 0.0
+        before = at[e]
+    return count / (seen - oldest + 1.0)
+
+
 @njit("void(i4[::1],f8[::1],f4[:,::1],f8[:,::1],i8[::1],i4[::1],f8[:,::1],i8[:,::1],i4[::1],i8,i8,f8[::1],f8[::1])")
 def log10_p_rows(  # noqa: PLR0917 - a kernel takes its columns
     rows: I4, score: F8, hist: F4, fit: F8, seen: I8, calm: I4, peak: F8, peak_seen: I8, episodes: I4,
@@ -138,16 +186,9 @@ def log10_p_rows(  # noqa: PLR0917 - a kernel takes its columns
         if seen[r] < min_scores or math.isnan(score[i]):
             continue
         p = log10_survival(score[i], hist[r], fit[r])
-        # episodes that are over and reached as far; the one still going on can't excuse itself
-        latest = (episodes[r] - 1) % EPISODES if episodes[r] > 0 and calm[r] < EPISODE_GAP else -1
-        count, oldest = 0, seen[r]
-        for e in range(EPISODES):
-            fresh = peak_seen[r, e] >= 0 and seen[r] - peak_seen[r, e] <= memory
-            if e != latest and fresh and peak[r, e] >= 0.5 * score[i]:
-                count += 1
-                oldest = min(oldest, peak_seen[r, e])
-        if count >= RECURRENT:
-            p = max(p, math.log(count / (seen[r] - oldest + 1.0)) / LN10)
+        rate = recurrence(score[i], seen[r], calm[r], peak[r], peak_seen[r], episodes[r], memory)
+        if rate > 0.0:
+            p = max(p, math.log(rate) / LN10)
         out[i] = min(p, 0.0)
 
 
@@ -161,16 +202,19 @@ def score_at_rows(rows: I4, log10_p: F8, fit: F8, seen: I8, min_scores: int, out
 
 @njit(
     "void(i4[::1],f8[::1],i4[::1],f4[:,::1],f8[:,::1],i8[::1],f8[:,::1],i4[::1],i4[::1],"
-    "f8[:,::1],i8[:,::1],i4[::1],f8[::1],f8[::1],i8,i8)"
+    "f8[:,::1],i8[:,::1],i4[::1],f4[:,::1],i4[::1],f8[::1],f8[::1],i8,i8)"
 )
 def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
     rows: I4, score: F8, family: I4, hist: F4, fit: F8, seen: I8, lag: F8,
-    run: I4, calm: I4, peak: F8, peak_seen: I8, episodes: I4, shape: F8, ratio: F8, min_scores: int, memory: int,
+    run: I4, calm: I4, peak: F8, peak_seen: I8, episodes: I4, pit: F4, drifts: I4, shape: F8, ratio: F8,
+    min_scores: int, memory: int,
 ) -> None:  # fmt: skip
     """Take scores in, each with bounded influence; see `Calibrator`."""
     for i in range(rows.size):
         r, z = rows[i], score[i]
         bounded, weight = z, 1.0
+        if seen[r] >= 256 and seen[r] % PIT_EVERY == 0 and calm[r] >= EPISODE_GAP:
+            watch_drift(z, hist[r], fit[r], pit[r], drifts, r)
         if seen[r] >= min_scores:
             cap = score_at_row(-math.log(10.0 * max(fit[r, N_EFF], 10.0)) / LN10, fit[r])
             if z > cap:
@@ -192,6 +236,43 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
             halve(hist[r], memory)
             f = min(max(family[i], 0), shape.size - 1)
             fit_row(hist[r], independent_ratio(lag[r]), shape[f], ratio[f], fit[r])
+
+
+@njit()
+def watch_drift(score: float, hist: F4, fit: F8, pit: F4, drifts: I4, r: int) -> None:
+    """Take a p-value into the running histogram; when that is far from uniform, nearly all of the past is let go."""
+    p = math.pow(10.0, log10_survival(score, hist, fit))
+    total = 0.0
+    for b in range(PIT):
+        total += pit[b]
+    fade = PIT_MEMORY / (PIT_MEMORY + 1.0) if total >= PIT_MEMORY else 1.0
+    for b in range(PIT):
+        pit[b] *= fade
+    pit[min(int(p * PIT), PIT - 1)] += 1.0
+    if total + 1.0 >= 0.5 * PIT_MEMORY and uniformity(pit) > DRIFTED:
+        drifts[r] += 1
+        for b in range(PIT):
+            pit[b] = 0.0
+        scores = 0.0
+        for b in range(BINS):
+            scores += hist[b]
+        for b in range(BINS):
+            hist[b] *= min(KEPT_AFTER_DRIFT / scores, 1.0)
+
+
+@njit()
+def uniformity(pit: F4) -> float:
+    """Kolmogorov-Smirnov distance of a histogram of p-values from the uniform law, over its edges; 0 when empty."""
+    total, below, worst = 0.0, 0.0, 0.0
+    for b in range(PIT):
+        total += pit[b]
+    if total <= 0.0:
+        return 0.0
+    for b in range(PIT):
+        below += pit[b]
+        # large p-values heap where scores are often 0: only too many small ones are a danger
+        worst = max(worst, below / total - (b + 1.0) / PIT)
+    return worst
 
 
 @njit()

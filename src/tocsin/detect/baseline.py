@@ -28,7 +28,8 @@ class Baseline(ArrayDetector):
     data by likelihood. A residual pulls level and season by at most 2 sds and adds at most 4 to the scale.
     The scale never falls below the value's own granularity, `floor`, or `floor_ratio` of the level; a series
     that rests more than it moves is judged by the size of its moves; one that never moved by 3 % of its
-    level, and a constant zero not at all (give it a `floor`).
+    level. The first move of a constant zero is judged as a count (sd 1) when it is a whole number, as a share
+    (sd 2 %) when it is at most 1, and else not at all (give it a `floor`).
 
     Parameters: `season` auto, none, hour, day or week; `warmup` in steps; `floor` in the signal's unit;
     `floor_ratio` of the level.

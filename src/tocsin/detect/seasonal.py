@@ -69,6 +69,10 @@ RIGID: Final = 0.03
 RARE: Final = 0.01
 """Share of values <= 0 from which on a log scale is out of the question."""
 TRIAL_STEPS: Final = 100.0
+SHARE: Final = 0.02
+"""Scale of a constant zero that turns out to be a share or a low rate: two per cent."""
+COUNTED: Final = 10_000.0
+"""Whole numbers up to here are taken for counts."""
 
 F4: TypeAlias = NDArray[np.float32]
 Guess: TypeAlias = tuple[float, float, float, float]
@@ -149,6 +153,19 @@ def floor_of(c: F8, k: Tuning) -> float:
 
 
 @njit()
+def scale_of_first(x: float, c: F8) -> float:
+    """Scale for the first move of a series that was never anything but zero; 0 where nothing can be said.
+
+    One for a count, two per cent for what may be a share; how many bytes or seconds are much, nobody knows.
+    """
+    if c[GRAIN] > 0.0 or c[LAST] != 0.0 or x == 0.0:
+        return 0.0
+    if x == math.floor(x) and abs(x) <= COUNTED:
+        return 1.0
+    return SHARE if abs(x) <= 1.0 else 0.0
+
+
+@njit()
 def trusted(age: int, p: int, parent: int, c: F8, k: Tuning) -> bool:
     """Whether a season may accuse alone: old enough, and it explains enough variance that it had not seen."""
     need, enough = 6 * HOUR_NS, 0.6
@@ -217,6 +234,8 @@ def score_rows(rows: I4, time: I8, value: F8, times: I8, core: F8, slots: F4, k:
         if c[SEEN] < k.warmup or not math.isfinite(value[i]):
             continue
         scale, _, level, hour, day, week = expectation(time[i], times[r, BORN], c, slots[r], k)
+        if scale <= 0.0:
+            scale = scale_of_first(value[i], c)
         y = to_work(value[i], c[OFFSET]) - c[ANCHOR]
         gap = math.inf
         for p in (level, hour, day, week):

@@ -17,6 +17,9 @@ from tocsin.selfmon.metrics import gauge
 
 PROMISED = gauge("tocsin_engine_budget_promised_pages_per_week", "False pages a week that the team put up with")
 REALISED = gauge("tocsin_engine_budget_realised_pages_per_week", "Findings opened a week, true ones included", ["over"])
+REFITS = gauge(
+    "tocsin_engine_calibration_refits", "Times that a row's p-values no longer fitted and its past was let go"
+)
 LEVEL = gauge("tocsin_engine_budget_level_decades", "-log10 p that a score needs", ["family"])
 
 DAY_NS: Final = 86_400 * 10**9
@@ -45,6 +48,7 @@ class AlertBudget:
         self._day = 0
         self._windows = 0.0
         self._opened: list[int] = []  # by day, the last is today
+        self._refits = 0
         self.levels: F8 = np.zeros(FAMILIES)
         self.share(1.0)
 
@@ -72,6 +76,10 @@ class AlertBudget:
                 self._today.add(*watch.episodes.drain())
         if self._opened:
             self._opened[-1] += sum(finding.phase is Phase.OPEN for finding in findings)
+
+    def inspect(self, watches: Iterable[Watch]) -> None:
+        """Count how often calibration was fitted anew."""
+        self._refits = sum(int(watch.calibrator.drifts.sum()) for watch in watches)
 
     def turn(self, received: int) -> bool:
         """Whether a new day has begun; if so, levels are read anew from all that was counted."""
@@ -103,7 +111,9 @@ class AlertBudget:
         found = [("tocsin.budget.promised", "", self.per_week)]
         found += [(f"tocsin.budget.realised_{weeks}w", "", self.realised(weeks)) for weeks in (1, WEEKS_KEPT)]
         found += [("tocsin.budget.level", name, float(level)) for name, level in zip(NAMES, self.levels, strict=True)]
+        found.append(("tocsin.calibration.refits", "", float(self._refits)))
         PROMISED.set(self.per_week)
+        REFITS.set(self._refits)
         for weeks in (1, WEEKS_KEPT):
             REALISED.labels(f"{weeks}w").set(self.realised(weeks))
         for name, level in zip(NAMES, self.levels, strict=True):
@@ -129,3 +139,4 @@ class AlertBudget:
         self._pins, self._day = dict(state["pins"]), state["day"]
         self._windows, self._opened = state["windows"], list(state["opened"])
         self._read()
+        self.readings()

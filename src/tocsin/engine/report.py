@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from tocsin.calibrate.hysteresis import Move, Transitions
 from tocsin.model.arrays import F8, I4, I8
-from tocsin.model.detection import Band, Detector
+from tocsin.model.detection import Band
 from tocsin.model.finding import Direction, Finding, Phase, finding_id
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind
 from tocsin.model.rows import Rows
@@ -42,6 +43,13 @@ class PaneRows:
     band: Band
 
 
+class Explains(Protocol):
+    """What can tell how a row's expectation and p-values came about."""
+
+    def explain(self, row: int) -> Mapping[str, float]:
+        """Numbers by name."""
+
+
 def report(
     spec: MonitorSpec,
     groups: Rows,
@@ -49,7 +57,7 @@ def report(
     moves: Transitions,
     level: F8,
     needed: F8,
-    detector: Detector | None,
+    learned: Explains | None,
 ) -> list[Finding]:
     """Findings of the rows whose verdict moved, with the numbers they rest on."""
     found = []
@@ -76,7 +84,7 @@ def report(
                 level=float(level[i]),
                 direction=_direction(value, lower, centre, upper),
                 evidence=_evidence(spec, pane, i, worst=float(moves.score[k]), needed=float(needed[i]), centre=centre)
-                | _learned(detector, row, move),
+                | _learned(learned, row, move),
             )
         )
     return found
@@ -107,12 +115,12 @@ def _evidence(
     return {k: v for k, v in found.items() if not (isinstance(v, float) and math.isnan(v))}
 
 
-def _learned(detector: Detector | None, row: int, move: Move) -> dict[str, float | str]:
+def _learned(learned: Explains | None, row: int, move: Move) -> dict[str, float | str]:
     if move is Move.ABSORBED:
         return {"absorbed": "taken as the new normal after its stated time"}
-    if detector is None or move is not Move.OPENED:
+    if learned is None or move is not Move.OPENED:
         return {}
-    return {f"state.{name}": value for name, value in detector.explain(row).items() if not math.isnan(value)}
+    return {f"state.{name}": value for name, value in learned.explain(row).items() if not math.isnan(value)}
 
 
 def panes_frames(panes: Sequence[tuple[Rows, PaneRows]]) -> list[Frame]:

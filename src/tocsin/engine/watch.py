@@ -139,7 +139,12 @@ class Watch:
         pane = PaneRows(
             tenant, self.spec.name, rows, step.time, closed.value, closed.samples, scores.value, log10_p, n_eff, band
         )
-        return pane, report(self.spec, self.groups, pane, moves, wanted, needed, self.detector)
+        return pane, report(self.spec, self.groups, pane, moves, wanted, needed, self)
+
+    def explain(self, row: int) -> Mapping[str, float]:
+        """How a row's expectation came about, and how well its p-values fit."""
+        known = self.detector.explain(row) if self.detector else {}
+        return {**known, **self.calibrator.explain(row)}
 
     def _judge_threshold(self, tenant: str, step: Step, samples: I8) -> tuple[PaneRows, list[Finding]]:
         below, above = self._bounds(step.rows)

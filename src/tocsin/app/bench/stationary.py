@@ -38,9 +38,8 @@ def families(series: int, seed: int) -> list[Family]:
     n = series
     level = np.exp(noise.uniform(0, 7, n))
     sd = level * np.exp(noise.uniform(np.log(0.02), np.log(0.3), n))
-    sigma = noise.uniform(0.2, 0.8, n)
     phase, height = noise.uniform(0, 2 * np.pi, (2, n)), noise.uniform(1, 8, n)
-    rho = noise.uniform(0.5, 0.95, n)
+    sigma, rho = noise.uniform(0.2, 0.8, n), noise.uniform(0.5, 0.95, n)
     mean = np.exp(noise.uniform(np.log(3), np.log(300), n))
     state = [noise.normal(size=n)]
     at = 2 * np.pi * np.arange(STEPS_A_DAY)[:, None] / STEPS_A_DAY
