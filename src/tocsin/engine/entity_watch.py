@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from tocsin.engine.entity_scorer import SECOND, EntityScorer, EntityVerdict
 from tocsin.model.arrays import F8
-from tocsin.model.detection import State
-from tocsin.model.errors import Corrupt
 from tocsin.model.finding import Evidence, Finding, Phase, finding_id
-from tocsin.model.series import Series
+from tocsin.model.series import Series, Signal
 
 LEAST_ROOM: Final = 8
 MOST_SIGNALS: Final = 500
@@ -118,19 +116,21 @@ class EntityWatch:
             evidence=_evidence(known, verdict),
         )
 
-    def snapshot(self) -> list[tuple[Series, dict[bytes, int], list[str], tuple[int, int, float], int, State]]:
-        """All entities in order of first sight, for `restore`."""
-        return [
-            (
-                e.series, dict(e.columns), list(e.names), (e.start, e.told, e.worst), e.scorer.signals,
-                e.scorer.snapshot(),
-            )
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as a tree; entities in order of first sight, series by their names."""
+        kept = [
+            {
+                "series": [e.series.tenant, e.series.signal.name, [list(pair) for pair in e.series.labels]],
+                "columns": [[series_id.hex(), e.names[column]] for series_id, column in e.columns.items()],
+                "marks": [e.start, e.told, e.worst],
+                "signals": e.scorer.signals,
+                "scorer": e.scorer.snapshot(),
+            }
             for e in self.entities.values()
-        ]  # fmt: skip
+        ]
+        return {"entities": kept, "relearned": self.relearned, "left_out": self.left_out}
 
-    def restore(
-        self, state: list[tuple[Series, dict[bytes, int], list[str], tuple[int, int, float], int, State]]
-    ) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Take a snapshot back.
 
         Raises
@@ -139,13 +139,16 @@ class EntityWatch:
             An entity's state is of another layout.
         """
         found = {}
-        for series, columns, names, (start, told, worst), signals, inner in state:
-            if len(columns) != len(names):
-                raise Corrupt(f"entity watch {self.monitor}: {len(columns)} columns have {len(names)} names")
-            scorer = EntityScorer(signals, self.step_ns / SECOND, budget_per_week=self.budget_per_week)
-            scorer.restore(inner)
-            found[series.id] = _Entity(series, scorer, dict(columns), list(names), start, told, worst)
+        for kept in state["entities"]:
+            tenant, name, labels = kept["series"]
+            series = Series.of(tenant, Signal(name), [(str(k), str(v)) for k, v in labels])
+            scorer = EntityScorer(kept["signals"], self.step_ns / SECOND, budget_per_week=self.budget_per_week)
+            scorer.restore(kept["scorer"])
+            columns = {bytes.fromhex(series_id): k for k, (series_id, _) in enumerate(kept["columns"])}
+            names = [told for _, told in kept["columns"]]
+            found[series.id] = _Entity(series, scorer, columns, names, *kept["marks"])
         self.entities = found
+        self.relearned, self.left_out = state["relearned"], state["left_out"]
 
 
 def _named(series: Series, entity: Series) -> str:
