@@ -1,7 +1,9 @@
 """Requests bent at random, read by the compiled readers and by upb: both must say the same."""
 
+import os
 import random
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 import prometheus_wire
 from ingest_world import NOW, World, set_pairs
 from tocsin.ingest import wire
+from tocsin.ingest.otlp_json import protobuf_of
 from tocsin.ingest.otlp_logs import LogsDecoder
 from tocsin.ingest.otlp_metrics import MetricsDecoder
 from tocsin.ingest.otlp_traces import TracesDecoder
@@ -127,10 +130,21 @@ def bent(rng, raw):
     return bytes(body)
 
 
+def fixtures(make):
+    """The published examples of a signal, where the data sets are."""
+    datasets = os.environ.get("TOCSIN_DATASETS")
+    name, signal = EXAMPLES.get(make, ("", ""))
+    if not datasets or not name:
+        return []
+    text = (Path(datasets) / "otlp_examples" / name).read_bytes()
+    return [protobuf_of(text, signal, 100)]
+
+
 def inputs(rng, make, share_bent=0.6):
     """Endless requests, whole and bent."""
+    examples = fixtures(make)
     while True:
-        raw = make(rng)
+        raw = rng.choice(examples) if examples and rng.random() < 0.1 else make(rng)
         yield raw
         while rng.random() < share_bent:
             yield bent(rng, raw)
@@ -373,6 +387,11 @@ def _read_total():
     )
 
 
+EXAMPLES = {
+    random_metrics: ("metrics.json", "metrics"),
+    random_traces: ("trace.json", "traces"),
+    random_logs: ("logs.json", "logs"),
+}
 WORLDS = {
     "metrics": (random_metrics, metrics_decoder),
     "traces": (random_traces, traces_decoder),
