@@ -212,3 +212,12 @@ def test_a_full_disk_costs_a_snapshot_and_nothing_else(tmp_path: Path, monkeypat
     runner.close()
     assert SNAPSHOT_FAILURES._value.get() > before
     assert said(spoken.entries, catalog) == said(fold_all(Pipeline(catalog), records(world(catalog))), catalog)
+
+
+def test_samples_behind_the_watermark_are_counted():
+    catalog = Catalog()
+    entries = world(catalog)
+    frame = next(e for e in entries if isinstance(e, Frame))
+    pipeline = Pipeline(catalog)
+    fold_all(pipeline, records([*entries, frame]))
+    assert pipeline.late() == len(frame)

@@ -97,3 +97,12 @@ def test_a_restart_changes_no_state(cut):
     feed(second, lively(40)[cut:], start=cut * 10)
     for name, column in whole.snapshot().items():
         np.testing.assert_array_equal(second.snapshot()[name], column, err_msg=name)
+
+
+def test_a_series_that_falls_silent_and_then_delivers_old_stamps_is_late_not_absent():
+    states = Presences()
+    end = feed(states, lively(40))
+    assert state_at(states, end + 90) is Presence.ABSENT
+    states.arrived_late(np.zeros(1, "i4"), T + (end + 95) * S)
+    assert state_at(states, end + 100) is Presence.LATE
+    assert state_at(states, end + 200) is Presence.ABSENT

@@ -88,7 +88,9 @@ class Pipeline:
                 return self._points(frame, intake)
             case FrameKind.DISTRIBUTIONS:
                 readings = distributions_of(frame, self.rows)
-                intake.distributions += [d for d in readings if d.time > intake.readings.released]
+                timely = [d for d in readings if d.time > intake.readings.released]
+                intake.readings.late += len(readings) - len(timely)
+                intake.distributions += timely
             case FrameKind.SPANS:
                 intake.events.push(self.spans.fold(frame))
                 intake.sightings += self.changes.sight(frame)
@@ -108,13 +110,21 @@ class Pipeline:
         plain = kind != DELTA
         if not plain.all():
             delta = ~plain
-            intake.readings.push(delta_rates(readings.take(delta), start[delta]))
-        intake.readings.push(readings.take(plain))
+            self._behind(intake.readings.push(delta_rates(readings.take(delta), start[delta])))
+        self._behind(intake.readings.push(readings.take(plain)))
         findings: list[Finding] = []
         gauges = readings.take(kind != COUNTER)
         for rule in self.roster.rules.values():
             findings += rule.fold(gauges.row, gauges.time, gauges.value)
         return self._findings(findings)
+
+    def _behind(self, late: Samples) -> None:
+        if len(late):
+            self.presences.arrived_late(late.row, self.received)
+
+    def late(self) -> int:
+        """How many samples came after their watermark and were left out."""
+        return sum(intake.readings.late + intake.events.late for intake in self.intakes.values())
 
     def _intake(self, key: SourceKey) -> Intake:
         found = self.intakes.get(key)
@@ -194,6 +204,7 @@ class Pipeline:
 
     def _promise(self) -> list[Frame]:
         """Budget, levels and what came of them, once a day, as points of their own."""
+        self.budget.inspect(self.roster.watches.values())
         readings = self.budget.readings()
         refs = [
             self.rows.catalog.intern(Series.of(MAIN_TENANT, Signal(signal, "1"), {"family": family} if family else {}))

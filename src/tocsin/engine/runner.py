@@ -27,6 +27,9 @@ FINDINGS = counter("tocsin_engine_outputs_total", "Output records written")
 HELD_BACK = counter(
     "tocsin_engine_replayed_outputs_total", "Outputs folded again after a restart and not written twice"
 )
+LATE = counter(
+    "tocsin_engine_late_samples_total", "Samples that came after their window had been judged, and were left out"
+)
 SNAPSHOTS = counter("tocsin_engine_snapshots_total", "Snapshots written")
 SNAPSHOT_FAILURES = counter("tocsin_engine_snapshot_failures_total", "Snapshots that could not be written")
 
@@ -47,6 +50,7 @@ class Runner:
         self._saving: Thread | None = None
         self.pipeline, self.offset = _restored(snapshots, input_log, catalog)
         self._snapshot_at = self.pipeline.received
+        self._late = self.pipeline.late()
 
     def step(self) -> int:
         """Fold what the log has to offer, at most a batch; how many records it was."""
@@ -66,6 +70,9 @@ class Runner:
                 self.snapshot()
         self._write(outputs)
         FOLDED.inc(len(records))
+        late = self.pipeline.late()
+        LATE.inc(late - self._late)
+        self._late = late
         OFFSET.set(self.offset)
         LAG.set(self._input.end() - self.offset)
         return len(records)

@@ -59,25 +59,9 @@ def _delayed(r: int, last: I8, lag: F8, lag_now: F8, received: int) -> None:
     "i4[::1],f8[::1],f8[::1],i8,i8)"
 )
 def _observe(  # noqa: PLR0917 - a kernel takes its columns one by one
-    row: I4,
-    time: I8,
-    value: F8,
-    last: I8,
-    kept: F8,
-    cadence: F8,
-    count: I8,
-    run: I8,
-    longest: I8,
-    changes: I8,
-    zeros: I8,
-    most_zeros: I8,
-    gone: I8,
-    sources: I4,
-    lag: F8,
-    lag_now: F8,
-    source: int,
-    received: int,
-) -> None:
+    row: I4, time: I8, value: F8, last: I8, kept: F8, cadence: F8, count: I8, run: I8, longest: I8, changes: I8,
+    zeros: I8, most_zeros: I8, gone: I8, sources: I4, lag: F8, lag_now: F8, source: int, received: int,
+) -> None:  # fmt: skip
     for i in range(row.size):
         r = row[i]
         if i > 0 and row[i - 1] != r:
@@ -129,6 +113,7 @@ class Presences(Columns):
     most_zeros: I8 = column(0, "i8")
     lag: F8 = column(-1.0)  # ns between event and receipt, as it usually is
     lag_now: F8 = column(0.0)
+    late_at: I8 = column(0, "i8")  # when a sample last came too late to be judged
     reset_at: I8 = column(0, "i8")
     gone: I8 = column(0, "i8")  # the source said that there is no value any more
     state: I4 = column(0, "i4")
@@ -153,6 +138,11 @@ class Presences(Columns):
             received,
         )
 
+    def arrived_late(self, rows: I4, received: int) -> None:
+        """Samples of these rows came after their watermark: too late to be judged, but not silence."""
+        self.touch(rows)
+        self.late_at[rows] = received
+
     def restarted(self, rows: I4, received: int) -> None:
         """These counters began again from zero."""
         self.touch(rows)
@@ -175,11 +165,15 @@ class Presences(Columns):
         age = watermarks[self.source[known]] - self.last[known]
         gone = self.gone[known] > 0
         # a habit needs a few repetitions before a break of it is news; what was declared gone owes us nothing
-        absent = ~gone & (self.count[known] >= 5) & (age > np.maximum(PATIENCE * cadence, cadence + 30 * SECOND))
+        patience = np.maximum(PATIENCE * cadence, cadence + 30 * SECOND)
+        behind = (self.late_at[known] > 0) & (received - self.late_at[known] <= patience)
+        absent = ~gone & ~behind & (self.count[known] >= 5) & (age > patience)
         still = self.run[known] > np.maximum(30, PATIENCE * self.longest[known])
         frozen = (changes >= 20) & still & (value != 0)
         zero = (zeros > np.maximum(10, PATIENCE * self.most_zeros[known])) & (changes > 1) & (value == 0)
-        late = (lag >= 0) & (self.lag_now[known] > np.maximum(PATIENCE * lag, 60.0 * SECOND))
+        late = behind & (age > patience) | (lag >= 0) & (
+            self.lag_now[known] > np.maximum(PATIENCE * lag, 60.0 * SECOND)
+        )
         reset = (reset_at > 0) & (received - reset_at < np.maximum(5 * cadence, 60.0 * SECOND))
         state = np.zeros(len(known), "i4")
         for mask, code in (  # later ones are the graver

@@ -21,15 +21,18 @@ class Reorder:
     repeated: int = 0
     _waiting: list[Samples] = field(default_factory=list)
 
-    def push(self, samples: Samples) -> None:
-        """Take samples in any order; those at or before `released` are counted late and left out."""
+    def push(self, samples: Samples) -> Samples:
+        """Take samples in any order; gives those at or before `released`, counted late and left out."""
         late = samples.time <= self.released
         count = int(late.sum())
         if count:
             self.late += count
-            samples = samples.take(~late)
+            behind, samples = samples.take(late), samples.take(~late)
+        else:
+            behind = Samples.empty()
         if len(samples):
             self._waiting.append(samples)
+        return behind
 
     def release(self, watermark: int) -> Samples:
         """All samples up to `watermark`, sorted by series and time, repeats of (series, time, uid) taken out.
