@@ -1,11 +1,17 @@
 """From samples of many series and sources to findings about the entities they belong to."""
 
 import numpy as np
+import pytest
+from pydantic import ValidationError
 
+from engine.worlds import any_series, fold_all, records, spiking
 from tocsin.calibrate.budget import FAMILIES
 from tocsin.engine.entity_monitor import EntityMonitor
+from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.snapshot import pack, unpack
+from tocsin.model.codec import findings_of
 from tocsin.model.finding import Phase
+from tocsin.model.frame import FrameKind
 from tocsin.model.rows import Rows
 from tocsin.model.samples import Samples
 from tocsin.model.series import Catalog, Series, Signal
@@ -68,3 +74,30 @@ def test_a_restart_through_bytes_goes_on():
     after = [news for t in range(806, 820) for news in second.step(t, fault=True)[1]]
     assert before + after == expected
     assert expected
+
+
+def findings(outputs, catalog):
+    frames = [frame for out in outputs for frame in out.frames if frame.kind is FrameKind.FINDINGS]
+    return [found for frame in frames for found in findings_of(frame, catalog)]
+
+
+def test_a_monitor_that_judges_together_is_switched_on_by_configuration():
+    catalog = Catalog()
+    spec = any_series(window={"size": "5s", "step": "5s"}, together=True)
+    entries = [spec.control(), *spiking(catalog, seconds=1100, spike_at=1000)]
+    told = findings(fold_all(Pipeline(catalog), records(entries)), catalog)
+    assert told[0].phase is Phase.OPEN
+    assert (told[0].monitor, told[0].series.signal.name) == ("any", "entity")
+    assert told[0].evidence["detector"] == "entity"
+    assert len({found.id for found in told}) == 1
+    cut = 2 * 1010  # in the finding
+    first, second = Pipeline(catalog), Pipeline(catalog)
+    before = fold_all(first, records(entries[:cut]))
+    second.restore(unpack(pack(first.snapshot())))
+    after = fold_all(second, records(entries[cut:], cut))
+    assert list(map(repr, findings([*before, *after], catalog))) == list(map(repr, told))
+
+
+def test_together_has_no_other_detector():
+    with pytest.raises(ValidationError, match="leave `detect` out"):
+        MonitorSpec(name="m", signal="*", together=True, detect={"zscore": {}})

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from tocsin.engine.entity_monitor import EntityMonitor
 from tocsin.engine.match import Matcher
 from tocsin.engine.points import PointRule
 from tocsin.engine.watch import Watch
 from tocsin.model.arrays import I4, U1
 from tocsin.model.rows import Rows, grown
-from tocsin.model.series import Kind, Series
+from tocsin.model.series import Catalog, Kind, Series
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.monitor import MonitorSpec
 
@@ -38,7 +39,7 @@ class Roster:
             if monitor.per_point:
                 self.rules[i] = kept_rules.get(text) or PointRule(monitor, rows)
             else:
-                self.watches[i] = kept_watches.get(text) or Watch(monitor, rows.catalog)
+                self.watches[i] = kept_watches.get(text) or _watch(monitor, rows.catalog)
         self.kind: U1 = np.zeros(0, "u1")
         self._audience: I4 = np.zeros(0, "i4")  # by row: which set of watches sees it
         self._audiences: dict[tuple[int, ...], int] = {}
@@ -98,6 +99,10 @@ class Roster:
         self.assign()
         for rule in self.rules.values():
             rule.restore(state["rules"][rule.spec.name])
+
+
+def _watch(monitor: MonitorSpec, catalog: Catalog) -> Watch:
+    return EntityMonitor(monitor, catalog) if monitor.together else Watch(monitor, catalog)
 
 
 def _kind(series: Series) -> int:

@@ -101,10 +101,17 @@ class MonitorSpec(Spec):
     clear: DurationNs = 60 * SECOND
     direction: Literal["up", "down", "both"] = "both"
     role: Literal["open", "support"] = "open"
+    together: bool = False  # all series that are alike in `by` are judged as one entity, by an ensemble of its own
     fallback: bool = False  # only for series that no other monitor watches
     impact: dict[Literal["users", "revenue", "compliance", "money"], Literal["low", "high"]] = {}
     summary: str = ""
     runbook: str = ""
+
+    @model_validator(mode="after")
+    def _one_way_to_judge(self) -> MonitorSpec:
+        if self.together and self.detect != DetectSpec(baseline={}):
+            raise ValueError("`together` has an ensemble of its own; leave `detect` out")
+        return self
 
     @property
     def per_point(self) -> bool:
