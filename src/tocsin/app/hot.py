@@ -72,13 +72,17 @@ class Hot:
     def fold(self) -> None:
         """The engine's thread: compile, restore, catch up, then follow the log."""
         from tocsin.detect.registry import detector  # noqa: PLC0415 - see above
+        from tocsin.engine.entity_scorer import compile_members  # noqa: PLC0415
         from tocsin.engine.runner import Runner  # noqa: PLC0415
         from tocsin.engine.snapshot import Snapshots  # noqa: PLC0415
         from tocsin.stats.jit import compile_all  # noqa: PLC0415
 
-        for monitor in self.config.engine_spec(self.packs).all_monitors():
+        monitors = self.config.engine_spec(self.packs).all_monitors()
+        for monitor in monitors:
             detector(monitor.detect.name)  # of those that can be named, only what is used is compiled
         compile_all()
+        if any(monitor.together for monitor in monitors):
+            compile_members()
         del self.waiting[0]
         snapshots = Snapshots(self.settings.data_dir / "snapshots")
         self.runner = runner = Runner(self.input, self.output, snapshots, self.catalog)
