@@ -15,8 +15,8 @@ from tocsin.model.finding import Finding, Phase
 from tocsin.model.log import Control
 from tocsin.selfmon.metrics import gauge
 
-PROMISED = gauge("tocsin_engine_budget_promised_pages_per_week", "False pages a week that the team put up with")
-REALISED = gauge("tocsin_engine_budget_realised_pages_per_week", "Findings opened a week, true ones included", ["over"])
+PROMISED = gauge("tocsin_engine_budget_promised_pages", "False pages a week that the team put up with")
+REALISED = gauge("tocsin_engine_budget_realised_pages", "Findings opened a week, true ones included", ["over"])
 REFITS = gauge(
     "tocsin_engine_calibration_refits", "Times that a row's p-values no longer fitted and its past was let go"
 )
