@@ -64,7 +64,7 @@ class ShingleMemory(Kept):
     >>> for t in range(3000):
     ...     m.push(np.array([t, -t], "f8")); m.learn()
     >>> m.size, int(m.counts[1]), m.past[:3, 0, 0].tolist()
-    (750, 4, [0.0, 4.0, 8.0])
+    (375, 8, [0.0, 8.0, 16.0])
     """
 
     _kept: ClassVar[tuple[str, ...]] = ("latest", "past", "when", "counts")
