@@ -393,3 +393,12 @@ def test_numbers_of_other_tenants_are_not_shown():
     )
     assert [each.value for each in own_health({"hot": text}, "main").drops] == [1.0, 4.0]
     assert [each.value for each in own_health({"hot": text}, "other").drops] == [2.0, 4.0]
+
+
+def test_requests_refused_whole_are_refusals():
+    lines = ["# TYPE tocsin_ingest_http_requests_total counter"]
+    lines += [f'tocsin_ingest_http_requests_total{{path="/v1/logs",status="{s}"}} 1.0' for s in (200, 400, 503)]
+    lines += ["# TYPE tocsin_ingest_grpc_requests_total counter"]
+    lines += [f'tocsin_ingest_grpc_requests_total{{signal="logs",status="{s}"}} 1.0' for s in ("OK", "UNAVAILABLE")]
+    own = own_health({"hot": "\n".join([*lines, ""])})
+    assert [row.labels.partition("status=")[2] for row in own.refusals] == ["400", "503", "UNAVAILABLE"]

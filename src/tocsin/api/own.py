@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
@@ -12,6 +13,8 @@ from tocsin.model.series import MAIN_TENANT
 
 _LOSS_WORDS = ("dropped", "lost", "discarded", "dead_letter", "overflow", "shed")
 _REFUSAL_WORDS = ("refused", "rejected", "invalid", "late", "errors", "failed", "failures")
+_BAD = re.compile(r"\bstatus=([45]\d\d|(?!OK)[A-Z_]+)\b")
+"""A request that was refused whole."""
 _LAG_WORDS = ("lag", "queue", "backlog", "pending")
 
 
@@ -75,7 +78,11 @@ def own_health(expositions: Mapping[str, str], tenant: str = MAIN_TENANT) -> Own
                 continue
             elif kind == "counter" and number.value > 0 and _has(number.name, _LOSS_WORDS):
                 drops.append(number)
-            elif kind == "counter" and number.value > 0 and _has(number.name, _REFUSAL_WORDS):
+            elif (
+                kind == "counter"
+                and number.value > 0
+                and (_has(number.name, _REFUSAL_WORDS) or _BAD.search(number.labels))
+            ):
                 refusals.append(number)
             elif kind == "gauge" and _has(number.name, _LAG_WORDS):
                 lags.append(number)
