@@ -26,11 +26,11 @@ from tocsin.app.proxy import Proxy
 from tocsin.app.reload import ConfigFile
 from tocsin.app.serve import grpc_taken
 from tocsin.app.settings import ServeSettings, cache_kernels, environment
+from tocsin.app.warming import compile_aside
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor, Rule
-from tocsin.ingest.wire import compile_in_background
 from tocsin.model.errors import BadConfig, Overloaded, Unreachable
 from tocsin.model.log import Entry, Log
 from tocsin.model.series import Catalog
@@ -91,7 +91,7 @@ class Hot:
         self.adopt(self.config)
         self.waiting.clear()
         self.caught_up.set()
-        compile_in_background()  # until it is done, requests are decoded by protobuf's own parser
+        compile_aside(self.stop)  # until it is done, requests are decoded by protobuf's own parser
         runner.run(self.stop, lambda: self.stop.wait(0.005))
 
     def adopt(self, config: Config) -> None:

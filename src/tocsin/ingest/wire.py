@@ -43,7 +43,8 @@ def compile_readers() -> None:
             _ready.set()
 
 
-def _compile_or_do_without() -> None:
+def compile_or_do_without() -> None:
+    """Compile; where that can't be done, say so, and let protobuf's own parser read all."""
     from numba.core.errors import NumbaError  # noqa: PLC0415 - as above
 
     try:
@@ -52,10 +53,3 @@ def _compile_or_do_without() -> None:
         _log.error("the compiled readers are not there; protobuf's own reads all", error=str(error)[:1000])
         return
     _log.info("the compiled readers are there")
-
-
-def compile_in_background() -> threading.Thread:
-    """Start a thread that compiles the readers; it ends with the process."""
-    thread = threading.Thread(target=_compile_or_do_without, name="wire-readers", daemon=True)
-    thread.start()
-    return thread
