@@ -87,10 +87,10 @@ def test_ingest_beside_others(tmp_path):
 
 
 def test_a_bench_that_is_not_there_is_refused():
-    command = [sys.executable, "-c", "from tocsin.cli.main import main; main()", "bench", "detect", "smd"]
+    command = [sys.executable, "-c", "from tocsin.cli.main import main; main()", "bench", "detect", "speed"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "smd" in done.stderr
+    assert "speed" in done.stderr
     assert all(name in done.stderr for name in BENCHES)
 
 
