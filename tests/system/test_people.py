@@ -64,7 +64,10 @@ def test_a_silenced_incident_is_seen_and_nobody_is_told_until_it_is_ended(server
 
 
 def test_a_verdict_is_kept_and_the_trail_is_whole(server):
-    found = of(server, "loud")
+    post(server, "judged", 9.0)
+    found = until(lambda: of(server, "judged"))
+    silence = server.run("silence", "service.name=elsewhere", "--for", "1h").stdout.decode().strip()
+    server.run("unsilence", silence)
     server.run("feedback", found["id"], "false-alarm", "--note", "that was me")
     [said] = server.get(f"/api/incidents/{found['id']}")["feedback"]
     assert (said["verdict"], said["note"]) == ("false_alarm", "that was me")
@@ -84,13 +87,21 @@ def test_a_changed_configuration_is_in_the_history(server, hook):
 
 
 def test_a_stopped_server_s_directory_is_read_and_not_changed(server):
-    points = until(lambda: server.export("points", signal="api.latency"))
+    post(server, "kept", 9.0)
+    assert until(lambda: of(server, "kept"))
+    points = until(lambda: "kept" in str(found := server.export("points", signal="api.latency")) and found)
     listed = server.get("/api/incidents", state="open")["incidents"]
     busy = server.run("export", "points", "--data", server.data, check=False)
     assert (busy.returncode, busy.stdout) == (2, b"")
     assert b"uses the data directory" in busy.stderr
     server.stop()
+    try:
+        look_at_stopped(server, points, listed)
+    finally:
+        server.start()
 
+
+def look_at_stopped(server, points, listed):
     def tree():
         files = [each for each in sorted(server.data.rglob("*")) if each.is_file() and each.name != "tocsin.lock"]
         return {str(each): (each.stat().st_size, each.stat().st_mtime_ns) for each in files}

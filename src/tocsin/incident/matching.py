@@ -37,11 +37,14 @@ def matches(match: Mapping[str, Iterable[str]], known: Mapping[str, set[str]]) -
 
 
 def silenced_by(incident: Incident, silences: Iterable[Silence], now: int) -> Silence | None:
-    """The silence that holds back pages about an incident at `now` (ns); the first that does."""
+    """The silence that holds back pages about an incident at `now` (ns); the first that does.
+
+    A silence holds from when it is known: `now` is the log's time, which lags behind that of who asked for silence.
+    """
     known = facts(incident)
     for silence in silences:
         wanted = {key: [value] for key, value in silence.matchers.items()}
-        in_force = silence.tenant == incident.tenant and silence.starts_at <= now < silence.ends_at
+        in_force = silence.tenant == incident.tenant and now < silence.ends_at
         if in_force and matches(wanted, known):
             return silence
     return None

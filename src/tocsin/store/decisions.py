@@ -53,7 +53,7 @@ class Decisions(Sql):
     def silences(self, tenant: str, now: int) -> list[Silence]:
         """Silences in force at `now`, the one that ends first before the others."""
         table = SILENCES.c
-        query = sa.select(SILENCES).where(table.tenant == tenant, table.starts_at <= now, table.ends_at > now)
+        query = sa.select(SILENCES).where(table.tenant == tenant, table.ends_at > now)
         with self._reading() as connection:
             rows = connection.execute(query.order_by(table.ends_at, table.id)).all()
         return [_silence(row, row.ends_at) for row in rows]
