@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -93,8 +94,9 @@ class Server:
     def child(self, name):
         """Its process `hot` or `cold`."""
         for each in psutil.Process(self.process.pid).children():
-            if f"tocsin.app.{name}" in each.cmdline():
-                return each
+            with suppress(psutil.NoSuchProcess):  # it died under our eyes
+                if f"tocsin.app.{name}" in each.cmdline():
+                    return each
         return None
 
     def stop(self):
