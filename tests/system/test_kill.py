@@ -74,9 +74,15 @@ class ServerVictim:
             time.sleep(0.05)
         return False
 
+    def answers(self):
+        """Whether the store's process is there and has looked at both logs."""
+        text = self.server.http.get("/metrics", headers=self.server.headers()).text
+        return text.count("tocsin_store_lag_records{") == 2
+
     def kept(self):
         """Numbers of all points that are stored, after a last start."""
         self.start()
+        assert until(self.answers, 60), self.server.log()  # the last kill may have met the store's process alone
         assert until(lambda: self.server.metric("tocsin_store_lag_records") == 0, 60), self.server.log()
         return [int(row["value"]) for row in self.server.export("points", signal="kill.number")]
 
