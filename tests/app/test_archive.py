@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,39 @@ def test_a_name_that_leads_out(tmp_path):
     with pytest.raises(Corrupt, match="leads out of the directory"):
         restore(io.BytesIO(body), tmp_path / "new")
     assert not (tmp_path.parent / "evil").exists()
+
+
+def tar_of(*members):
+    """A tar file of (name, body) pairs."""
+    body = io.BytesIO()
+    with tarfile.open(fileobj=body, mode="w") as archive:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return io.BytesIO(body.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ([("a/\0é" + "b" * 120, b"x")], "leads out of the directory"),
+        ([(MANIFEST, b'{"format": 1, "sha256": [1]}')], "list of files can't be read"),
+        ([(MANIFEST, b'{"format": 1, "sha256": 7}')], "list of files can't be read"),
+        ([(MANIFEST, b'{"format": 1, "sha256": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")], "can't be read"),
+    ],
+)
+def test_a_hostile_archive_is_refused_in_words(tmp_path, members, says):
+    with pytest.raises(Corrupt, match=says):
+        restore(tar_of(*members), tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_into_the_directory_one_stands_in(data, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert restore(io.BytesIO(b"".join(backup_directory(data))), Path()) == 3
+    assert (tmp_path / "here" / "keys.json").read_text() == "{}"
 
 
 def test_never_over_what_is_there(data):

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
-from tocsin.app.datadir import lock_data_dir
+from tocsin.app.datadir import stopped
 from tocsin.model.errors import BadInput, Corrupt
 
 MANIFEST = "tocsin-backup.json"
@@ -65,15 +65,12 @@ def backup_directory(data_dir: Path) -> Iterator[bytes]:
     Raises
     ------
     BadInput
-        There is no such directory, or a server uses it.
+        There is no such directory.
+    BadConfig
+        A server uses it.
     """
-    if not data_dir.is_dir():
-        raise BadInput(f"there is no data directory {data_dir}; name it with --data DIR")
-    lock = lock_data_dir(data_dir)
-    try:
+    with stopped(data_dir):
         yield from archived(files_of(data_dir))
-    finally:
-        os.close(lock)
 
 
 def restore(stream: BinaryIO, data_dir: Path) -> int:
@@ -86,6 +83,7 @@ def restore(stream: BinaryIO, data_dir: Path) -> int:
     Corrupt
         It is not a backup, or not the one that was taken.
     """
+    data_dir = data_dir.resolve()
     if data_dir.exists() and (not data_dir.is_dir() or any(data_dir.iterdir())):
         raise BadInput(f"{data_dir} is not empty; restore into a new directory with --data DIR")
     part = data_dir.with_name(f".{data_dir.name}.restoring")
@@ -134,7 +132,7 @@ def _write(source: IO[bytes], path: Path) -> str:
 
 def _inside(root: Path, name: str) -> Path:
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts:
+    if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise Corrupt(f"not a backup: the name {name!r} leads out of the directory")
     return root.joinpath(*parts)
 
@@ -142,8 +140,8 @@ def _inside(root: Path, name: str) -> Path:
 def _verify(manifest: bytes, found: dict[str, str]) -> None:
     try:
         stated = json.loads(manifest)
-        wanted, number = stated["sha256"], stated["format"]
-    except (ValueError, KeyError, TypeError):
+        wanted, number = dict(stated["sha256"]), stated["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Corrupt("not a backup: its list of files can't be read") from None
     if number != FORMAT:
         raise Corrupt(f"the backup has format {number}, this program reads {FORMAT}; use the version that made it")

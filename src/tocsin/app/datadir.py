@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tocsin.model.errors import BadConfig
+from tocsin.model.errors import BadConfig, BadInput
 
 
 def lock_data_dir(path: Path) -> int:
@@ -38,3 +40,23 @@ def lock_data_dir(path: Path) -> int:
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     os.set_inheritable(lock, True)
     return lock
+
+
+@contextmanager
+def stopped(path: Path) -> Iterator[None]:
+    """Hold the data directory of a server that does not run, so that none starts on it meanwhile.
+
+    Raises
+    ------
+    BadInput
+        There is no such directory.
+    BadConfig
+        A server has it.
+    """
+    if not path.is_dir():
+        raise BadInput(f"there is no data directory {path}; name it with --data DIR")
+    lock = lock_data_dir(path)
+    try:
+        yield
+    finally:
+        os.close(lock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from tocsin.api.incidents import states_of
 from tocsin.api.present import clean, summary
 from tocsin.api.signals import where_of
 from tocsin.api.times import parse_time_ns
-from tocsin.app.datadir import lock_data_dir
+from tocsin.app.datadir import stopped
 from tocsin.app.logs import read_logs
 from tocsin.app.views import TelemetryView
 from tocsin.model.errors import BadInput
@@ -73,22 +72,18 @@ def offline(data_dir: Path) -> Iterator[Offline]:
     Raises
     ------
     BadInput
-        There is no such directory, or a server uses it.
+        There is no such directory.
+    BadConfig
+        A server uses it.
     """
-    if not data_dir.is_dir():
-        raise BadInput(f"there is no data directory {data_dir}; name it with --data DIR")
-    lock = lock_data_dir(data_dir)
-    try:
-        with copied(data_dir) as copy:
-            telemetry = TelemetryStore(copy / "store", read_only=True)
-            state = StateStore(f"sqlite:///{copy / 'state.db'}")
-            try:
-                yield Offline(telemetry, state, _unstored(data_dir, telemetry))
-            finally:
-                telemetry.close()
-                state.close()
-    finally:
-        os.close(lock)
+    with stopped(data_dir), copied(data_dir) as copy:
+        telemetry = TelemetryStore(copy / "store", read_only=True)
+        state = StateStore(f"sqlite:///{copy / 'state.db'}")
+        try:
+            yield Offline(telemetry, state, _unstored(data_dir, telemetry))
+        finally:
+            telemetry.close()
+            state.close()
 
 
 def _unstored(data_dir: Path, telemetry: TelemetryStore) -> int:

@@ -6,6 +6,7 @@ server's; when it is done, the server loads from the cache what it compiled.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -45,14 +46,16 @@ def _mark() -> Path:
     told = hashlib.blake2b(f"{sys.version} {version('numba')}".encode(), digest_size=8)
     for source in sources:
         told.update(f"{source} {source.stat().st_mtime_ns}".encode())
-    return Path(environment().get("NUMBA_CACHE_DIR", "")) / f"readers-{told.hexdigest()}"
+    cache = environment().get("NUMBA_CACHE_DIR") or Path(wire.__file__).parent / "__pycache__"  # as numba chooses
+    return Path(cache) / f"readers-{told.hexdigest()}"
 
 
 def main() -> None:
     """Fill the cache and say so."""
     os.nice(19)
     wire.compile_readers()
-    _mark().touch()
+    with contextlib.suppress(OSError):  # without the file the next start looks again, which costs it seconds
+        _mark().touch()
 
 
 if __name__ == "__main__":

@@ -169,6 +169,14 @@ class Server(Program):
         self.check_alive()
         return b"ready: " in self.log.read_bytes()
 
+    def wait_compiled(self) -> None:
+        """Wait for the readers of wire formats, which are compiled aside once after an installation."""
+        wait_until(self._is_compiled, START_S, "the compiled readers were not there", 0.05)
+
+    def _is_compiled(self) -> bool:
+        self.check_alive()
+        return b"the compiled readers are " in self.log.read_bytes()
+
     def metrics(self) -> dict[str, float]:
         """Own metrics of both processes by `name{labels}`."""
         status, body = get(self.port, "/metrics")
