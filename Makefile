@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.synced
+# one runs what starts whole servers, the others everything else; 0: all in one process
+WORKERS ?= 2
 
 .PHONY: demo test soak lint types check acceptance web web-check bench changelog wheel clean
 
@@ -27,7 +29,7 @@ demo: $(VENV)/.demo
 	$(BIN)/tocsin demo $(ARGS)
 
 test: $(STAMP) lint types
-	$(BIN)/python -m pytest -q -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check --quiet .
