@@ -71,7 +71,9 @@ class FakeTelemetry:
             :limit
         ]
 
-    def points(self, tenant: str, signal: str, where: Where, start: int, end: int, max_points: int) -> Sequence[Line]:
+    def points(
+        self, tenant: str, signal: str, where: Where, start: int, end: int, max_points: int, series_id: str = ""
+    ) -> Sequence[Line]:
         return [line_of(signal, start, end, min(max_points, 300))] if self.full and signal in SHAPES else []
 
     def panes(self, tenant: str, monitor: str, series_id: str, start: int, end: int, max_points: int) -> Sequence[Line]:

@@ -273,6 +273,15 @@ def test_a_server_that_is_gone_is_said_and_old_values_stay(full: World, view: Ma
     expect(page.get_by_text("Inbox").first).to_be_visible()
 
 
+@pytest.mark.parametrize("path", ["/incidents/%E0%A4%A", "/incidents/%ff", "/signals?range=toString&signal=network.io"])
+def test_an_address_that_makes_no_sense_still_shows_a_page(full: World, view: Make, path: str):
+    found = view()
+    found.page.goto(full.url + path)
+    expect(found.page.locator("h1")).to_have_count(1)
+    expect(found.page.locator(".loading")).to_have_count(0)
+    assert [each for each in found.errors if "404" not in each] == []
+
+
 def test_an_incident_that_is_not_there_says_so(full: World, view: Make):
     page = view().page
     page.goto(f"{full.url}/incidents/inc-none")

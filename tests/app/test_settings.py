@@ -35,3 +35,8 @@ def test_settings_travel_through_a_private_file(tmp_path):
 def test_who_needs_a_key_and_where_the_page_is(tmp_path, host, insecure, open_access, url):
     settings = made(tmp_path, host=host, insecure=insecure)
     assert (settings.open_access, settings.url) == (open_access, url)
+
+
+def test_links_lead_where_others_reach_the_page(tmp_path):
+    assert made(tmp_path, host="0.0.0.0").page_url == "http://127.0.0.1:8642"
+    assert made(tmp_path, public_url="https://tocsin.example/a/").page_url == "https://tocsin.example/a"

@@ -158,6 +158,13 @@ def test_serve_with_a_bad_file_is_2_before_anything_starts(process, tmp_path):
     assert not (tmp_path / "d").exists()
 
 
+@pytest.mark.parametrize("url", ["tocsin.example", "javascript:alert(1)", "https://", "https://a b/"])
+def test_a_public_address_that_is_none_is_2(tocsin, url):
+    done = tocsin("serve", "--public-url", url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "write it like https://tocsin.example.org" in done.stderr
+
+
 def test_serve_on_a_taken_port_is_2(process, tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

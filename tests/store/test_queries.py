@@ -54,8 +54,20 @@ def test_values_that_are_not_numbers_are_stored_and_left_out_of_charts(world):
     assert len(world.rows("points")) == 3
 
 
-def test_hostile_labels_are_values_and_nothing_else(world):
-    evil = "x') OR 1=1 --"
+def test_points_of_one_series_and_not_of_those_that_have_its_labels_and_more(world):
+    many = {f"label_{i}": "x" * 400 for i in range(60)}
+    a, b = world.ref(**many), world.ref(**many, more="y")
+    world.input.append([world.points([a, b], [T0, T0], [1.0, 2.0])])
+    world.writer.drain()
+    one = world.catalog[a].id
+    (curve,) = world.store.points("main", "cpu", series_id=one)
+    assert (curve.series.id, curve.mean.tolist()) == (one, [1.0])
+    assert world.store.points("main", "mem", series_id=one) == []
+    assert world.store.points("other", "cpu", series_id=one) == []
+
+
+@pytest.mark.parametrize("evil", ["x') OR 1=1 --", "a\tb", "a\nb\r", "a\\b\\'", "a\0b", "{v0:String}", "\u202e🔥"])
+def test_hostile_labels_are_values_and_nothing_else(world, evil):
     world.input.append([world.points([world.ref(host_name=evil), world.ref(host_name="b")], [T0, T0], [1.0, 2.0])])
     world.writer.drain()
     assert [c.mean.tolist() for c in world.store.points("main", "cpu", {"host.name": evil})] == [[1.0]]

@@ -76,11 +76,22 @@ export function expected(band: [number | null, number | null], unit: string, sig
 
 export const count = (n: number, one: string, many = `${one}s`): string => `${whole.format(n)} ${n === 1 ? one : many}`;
 
+/** How many rows there are, or that there are more than a list was asked for. */
+export const atMost = (n: number, most: number, one: string, many = `${one}s`): string =>
+  n < most ? count(n, one, many) : `the first ${whole.format(most)} ${many}`;
+
 const pad = (n: number): string => String(n).padStart(2, "0");
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 export const day = (at: Date): string => `${at.getDate()} ${MONTHS[at.getMonth()]}`;
 export const clock = (at: Date, seconds = false): string =>
   `${pad(at.getHours())}:${pad(at.getMinutes())}${seconds ? `:${pad(at.getSeconds())}` : ""}`;
+/** The zone of the reader, with what it differs from UTC at a time: `Europe/Berlin, UTC+01:00`. */
+export function zone(at: Date): string {
+  const min = -at.getTimezoneOffset();
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const offset = min ? `UTC${min < 0 ? "−" : "+"}${pad(Math.floor(Math.abs(min) / 60))}:${pad(Math.abs(min) % 60)}` : "UTC";
+  return name && name !== "UTC" ? `${name}, ${offset}` : offset;
+}
 export const utc = (at: Date): string => `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
 export function moment(at: Date, now: Date, seconds = false): string {

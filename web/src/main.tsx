@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ask, type Session } from "./api";
+import { zone } from "./format";
 import { Help, useKeys } from "./keys";
 import { connect, disconnect, useLink, useNews } from "./live";
 import { Incident } from "./pages/incident";
@@ -90,15 +91,21 @@ function App() {
       </header>
       {link === "gone" && path !== "/signin" && <p class="gone" role="alert">The server does not answer. What you see may be old; this page connects again by itself.</p>}
       <Page path={path} theme={theme} scopes={session?.scopes ?? []} done={who} />
+      {path !== "/signin" && <footer class="foot">Times are of {zone(new Date())}, unless they say UTC; point at one to see it in UTC.</footer>}
       <p class="sr" role="status" aria-live="polite">{news}</p>
       <Help open={help} close={() => setHelp(false)} />
     </>
   );
 }
 
+/** A part of an address as text; what is no escape stands for itself. */
+function decoded(part: string): string {
+  try { return decodeURIComponent(part); } catch { return part; }
+}
+
 function Page({ path, theme, scopes, done }: { path: string; theme: string; scopes: string[]; done: () => Promise<void> }) {
   const incident = /^\/incidents\/([^/]+)$/.exec(path);
-  if (incident) return <Incident key={incident[1]} id={decodeURIComponent(incident[1]!)} theme={theme} scopes={scopes} />;
+  if (incident) return <Incident key={incident[1]} id={decoded(incident[1]!)} theme={theme} scopes={scopes} />;
   if (path === "/signals") return <Signals theme={theme} />;
   if (path === "/status") return <Status scopes={scopes} />;
   if (path === "/signin") return <SignIn done={done} />;

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from tocsin.api.ports import Deps
 from tocsin.api.problem import HttpProblem
 from tocsin.model.access import Access, Scope
+from tocsin.model.series import MAIN_TENANT
 
 COOKIE = "tocsin_session"
 SESSION_S = 12 * 3600
@@ -110,7 +111,18 @@ async def admin(request: Request) -> Access:
     return _need(request, Scope.ADMIN)
 
 
+async def owner(request: Request) -> Access:
+    """A caller that may do everything to the whole server: what concerns all tenants is no single tenant's."""
+    access = _need(request, Scope.ADMIN)
+    if access.tenant != MAIN_TENANT:
+        text = f"this concerns all tenants, and the key is of the tenant {access.tenant}"
+        step = "make a key of the server's own tenant: tocsin key create --scope admin"
+        raise HttpProblem(403, text, next_step=step, code="forbidden")
+    return access
+
+
 Reader = Annotated[Access, Depends(reader)]
 Operator = Annotated[Access, Depends(operator)]
 Admin = Annotated[Access, Depends(admin)]
+Owner = Annotated[Access, Depends(owner)]
 DepsIn = Annotated[Deps, Depends(deps_of)]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from tocsin.api.access import Admin, DepsIn, Reader
+from tocsin.api.access import Admin, DepsIn, Owner, Reader
 from tocsin.api.present import Document, rows_document
 from tocsin.api.problem import RESPONSES, HttpProblem
 from tocsin.model.codec import Json
@@ -46,7 +46,7 @@ def configurations(access: Reader, deps: DepsIn, limit: Limit = 10) -> Document:
 
 
 @router.get("/config/history/{sha256}", response_class=Document)
-def configuration(access: Admin, deps: DepsIn, sha256: Annotated[str, Path(max_length=64)]) -> Document:
+def configuration(access: Owner, deps: DepsIn, sha256: Annotated[str, Path(max_length=64)]) -> Document:
     """Give the text of one of them, as it was in its file."""
     assert access.tenant
     for each in deps.state.configurations(1000):

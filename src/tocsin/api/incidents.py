@@ -183,9 +183,8 @@ def _lines(deps: Deps, access: Access, found: Incident, first: int, last: int, m
         series_id = each.series.id.hex()
         got = list(deps.telemetry.panes(access.tenant, each.monitor, series_id, first, last, max_points))
         if not got:
-            where = dict(each.series.labels)
             signal = each.series.signal.name
-            got = list(deps.telemetry.points(access.tenant, signal, where, first, last, max_points))
+            got = list(deps.telemetry.points(access.tenant, signal, {}, first, last, max_points, series_id))
         unit = each.series.signal.unit
         line = got[0] if got else Line(series_id, each.series.signal.name, unit, dict(each.series.labels), (), ())
         document = line_document(line)

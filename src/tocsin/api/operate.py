@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from tocsin.api.access import Admin, DepsIn, Operator, Reader, person
+from tocsin.api.access import DepsIn, Operator, Owner, Reader, person
 from tocsin.api.ports import DestinationStatus, ExportFormat
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
@@ -98,7 +98,7 @@ def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 @router.post("/backup", response_class=StreamingResponse)
-def backup(access: Admin, deps: DepsIn) -> StreamingResponse:
+def backup(access: Owner, deps: DepsIn) -> StreamingResponse:
     """Stream a backup of everything as one tar file."""
     if deps.backup is None:
         raise HttpProblem(503, "this process can't take a backup", next_step="use tocsin backup FILE --data DIR")

@@ -68,8 +68,10 @@ class Telemetry(Protocol):
     def series(self, tenant: str, signal: str, where: Where, limit: int) -> Sequence[Row]:
         """Rows `id, labels, unit, last_time, last_value, state, since, cadence`."""
 
-    def points(self, tenant: str, signal: str, where: Where, start: int, end: int, max_points: int) -> Sequence[Line]:
-        """Raw values of matching series in [start, end), thinned to `max_points` each."""
+    def points(
+        self, tenant: str, signal: str, where: Where, start: int, end: int, max_points: int, series_id: str = ""
+    ) -> Sequence[Line]:
+        """Raw values of matching series, or of the one named, in [start, end), thinned to `max_points` each."""
 
     def panes(self, tenant: str, monitor: str, series_id: str, start: int, end: int, max_points: int) -> Sequence[Line]:
         """Closed windows with their expected band; an empty `monitor` or `series_id` matches all."""

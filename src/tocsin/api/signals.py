@@ -19,6 +19,7 @@ From = Annotated[str | None, Query(alias="from", description="RFC 3339 or second
 To = Annotated[str | None, Query(alias="to", description="RFC 3339 or seconds since 1970; now when absent")]
 WhereQuery = Annotated[list[str] | None, Query(description="label pairs KEY=VALUE", max_length=20)]
 LastSeconds = Annotated[int, Query(ge=1, le=366 * 86400, description="length of the span when `from` is absent")]
+SeriesId = Annotated[str, Query(alias="series", pattern="^([0-9a-f]{32})?$", description="only this one")]
 MaxPoints = Annotated[int, Query(ge=10, le=20000)]
 
 
@@ -85,7 +86,9 @@ def points(
     access: Reader,
     deps: DepsIn,
     signal: Annotated[str, Query(min_length=1, max_length=500)],
+    *,
     where: WhereQuery = None,
+    series_id: SeriesId = "",
     start: From = None,
     end: To = None,
     last_s: LastSeconds = _SIX_HOURS_S,
@@ -93,7 +96,7 @@ def points(
 ) -> Document:
     """Give values as received, thinned to at most `max_points` a series."""
     first, last = span_ns(start, end, deps.clock.now(), last_s)
-    found = deps.telemetry.points(access.tenant, signal, where_of(where), first, last, max_points)
+    found = deps.telemetry.points(access.tenant, signal, where_of(where), first, last, max_points, series_id)
     return Document({"from": first / NS, "to": last / NS, "lines": [line_document(each) for each in found]})
 
 
@@ -102,7 +105,7 @@ def panes(
     access: Reader,
     deps: DepsIn,
     monitor: Annotated[str, Query(max_length=200)] = "",
-    series_id: Annotated[str, Query(alias="series", pattern="^([0-9a-f]{32})?$")] = "",
+    series_id: SeriesId = "",
     start: From = None,
     end: To = None,
     last_s: LastSeconds = _SIX_HOURS_S,

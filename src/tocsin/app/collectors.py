@@ -1,8 +1,9 @@
-"""Starting what fetches telemetry itself: scrapes, followed files, this machine's own metrics."""
+"""What fetches telemetry itself - scrapes, followed files, this machine's own metrics - kept running."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -17,25 +18,84 @@ from tocsin.ingest.logfile import LineSignal, follow_log
 from tocsin.ingest.scrape import Scrape
 from tocsin.model.clock import SECOND, Clock
 from tocsin.selfmon.clock import SystemClock
+from tocsin.selfmon.metrics import counter
 from tocsin.spec.config import Config
 from tocsin.spec.source import FileSource, HostSource, JsonlSource, PrometheusSource, SourceBase
 
+RETRY_S = 5.0
+_RESTARTS = counter("tocsin_collect_restarts_total", "Sources whose loop failed and was started again.", ["source"])
 _log = structlog.get_logger(__name__)
 
 
-def collectors(settings: ServeSettings, config: Config, edge: Edge, clock: Clock) -> list[Coroutine[Any, Any, None]]:
-    """One loop per source of the configuration, and the host's unless it is turned off or configured."""
-    sources: list[SourceBase] = list(config.sources)
-    if settings.host_metrics and not any(isinstance(source, HostSource) for source in sources):
-        sources.append(HostSource(name="host", type="host"))
-    found = []
-    for source in sources:
-        running = _collector(source, settings, edge, clock)
-        if running is None:
-            _log.warning("this kind of source is not in this build; nothing is read", source=source.name)
-        else:
-            found.append(running)
-    return found
+class Collectors:
+    """One loop per source of the configuration in force, and the host's unless it is turned off or configured.
+
+    A loop that fails is counted and started again and disturbs no other. A changed configuration ends the loops of
+    sources that it no longer has, or has otherwise, and starts those that are new.
+    """
+
+    def __init__(self, settings: ServeSettings, config: Config, edge: Edge, clock: Clock) -> None:
+        self._settings = settings
+        self._edge = edge
+        self._clock = clock
+        self._wanted = self._sources(config)
+        self._running: dict[str, tuple[SourceBase, asyncio.Task[None]]] = {}
+        self._changed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Sources whose loops are running."""
+        return sorted(self._running)
+
+    def adopt(self, config: Config) -> None:
+        """Collect from these sources from now on; thread-safe."""
+        self._wanted = self._sources(config)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._changed.set)
+
+    async def run(self) -> None:
+        """Collect until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            while True:
+                self._changed.clear()
+                await self._align(self._wanted)
+                await self._changed.wait()
+        finally:
+            await self._align({})
+
+    def _sources(self, config: Config) -> dict[str, SourceBase]:
+        found: dict[str, SourceBase] = {source.name: source for source in config.sources}
+        if self._settings.host_metrics and not any(isinstance(source, HostSource) for source in found.values()):
+            found[""] = HostSource(name="host", type="host")
+        return found
+
+    async def _align(self, wanted: dict[str, SourceBase]) -> None:
+        for name, (source, task) in list(self._running.items()):
+            if wanted.get(name) != source:
+                del self._running[name]
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        for name, source in wanted.items():
+            if name not in self._running:
+                self._running[name] = (source, asyncio.create_task(self._keep(source), name=f"collect {source.name}"))
+
+    async def _keep(self, source: SourceBase) -> None:
+        while True:
+            running = _collector(source, self._settings, self._edge, self._clock)
+            if running is None:
+                _log.warning("this kind of source is not in this build; nothing is read", source=source.name)
+                return
+            try:
+                await running
+            except Exception as error:  # noqa: BLE001  a top loop: one bad source must not silence the others
+                _RESTARTS.labels(source.name).inc()
+                _log.exception("a source failed and is read again", source=source.name, error=str(error)[:300])
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
 
 def _collector(

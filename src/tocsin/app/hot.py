@@ -32,7 +32,7 @@ from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor, Rule
 from tocsin.model.errors import BadConfig, Overloaded, Unreachable
-from tocsin.model.log import Entry, Log
+from tocsin.model.log import Control, Entry, Log
 from tocsin.model.series import Catalog
 from tocsin.selfmon.logs import set_up
 from tocsin.spec.config import Config
@@ -41,9 +41,12 @@ from tocsin.spec.packs import load_packs
 if TYPE_CHECKING:  # the engine compiles kernels: it is imported once the cache directory is set
     import grpc
 
+    from tocsin.app.collectors import Collectors
     from tocsin.engine.runner import Runner
 
 RECOVER_RECORDS = 5_000
+_AT_START = ("limits", "lateness", "redaction")
+"""Parts of the configuration that the edge is built from."""
 DRAIN_S = 5
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +59,7 @@ class Hot:
         self.clock = clock_of(settings)
         self.stop = threading.Event()
         self.packs = load_packs()
-        self.file = ConfigFile(settings, environment(), self.packs)
+        self.file = ConfigFile(settings, environment(), self.packs, models=True)
         self.config = self.file.start()
         self.catalog = Catalog()
         self.input, self.output = open_logs(settings.data_dir, self.catalog, self.clock, self.config.limits, _fatal)
@@ -67,6 +70,7 @@ class Hot:
         self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
         self.waiting = ["the engine's kernels are compiled", "the log is folded in again"]
         self.runner: Runner | None = None
+        self.collectors: Collectors | None = None
         self.caught_up = threading.Event()
 
     def fold(self) -> None:
@@ -95,11 +99,19 @@ class Hot:
         runner.run(self.stop, lambda: self.stop.wait(0.005))
 
     def adopt(self, config: Config) -> None:
-        """Put a configuration into force, if it isn't already: it enters the log like everything else."""
+        """Put a configuration into force, if it isn't already: what the engine is told enters the log."""
         control = config.engine_spec(self.packs).control()
         assert self.runner is not None
         if control.sha256 != self.runner.pipeline.control.sha256:
+            for sha256, raw in self.file.models.items():
+                if not self.runner.pipeline.shelf.holds(sha256):
+                    self.edge.control(Control.of("model", raw)).result()
             self.edge.control(control).result()
+        if self.collectors is not None:
+            self.collectors.adopt(config)
+        kept = [name for name in _AT_START if getattr(config, name) != getattr(self.config, name)]
+        if kept:
+            _log.warning("these parts of the changed configuration wait for the next start", parts=kept)
 
     def notices(self) -> dict[str, list[str]]:
         """Caps on series that are reached now, in words, by tenant."""
@@ -216,14 +228,13 @@ async def _serve(hot: Hot, child: Child) -> None:
 
 async def _collect(hot: Hot) -> None:
     """Run all collectors; in a demo world not before its clock goes, for what is read now belongs to now."""
-    from tocsin.app.collectors import collectors  # noqa: PLC0415 - pulls in clients that a bare edge needs not
+    from tocsin.app.collectors import Collectors  # noqa: PLC0415 - pulls in clients that a bare edge needs not
 
     clock = hot.settings.clock
     while clock is not None and not clock.started.exists():  # noqa: ASYNC110 - a file tells, not an event
         await asyncio.sleep(0.1)
-    async with asyncio.TaskGroup() as group:
-        for running in collectors(hot.settings, hot.config, hot.edge, hot.clock):
-            group.create_task(running)
+    hot.collectors = Collectors(hot.settings, hot.file.config, hot.edge, hot.clock)
+    await hot.collectors.run()
 
 
 def _grpc(hot: Hot) -> grpc.Server | None:

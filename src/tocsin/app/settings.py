@@ -92,6 +92,7 @@ class ServeSettings(BaseModel):
     main_fd: int | None = None
     otlp_http_fd: int | None = None
     config_path: Path | None = None
+    public_url: str = ""
     insecure: bool = False
     host_metrics: bool = True
     page: bool = True
@@ -108,6 +109,11 @@ class ServeSettings(BaseModel):
         """Address of the main port as a person on this machine would open it."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def page_url(self) -> str:
+        """Address of the pages as the receivers of a notice open it."""
+        return self.public_url.rstrip("/") or self.url
 
     @property
     def hot_socket(self) -> Path:

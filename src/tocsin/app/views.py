@@ -53,9 +53,13 @@ class TelemetryView:
         units = {row["name"]: row["unit"] for row in self._store.signals(tenant, signal, limit)}
         return [{**row, "unit": units.get(signal, "")} for row in self._store.latest(tenant, signal, where, limit)]
 
-    def points(self, tenant: str, signal: str, where: Where, start: int, end: int, max_points: int) -> Sequence[Line]:
+    def points(
+        self, tenant: str, signal: str, where: Where, start: int, end: int, max_points: int, series_id: str = ""
+    ) -> Sequence[Line]:
         """Raw values, thinned."""
-        return [_line(curve) for curve in self._store.points(tenant, signal, where, start, end, max_points)]
+        one = _identity(series_id)
+        found = self._store.points(tenant, signal, where, start, end, max_points, series_id=one)
+        return [_line(curve) for curve in found]
 
     def panes(self, tenant: str, monitor: str, series_id: str, start: int, end: int, max_points: int) -> Sequence[Line]:
         """Closed windows with their band.
@@ -65,10 +69,7 @@ class TelemetryView:
         BadInput
             The id of the series is not 32 hexadecimal digits.
         """
-        try:
-            series = bytes.fromhex(series_id) if series_id else None
-        except ValueError:
-            raise BadInput(f"{series_id[:40]!r} is no series id; it has 32 hexadecimal digits") from None
+        series = _identity(series_id)
         return [_pane(c) for c in self._store.panes(tenant, monitor or None, series, start, end, max_points)]
 
     def strip(self, tenant: str, start: int, end: int, buckets: int, by: str) -> Sequence[StripRow]:
@@ -129,6 +130,13 @@ def _page(page: Page) -> dict[str, object]:
         "state": page.state,
         "dry_run": message.dry_run,
     }
+
+
+def _identity(text: str) -> bytes | None:
+    try:
+        return bytes.fromhex(text) if text else None
+    except ValueError:
+        raise BadInput(f"{text[:40]!r} is no series id; it has 32 hexadecimal digits") from None
 
 
 def _numbers(values: F8) -> list[float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 from tocsin.app.defaults import OTLP_GRPC_PORT, OTLP_HTTP_PORT, PORT
 from tocsin.cli.options import Data, data_dir
 from tocsin.cli.output import line, say
+from tocsin.model.errors import BadInput
 
 if TYPE_CHECKING:
     from tocsin.app.settings import ServeSettings
@@ -20,6 +22,9 @@ MainPort = Annotated[int, typer.Option("--port", min=0, max=65535, help="Page, A
 OtlpHttp = Annotated[int, typer.Option("--otlp-http-port", min=0, max=65535, help="OTLP/HTTP; 0: off.")]
 OtlpGrpc = Annotated[int, typer.Option("--otlp-grpc-port", min=0, max=65535, help="OTLP/gRPC; 0: off.")]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Let everybody who reaches the address do everything.")]
+PublicUrl = Annotated[
+    str, typer.Option("--public-url", metavar="URL", help="Where others open the page; links in notices lead there.")
+]
 HostMetrics = Annotated[bool, typer.Option("--host-metrics/--no-host-metrics", help="Watch this machine as well.")]
 
 
@@ -35,9 +40,11 @@ def serve(
     ] = None,
     data: Data = None,
     host: Host = "127.0.0.1",
+    *,
     port: MainPort = PORT,
     otlp_http_port: OtlpHttp = OTLP_HTTP_PORT,
     otlp_grpc_port: OtlpGrpc = OTLP_GRPC_PORT,
+    public_url: PublicUrl = "",
     insecure: Insecure = False,
     host_metrics: HostMetrics = True,
 ) -> None:
@@ -52,6 +59,7 @@ def serve(
         otlp_http_port=otlp_http_port,
         otlp_grpc_port=otlp_grpc_port,
         config_path=config.absolute() if config is not None else None,
+        public_url=_checked(public_url),
         insecure=insecure,
         host_metrics=host_metrics,
     )
@@ -86,6 +94,13 @@ def run(
     _start(settings, file, duration)
 
 
+def _checked(url: str) -> str:
+    """An address that links can be made of, or none."""
+    if url and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", url):
+        raise BadInput(f"--public-url {url!r} is no address of a page; write it like https://tocsin.example.org")
+    return url
+
+
 def _start(settings: ServeSettings, file: Path | None, duration_s: float | None) -> None:
     from tocsin.app.serve import serve as serve_until_signal  # noqa: PLC0415 - heavy
     from tocsin.app.settings import environment  # noqa: PLC0415 - heavy
@@ -99,6 +114,10 @@ def _start(settings: ServeSettings, file: Path | None, duration_s: float | None)
         from tocsin.spec.packs import load_packs  # noqa: PLC0415 - heavy
 
         loaded = load_config(file, environment(), load_packs())
+        if any(monitor.detect.onnx is not None for monitor in loaded.config.monitors):
+            from tocsin.app.models import with_models  # noqa: PLC0415 - heavy, and most name no model
+
+            loaded = with_models(loaded).loaded
     for warning in loaded.warnings if loaded is not None else ():
         say(str(warning))
     sys.exit(serve_until_signal(settings, loaded, SystemClock(), say=line, duration_s=duration_s))

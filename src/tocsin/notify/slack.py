@@ -47,11 +47,16 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
         "*Start here*\n" + "\n".join(steps),
     ]
     blocks: list[dict[str, Any]] = [
-        {"type": "section", "text": {"type": "mrkdwn", "text": text[:_TEXT_CHARS]}} for text in sections if text
+        {"type": "section", "text": _mrkdwn(text[:_TEXT_CHARS])} for text in sections if text
     ]
     foot = f"{incident.id} · {incident.severity_arithmetic}" + (f" · {message.reason}" if message.reason else "")
-    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": escape(one_line(foot, 1000))}]})
-    return {"text": head, "blocks": blocks, "unfurl_links": False}
+    blocks.append({"type": "context", "elements": [_mrkdwn(escape(one_line(foot, 1000)))]})
+    return {"text": head, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+
+
+def _mrkdwn(text: str) -> dict[str, Any]:
+    # verbatim: Slack must not turn addresses and names that telemetry brought into links and mentions
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 class Slack(Notifier[SlackDestination]):

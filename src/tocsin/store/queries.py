@@ -132,12 +132,16 @@ class Queries:
         end: int = _FAR,
         max_points: int = 500,
         max_series: int = 50,
+        series_id: bytes | None = None,
     ) -> list[Curve]:
         """Points of a signal's series, each down-sampled to at most `max_points` buckets of min, mean and max.
 
-        Ranges over a day are read from the minutes of the rollup, but for the latest hours.
+        With a `series_id` of this one only, whatever the others are labelled. Ranges over a day are read from the minutes of the rollup, but for the latest hours.
         """
-        chosen = {each.id: each for each in self.series(tenant, signal, where, limit=max_series)}
+        if series_id is not None:
+            chosen = {k: each for k, each in self.series_by_id(tenant, [series_id]).items() if each.signal == signal}
+        else:
+            chosen = {each.id: each for each in self.series(tenant, signal, where, limit=max_series)}
         if not chosen or end <= start:
             return []
         step = max(1, -(-(self._span(tenant, signal, chosen, start, end)) // max(1, max_points)))

@@ -2,11 +2,12 @@
 import { useMemo } from "preact/hooks";
 import { query, type Change, type Line, type Lines, type SeriesRow, type SignalRow } from "../api";
 import { Chart, type Mark } from "../chart";
-import { count, quantity, span } from "../format";
+import { atMost, count, quantity, span } from "../format";
 import { useAsk } from "../live";
 import { A, Fault, Labels, Loading, Panel, Time } from "../parts";
 import { set, usePlace } from "../url";
 
+const MOST_SIGNALS = 500, MOST_SERIES = 200, MOST_STATES = 500;
 const RANGES: Record<string, [string, number]> = { "1h": ["1 h", 3600], "6h": ["6 h", 21600], "24h": ["24 h", 86400], "7d": ["7 days", 604800] };
 const STATES: Record<string, string> = {
   live: "reports at its usual pace", zero: "reports, but only zeros", late: "later than its usual pace",
@@ -16,7 +17,7 @@ const STATES: Record<string, string> = {
 export function Signals({ theme }: { theme: string }) {
   const { params } = usePlace();
   const [search, entity, signal] = [params.get("search") ?? "", params.get("entity") ?? "", params.get("signal") ?? ""];
-  const answer = useAsk<{ signals: SignalRow[] }>(query("/api/signals", { search, entity, limit: 500 }));
+  const answer = useAsk<{ signals: SignalRow[] }>(query("/api/signals", { search, entity, limit: MOST_SIGNALS }));
   const rows = answer.data?.signals;
   return (
     <main id="main" class={signal ? "picked" : ""}>
@@ -29,7 +30,7 @@ export function Signals({ theme }: { theme: string }) {
           {answer.error && <Fault error={answer.error} again={answer.again} />}
           {!rows ? !answer.error && <Loading what="signals" /> : rows.length === 0 ? <p class="quiet">{search || entity ? "No signal matches." : <>No telemetry has arrived yet. <A to="/">How to send some</A></>}</p> : (
             <>
-              <p class="note" role="status">{count(rows.length, "signal")} <kbd>j</kbd> <kbd>k</kbd></p>
+              <p class="note" role="status">{atMost(rows.length, MOST_SIGNALS, "signal")} <kbd>j</kbd> <kbd>k</kbd></p>
               <ul class="cards tight">
                 {rows.map((row) => (
                   <li key={row.name}>
@@ -53,11 +54,11 @@ interface StateRow { id: string; signal: string; labels: Record<string, string>;
 
 /** All series in one state, whatever their signal. */
 function InState({ state }: { state: string }) {
-  const answer = useAsk<{ series: StateRow[] }>(query("/api/states", { state }));
+  const answer = useAsk<{ series: StateRow[] }>(query("/api/states", { state, limit: MOST_STATES }));
   const rows = answer.data?.series;
   return (
     <Panel title={`Series that are ${state}`} id="in-state" note={<button type="button" class="btn small" onClick={() => set({ state: undefined })}>all states</button>}>
-      <p class="note">{STATES[state] ?? ""}</p>
+      <p class="note">{STATES[state] ?? ""}{rows && rows.length >= MOST_STATES && `; ${atMost(rows.length, MOST_STATES, "series", "series")} are listed`}</p>
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {!rows ? !answer.error && <Loading what="series" /> : rows.length === 0 ? <p class="quiet">None.</p> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of these series">
@@ -74,7 +75,7 @@ function InState({ state }: { state: string }) {
 function Detail({ signal, theme }: { signal: string; theme: string }) {
   const { params } = usePlace();
   const entity = params.get("entity") ?? "";
-  const answer = useAsk<{ series: SeriesRow[] }>(query("/api/series", { signal, limit: 200 }));
+  const answer = useAsk<{ series: SeriesRow[] }>(query("/api/series", { signal, limit: MOST_SERIES }));
   const found = answer.data?.series;
   const [state, wanted] = [params.get("state") ?? "", params.get("series")];
   const kept = found?.filter((row) => (!state || row.state === state) && (!entity || Object.values(row.labels).includes(entity)));
@@ -89,7 +90,7 @@ function Detail({ signal, theme }: { signal: string; theme: string }) {
         {!found ? !answer.error && <Loading what="its series" /> : <Plots signal={signal} chosen={chosen} theme={theme} />}
       </Panel>
       {found && (
-        <Panel title="Series" id="series" note={count(found.length, "series", "series")}>
+        <Panel title="Series" id="series" note={atMost(found.length, MOST_SERIES, "series", "series")}>
           {found.length === 0 ? <p class="quiet">No series of this signal is stored.</p> : <SeriesTable rows={kept ?? []} all={found} chosen={chosen} state={state} />}
         </Panel>
       )}
@@ -99,7 +100,7 @@ function Detail({ signal, theme }: { signal: string; theme: string }) {
 
 const rangeOf = (params: URLSearchParams): string => {
   const found = params.get("range") ?? "6h";
-  return found in RANGES ? found : "6h";
+  return Object.hasOwn(RANGES, found) ? found : "6h";
 };
 
 function Ranges() {
@@ -135,8 +136,7 @@ function Plots({ signal, chosen, theme }: { signal: string; chosen: SeriesRow | 
   const span_s = from ? {} : { last_s: seconds };
   const panes = useAsk<Lines>(chosen ? query("/api/panes", { series: chosen.id, from, to, ...span_s }) : null, 10);
   const none = panes.data !== undefined && panes.data.lines.length === 0;
-  const where = chosen ? Object.entries(chosen.labels).map(([key, value]) => `&where=${encodeURIComponent(`${key}=${value}`)}`).join("") : "";
-  const points = useAsk<Lines>(chosen && (none || panes.error) ? query("/api/points", { signal, from, to, ...span_s }) + where : null, 10);
+  const points = useAsk<Lines>(chosen && (none || panes.error) ? query("/api/points", { signal, series: chosen.id, from, to, ...span_s }) : null, 10);
   const data = none || panes.error ? points.data : panes.data;
   const events = useAsk<{ events: Change[] }>(data ? query("/api/events", { from: Math.floor(data.from), to: Math.ceil(data.to) }) : null, 120);
   const range = useMemo<[number, number] | undefined>(() => (data ? [data.from, data.to] : undefined), [data]);
