@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tocsin
+from tocsin.app.writeback.text import HELP_OF_WRITTEN, METRICS, WRITTEN
 from tocsin.selfmon.metrics import REGISTRY
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -23,6 +24,16 @@ Read them at `/metrics` of the main port, of both processes at once (label `proc
 
 | metric | type | labels | what it counts or measures |
 |---|---|---|---|
+"""
+
+
+SCORES = """
+## Scores that are written back
+Of watched series, at `/metrics` (of the caller's tenant) and by remote write (`scores:` in tocsin.yaml): gauges with
+the labels of the series, `monitor` and `signal`. A score is no probability; `tocsin rules` writes rules over them.
+
+| metric | what it says |
+|---|---|
 """
 
 
@@ -57,6 +68,9 @@ def lines() -> Iterator[str]:
     for metric in registered():
         labels = ", ".join(f"`{label}`" for label in metric.labels)
         yield f"| `{metric.name}` | {metric.type} | {labels} | {metric.text.rstrip('.').replace('|', chr(92) + '|')} |\n"
+    yield SCORES
+    for name, text in {**METRICS, WRITTEN: HELP_OF_WRITTEN}.items():
+        yield f"| `{name}` | {text} |\n"
 
 
 def main(arguments: list[str]) -> int:

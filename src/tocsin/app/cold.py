@@ -28,13 +28,17 @@ from tocsin.app.progress import Progress
 from tocsin.app.reload import ConfigFile
 from tocsin.app.settings import ServeSettings, environment
 from tocsin.app.views import CONFIG, StateView, TelemetryView
+from tocsin.app.writeback.board import Board
+from tocsin.app.writeback.sending import Senders
+from tocsin.app.writeback.text import exposition_of
 from tocsin.correlate.reducer import Reducer
 from tocsin.incident.policy import Policy
 from tocsin.incident.severity import finding_severity, grader
 from tocsin.model.errors import BadConfig, TocsinError
 from tocsin.model.finding import Finding
-from tocsin.model.incident import Incident, Severity
+from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.series import MAIN_TENANT, Catalog
+from tocsin.notify.base import Context
 from tocsin.selfmon.logs import set_up
 from tocsin.selfmon.metrics import counter, exposition
 from tocsin.spec.config import Config
@@ -50,6 +54,8 @@ STORE_EVERY_S = 0.5
 """Small inserts cost as much as large ones: what is not urgent is gathered for so long."""
 FULL_BATCH = 256
 RETRY_S = 1.0
+SEEDED = 1000
+"""Open incidents whose findings the board of scores knows again after a restart."""
 _STUMBLES = counter("tocsin_cold_stumbles_total", "Steps of a loop that failed and were tried again", ["loop"])
 _log = structlog.get_logger(__name__)
 
@@ -69,7 +75,9 @@ class Cold:
         self.telemetry = TelemetryStore(settings.data_dir / "store", retention=retention)
         self.state = StateStore(f"sqlite:///{settings.data_dir / 'state.db'}")
         self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
-        self.deliveries = Deliveries(config, self.state, self.clock, settings.url)
+        self.board = Board(config.scores)
+        self.senders = Senders(config.scores.remote_write, self.board, self.clock, Context(settings.page_url))
+        self.deliveries = Deliveries(config, self.state, self.clock, settings.page_url, self.senders.statuses)
         self.writer = self._writer()
         self.correlating = self._correlating(config)
         self.correlating.recall(self.clock.now())
@@ -86,7 +94,9 @@ class Cold:
         _, output_log = read_logs(self.settings.data_dir, catalog)
         reducer = Reducer(config.engine_spec(self.packs), grader(config.severity))
         self.policy = Policy(routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns())
-        return Correlating(output_log, catalog, self.state, reducer, self.policy)
+        open_now = self.state.incidents(None, (IncidentState.OPEN, IncidentState.ACKNOWLEDGED), limit=SEEDED)
+        self.board.seed([finding for incident in open_now for finding in incident.findings], catalog)
+        return Correlating(output_log, catalog, self.state, reducer, self.policy, self.board.hear)
 
     def _remember_config(self) -> None:
         """Keep the text of what is in force, if it is another than before."""
@@ -112,6 +122,8 @@ class Cold:
         self.correlating.adopt(config.engine_spec(self.packs).control())
         self.policy.adopt(routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns())
         self.deliveries.adopt(config)
+        self.board.adopt(config.scores)
+        self.senders.adopt(config.scores.remote_write)
         self._remember_config()
 
     def keep_storing(self) -> None:
@@ -159,6 +171,10 @@ class Cold:
         hot = fetch_exposition(self.settings.hot_socket, self.settings.internal_secret)
         return {"hot": hot, "cold": exposition().decode()}
 
+    def scores(self, tenant: str) -> str:
+        """Scores of a tenant that are written back, as Prometheus text."""
+        return exposition_of(self.board.chosen(tenant))
+
     def backup(self) -> Iterator[bytes]:
         """A consistent copy of everything, as a stream."""
         with frozen(self.settings.data_dir, self.telemetry, self.state) as files:
@@ -179,13 +195,15 @@ class Cold:
             backup=self.backup,
             allowed_hosts=LOOPBACK_HOSTS if guarded else None,
             version=version("tocsin"),
-            base_url=self.settings.url,
+            base_url=self.settings.page_url,
         )
 
 
 async def _serve(cold: Cold, child: Child) -> None:
     settings = cold.settings
-    listener = Listener(Internal(control_app(cold.deps()), settings.internal_secret), uds=settings.cold_socket)
+    listener = Listener(
+        Internal(control_app(cold.deps()), settings.internal_secret, scores=cold.scores), uds=settings.cold_socket
+    )
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 
@@ -194,15 +212,16 @@ async def _serve(cold: Cold, child: Child) -> None:
 
     child.on_stop(stop)
     running = asyncio.create_task(listener.run())
-    outbox = asyncio.create_task(cold.deliveries.run(loop))
+    outgoing = [asyncio.create_task(cold.deliveries.run(loop)), asyncio.create_task(cold.senders.run(loop))]
     await listener.listening()
     child.ready()
     await ended.wait()
     cold.stop.set()
     listener.stop()
     await running
-    outbox.cancel()
-    await asyncio.gather(outbox, return_exceptions=True)
+    for task in outgoing:
+        task.cancel()
+    await asyncio.gather(*outgoing, return_exceptions=True)
 
 
 def main(argv: Sequence[str]) -> int:

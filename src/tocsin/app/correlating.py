@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tocsin.correlate.reducer import Reducer, human_action
@@ -48,10 +48,26 @@ class Reader(Protocol):
         """Offset that the next record will get."""
 
 
-class Correlating:
-    """Reads the output log from its cursor, folds, and commits cursor, incidents and messages together."""
+def _nobody(_: Output, __: Catalog) -> None:
+    """Nobody else wants to hear."""
 
-    def __init__(self, reader: Reader, catalog: Catalog, state: StateStore, reducer: Reducer, policy: Policy) -> None:
+
+class Correlating:
+    """Reads the output log from its cursor, folds, and commits cursor, incidents and messages together.
+
+    `hear` gets every record as well, for what is no part of incidents.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        catalog: Catalog,
+        state: StateStore,
+        reducer: Reducer,
+        policy: Policy,
+        hear: Callable[[Output, Catalog], None] = _nobody,
+    ) -> None:
+        self._hear = hear
         self._reader = reader
         self._catalog = catalog
         self._state = state
@@ -101,6 +117,7 @@ class Correlating:
             entry = record.entry
             assert isinstance(entry, Output)
             self._received = entry.received
+            self._hear(entry, self._catalog)
             said = self._reducer.fold(entry, self._catalog)
             silences = [
                 s

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.api.ports import DestinationStatus
 from tocsin.incident.outbox import Health, Outbox
 from tocsin.model.clock import Clock
 from tocsin.model.destination import Destination
-from tocsin.model.errors import BadInput
+from tocsin.model.errors import BadInput, Retryable
 from tocsin.model.incident import Incident, IncidentState, Severity, incident_id
 from tocsin.model.message import Message
 from tocsin.notify.base import Context
@@ -32,7 +32,15 @@ def routes_of(config: Config) -> list[RouteSpec]:
 class Deliveries:
     """The outbox over the configured destinations; `tocsin.api.ports.Destinations` for the pages."""
 
-    def __init__(self, config: Config, state: StateStore, clock: Clock, base_url: str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        state: StateStore,
+        clock: Clock,
+        base_url: str,
+        others: Callable[[str], Sequence[DestinationStatus]] = lambda _: (),
+    ) -> None:
+        self._others = others
         self._state = state
         self._clock = clock
         self._context = Context(base_url)
@@ -63,13 +71,14 @@ class Deliveries:
             asyncio.run_coroutine_threadsafe(self._outbox.replace(fresh), self._loop).result(TEST_LIMIT_S)
 
     def all(self, tenant: str) -> Sequence[DestinationStatus]:
-        """All destinations with what is known of them."""
+        """All destinations with what is known of them, and `others` that take no messages."""
         counts = self._state.outbox_counts(tenant)
         targets = {d.name: (d.type, getattr(d, "url", "") or getattr(d, "host", "")) for d in self._config.destinations}
-        return [
+        found = [
             _status(name, *targets.get(name, ("console", "stderr")), counts.get(name, {}), health, self._config.dry_run)
             for name, health in sorted(self._outbox.health.items())
         ]
+        return [*found, *self._others(tenant)]
 
     def test(self, tenant: str, name: str) -> str:
         """Send a test message now; what came back, in words.
@@ -78,6 +87,8 @@ class Deliveries:
         ------
         BadInput
             No destination has this name.
+        Retryable
+            It does not answer in time.
         """
         destination = self._destinations.get(name)
         if destination is None or self._loop is None:
@@ -85,7 +96,14 @@ class Deliveries:
             raise BadInput(f"no destination is called {name!r}; there are {known}")
         message = _test_message(tenant, name, self._clock.now())
         sending = destination.send(message, "", self._clock.now())
-        receipt = asyncio.run_coroutine_threadsafe(sending, self._loop).result(TEST_LIMIT_S)
+        attempt = asyncio.run_coroutine_threadsafe(sending, self._loop)
+        try:
+            receipt = attempt.result(TEST_LIMIT_S)
+        except TimeoutError:
+            attempt.cancel()
+            raise Retryable(
+                f"{name} did not answer within {TEST_LIMIT_S:g} s; look whether its address is right"
+            ) from None
         return receipt.detail or "delivered"
 
 

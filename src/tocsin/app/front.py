@@ -15,10 +15,11 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from tocsin.api.guard import from_elsewhere, host_name
-from tocsin.app.internal import METRICS_PATH, SECRET_HEADER, merged
+from tocsin.app.internal import METRICS_PATH, SCORES_PATH, SECRET_HEADER, TENANT_HEADER, merged
 from tocsin.app.proxy import Proxy
 from tocsin.app.settings import SUPERVISOR_FILE, ServeSettings
-from tocsin.model.access import Authorise, Scope
+from tocsin.model.access import Access, Authorise, Scope
+from tocsin.model.series import MAIN_TENANT
 from tocsin.selfmon.metrics import REGISTRY, counter, exposition
 
 MAX_HEADER_BYTES = 64 << 10
@@ -101,12 +102,23 @@ class Front:
             return PlainTextResponse("ok\n")
         if path == "/readyz":
             return await self._readyz()
-        access = self._authorise(Headers(scope=scope).get("authorization"))
+        access = await self._access(Headers(scope=scope))
         if access is None:
             return _refusal(401, "no_key", "send `Authorization: Bearer KEY`", {"www-authenticate": "Bearer"})
         if not (access.allows(Scope.READ) or access.allows(Scope.OPERATE)):
             return _refusal(403, "scope", "this key does not have the scope read")
-        return await self._metrics()
+        return await self._metrics(access.tenant)
+
+    async def _access(self, headers: Headers) -> Access | None:
+        """What the caller's key grants, or the session of a browser, which the cold process keeps."""
+        access = self._authorise(headers.get("authorization"))
+        if access is not None or "authorization" in headers or "cookie" not in headers:
+            return access
+        status, body = await self._proxy.get("/api/session", headers={"cookie": headers["cookie"]})
+        found = json.loads(body) if status == 200 else {}
+        if not found.get("signed_in"):
+            return None
+        return Access(found["tenant"], frozenset(Scope(scope) for scope in found["scopes"]))
 
     async def _readyz(self) -> Response:
         waiting = list(self._waiting())
@@ -118,14 +130,24 @@ class Front:
         }
         return JSONResponse(body, 503 if waiting else 200, {"retry-after": "1"} if waiting else {})
 
-    async def _metrics(self) -> Response:
+    async def _metrics(self, tenant: str) -> Response:
+        """The scores of the caller's tenant alone, as their labels are telemetry; of `main` the own metrics as well.
+
+        Own metrics name tenants, sources and destinations of the whole server.
+        """
+        own = await self._own_metrics() if tenant == MAIN_TENANT else ""
+        whose = {SECRET_HEADER: self._secret, TENANT_HEADER: tenant}
+        status, scores = await self._proxy.get(SCORES_PATH, headers=whose)
+        whole = own + (scores.decode(errors="replace") if status == 200 else "")
+        return PlainTextResponse(whole, media_type="text/plain; version=0.0.4")
+
+    async def _own_metrics(self) -> str:
         status, body = await self._proxy.get(METRICS_PATH, headers={SECRET_HEADER: self._secret})
         texts = {"hot": exposition().decode()}
         if status == 200:
             texts["cold"] = body.decode(errors="replace")
         up = "1.0" if status == 200 else "0.0"
-        whole = merged(texts) + f'# TYPE tocsin_process_up gauge\ntocsin_process_up{{process="cold"}} {up}\n'
-        return PlainTextResponse(whole, media_type="text/plain; version=0.0.4")
+        return merged(texts) + f'# TYPE tocsin_process_up gauge\ntocsin_process_up{{process="cold"}} {up}\n'
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

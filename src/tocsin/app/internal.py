@@ -17,34 +17,42 @@ from tocsin.selfmon.metrics import exposition
 
 SECRET_HEADER = "x-tocsin-internal"  # noqa: S105 - the name of a header
 METRICS_PATH = "/internal/metrics"
+SCORES_PATH = "/internal/scores"
+TENANT_HEADER = "x-tocsin-tenant"
 NOTICES_PATH = "/internal/notices"
 MAX_EXPOSITION_BYTES = 8 << 20
 
 
 Notices = Callable[[], Mapping[str, Sequence[str]]]
 """Caps that are reached now, in words, by tenant."""
+Scores = Callable[[str], str]
+"""Prometheus text of the scores that are written back, of one tenant."""
 
 
 class Internal:
     """ASGI layer that answers `/internal/...` to who knows the secret, and hands everything else on."""
 
-    def __init__(self, app: ASGIApp, secret: str, notices: Notices = dict) -> None:
+    def __init__(self, app: ASGIApp, secret: str, notices: Notices = dict, scores: Scores = lambda _: "") -> None:
         self._app = app
+        self._scores = scores
         self._notices = notices
         self._secret = secret.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or hand on."""
         if scope["type"] == "http" and scope["path"].startswith("/internal/"):
-            given = Headers(scope=scope).get(SECRET_HEADER, "").encode("latin-1", "replace")
+            headers = Headers(scope=scope)
+            given = headers.get(SECRET_HEADER, "").encode("latin-1", "replace")
             known = bool(self._secret) and hmac.compare_digest(given, self._secret)
-            await (self._answer(scope["path"]) if known else Response(status_code=404))(scope, receive, send)
+            await (self._answer(scope["path"], headers) if known else Response(status_code=404))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _answer(self, path: str) -> Response:
+    def _answer(self, path: str, headers: Headers) -> Response:
         if path == METRICS_PATH:
             return Response(exposition(), media_type="text/plain; version=0.0.4")
+        if path == SCORES_PATH:
+            return Response(self._scores(headers.get(TENANT_HEADER, "")), media_type="text/plain; version=0.0.4")
         if path == NOTICES_PATH:
             return Response(json.dumps(self._notices()), media_type="application/json")
         return Response(status_code=404)

@@ -19,9 +19,11 @@ from tocsin.cli import (
     exporting,
     incidents,
     keys,
+    rules,
     scoring,
     serving,
     silencing,
+    training,
 )
 from tocsin.model.errors import BadInput, Overloaded, Refused, Retryable, TocsinError, Unreachable
 
@@ -48,7 +50,9 @@ for part in (
     keys,
     auditing,
     archive,
+    rules,
     scoring,
+    training,
     bench,
     doctor,
 ):

@@ -1,26 +1,31 @@
-"""The alert budget of a shard: what monitors counted, the levels that follow, and the promise beside what came."""
+"""Alert budgets of a shard, one a team: what monitors counted, the levels that follow, the promise and what came."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from tocsin.calibrate.budget import AGES, EASIEST, FAMILIES, HARDEST, SHAPES, Counted
+from tocsin.engine.teams import Ownership
 from tocsin.engine.watch import Watch
 from tocsin.model.arrays import F8
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.log import Control
 from tocsin.selfmon.metrics import gauge
 
-PROMISED = gauge("tocsin_engine_budget_promised_pages", "False pages a week that the team put up with")
-REALISED = gauge("tocsin_engine_budget_realised_pages", "Findings opened a week, true ones included", ["over"])
+PROMISED = gauge("tocsin_engine_budget_promised_pages", "False pages a week that a team put up with", ["team"])
+REALISED = gauge("tocsin_engine_budget_realised_pages", "Findings opened a week, true ones included", ["team", "over"])
 REFITS = gauge(
     "tocsin_engine_calibration_refits", "Times that a row's p-values no longer fitted and its past was let go"
 )
-LEVEL = gauge("tocsin_engine_budget_level_decades", "-log10 p that a score needs", ["family"])
+LEVEL = gauge("tocsin_engine_budget_level_decades", "-log10 p that a score needs", ["team", "family"])
+
+Reading: TypeAlias = tuple[str, dict[str, str], float]
+"""(signal, labels, value)."""
 
 DAY_NS: Final = 86_400 * 10**9
 WEEK_NS: Final = 7 * DAY_NS
@@ -33,7 +38,7 @@ assert len(NAMES) == FAMILIES == (len(AGES) + 1) * (len(SHAPES) + 1)
 
 
 class AlertBudget:
-    """Levels by family, read from counts whenever a day of the log's own time has gone by.
+    """The budget of one team: levels by family, read from counts whenever a day of the log's own time has gone by.
 
     >>> b = AlertBudget(3.0)
     >>> b.share(windows_per_week=200 * 10_080.0)
@@ -44,11 +49,10 @@ class AlertBudget:
     def __init__(self, per_week: float) -> None:
         self.per_week = per_week
         self._past, self._today = Counted(), Counted()
-        self._pins: dict[str, float] = {}
+        self.pins: dict[str, float] = {}
         self._day = 0
         self._windows = 0.0
         self._opened: list[int] = []  # by day, the last is today
-        self._refits = 0
         self.levels: F8 = np.zeros(FAMILIES)
         self.share(1.0)
 
@@ -66,20 +70,17 @@ class AlertBudget:
     def adopt(self, control: Control) -> None:
         """Take a `level` record: `{"settled-light": -9}` pins a family's level; `{}` goes back to counting."""
         pins = json.loads(control.body)
-        self._pins = {name: float(pins[name]) for name in NAMES if name in pins}
+        self.pins = {name: float(pins[name]) for name in NAMES if name in pins}
         self._read()
 
-    def fold(self, watches: Iterable[Watch], findings: Iterable[Finding]) -> None:
-        """Take in what monitors counted, and the findings that opened."""
-        for watch in watches:
-            if watch.episodes.exposed:
-                self._today.add(*watch.episodes.drain())
-        if self._opened:
-            self._opened[-1] += sum(finding.phase is Phase.OPEN for finding in findings)
+    def count(self, counts: F8, exposure: F8) -> None:
+        """Take in what monitors counted: maxima (FAMILIES, BINS) and steps (FAMILIES,)."""
+        self._today.add(counts, exposure)
 
-    def inspect(self, watches: Iterable[Watch]) -> None:
-        """Count how often calibration was fitted anew."""
-        self._refits = sum(int(watch.calibrator.drifts.sum()) for watch in watches)
+    def opened(self, findings: int) -> None:
+        """Count findings that opened today."""
+        if self._opened:
+            self._opened[-1] += findings
 
     def turn(self, received: int) -> bool:
         """Whether a new day has begun; if so, levels are read anew from all that was counted."""
@@ -97,7 +98,7 @@ class AlertBudget:
 
     def _read(self) -> None:
         levels = self._past.levels(self.per_week / max(self._windows, 1.0))
-        for name, pinned in self._pins.items():
+        for name, pinned in self.pins.items():
             levels[NAMES.index(name)] = -min(max(-pinned, EASIEST), HARDEST)
         self.levels = levels
 
@@ -106,18 +107,17 @@ class AlertBudget:
         days = self._opened[-7 * weeks :]
         return 7.0 * sum(days) / max(len(days), 7)
 
-    def readings(self) -> list[tuple[str, str, float]]:
-        """What there is to see: (signal, family, value); also set as the process's own metrics."""
-        found = [("tocsin.budget.promised", "", self.per_week)]
-        found += [(f"tocsin.budget.realised_{weeks}w", "", self.realised(weeks)) for weeks in (1, WEEKS_KEPT)]
-        found += [("tocsin.budget.level", name, float(level)) for name, level in zip(NAMES, self.levels, strict=True)]
-        found.append(("tocsin.calibration.refits", "", float(self._refits)))
-        PROMISED.set(self.per_week)
-        REFITS.set(self._refits)
+    def readings(self, team: str) -> list[Reading]:
+        """What there is to see of a team's budget; also set as the process's own metrics."""
+        whose = {"team": team}
+        found: list[Reading] = [("tocsin.budget.promised", whose, self.per_week)]
+        PROMISED.labels(team).set(self.per_week)
         for weeks in (1, WEEKS_KEPT):
-            REALISED.labels(f"{weeks}w").set(self.realised(weeks))
-        for name, level in zip(NAMES, self.levels, strict=True):
-            LEVEL.labels(name).set(-float(level))
+            found.append((f"tocsin.budget.realised_{weeks}w", whose, self.realised(weeks)))
+            REALISED.labels(team, f"{weeks}w").set(self.realised(weeks))
+        for name, level in zip(NAMES, self.levels.tolist(), strict=True):
+            found.append(("tocsin.budget.level", {**whose, "family": name}, level))
+            LEVEL.labels(team, name).set(-level)
         return found
 
     def snapshot(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class AlertBudget:
         return {
             "past": [self._past.counts.copy(), self._past.exposure.copy()],
             "today": [self._today.counts.copy(), self._today.exposure.copy()],
-            "pins": dict(self._pins),
+            "pins": dict(self.pins),
             "day": self._day,
             "windows": self._windows,
             "opened": list(self._opened),
@@ -136,7 +136,101 @@ class AlertBudget:
         self._past, self._today = Counted(), Counted()
         self._past.add(*state["past"])
         self._today.add(*state["today"])
-        self._pins, self._day = dict(state["pins"]), state["day"]
+        self.pins, self._day = dict(state["pins"]), state["day"]
         self._windows, self._opened = state["windows"], list(state["opened"])
         self._read()
+
+
+class TeamBudgets:
+    """The budgets of all teams: what monitors count goes to whose it is, and each team has levels of its own.
+
+    Levels and counts are by team, then family: row `team * FAMILIES + family`.
+
+    >>> from tocsin.spec.team import TeamSpec
+    >>> b = TeamBudgets(Ownership([TeamSpec(name="ml", owns={"model": "*"}, false_pages_per_week=0.01)]))
+    >>> b.share(np.array([1e6, 1e6]))
+    >>> b.levels.shape, bool((b.levels[FAMILIES:] < b.levels[:FAMILIES]).all())
+    ((18,), True)
+    """
+
+    def __init__(self, ownership: Ownership) -> None:
+        self._budgets: dict[str, AlertBudget] = {}
+        self._refits = 0
+        self.promise(ownership)
+
+    def promise(self, ownership: Ownership) -> None:
+        """Put other teams or budgets into force; a team that stays keeps what was counted."""
+        self._ownership = ownership
+        before, self._budgets = self._budgets, {}
+        pins = next(iter(before.values())).pins if before else {}  # they hold for all teams
+        for name, per_week in zip(ownership.names, ownership.per_week, strict=True):
+            budget = self._budgets[name] = before.get(name) or AlertBudget(per_week)
+            budget.pins = dict(pins)
+            budget.promise(per_week)
+        for name in before.keys() - self._budgets.keys():
+            forget(name)
+
+    def of(self, team: str) -> AlertBudget:
+        """The budget of one team."""
+        return self._budgets[team]
+
+    @property
+    def levels(self) -> F8:
+        """Log10 p that a score needs, by team and family, (teams * FAMILIES,)."""
+        return np.concatenate([budget.levels for budget in self._budgets.values()])
+
+    def share(self, windows_per_week: F8) -> None:
+        """Divide each budget among the windows of its team, (teams,)."""
+        for budget, windows in zip(self._budgets.values(), windows_per_week.tolist(), strict=True):
+            budget.share(windows)
+
+    def adopt(self, control: Control) -> None:
+        """Take a `level` record: it pins the levels of its families for all teams."""
+        self.pins = control
+        for budget in self._budgets.values():
+            budget.adopt(control)
+
+    def fold(self, watches: Iterable[Watch], findings: Sequence[Finding]) -> None:
+        """Take in what monitors counted, and the findings that opened."""
+        for watch in watches:
+            if watch.episodes.exposed:
+                counts, exposure = watch.episodes.drain()
+                for number, budget in enumerate(self._budgets.values()):
+                    mine = slice(number * FAMILIES, (number + 1) * FAMILIES)
+                    budget.count(counts[mine], exposure[mine])
+        budgets = list(self._budgets.values())
+        for finding in findings:
+            if finding.phase is Phase.OPEN:
+                budgets[self._ownership.number(finding.monitor, finding.series)].opened(1)
+
+    def inspect(self, watches: Iterable[Watch]) -> None:
+        """Count how often calibration was fitted anew."""
+        self._refits = sum(int(watch.calibrator.drifts.sum()) for watch in watches)
+
+    def turn(self, received: int) -> bool:
+        """Whether a new day has begun; if so, levels are read anew from all that was counted."""
+        return any([budget.turn(received) for budget in self._budgets.values()])  # noqa: C419 - every one must turn
+
+    def readings(self) -> list[Reading]:
+        """What there is to see of all teams; also set as the process's own metrics."""
+        found = [reading for name, budget in self._budgets.items() for reading in budget.readings(name)]
+        REFITS.set(self._refits)
+        return [*found, ("tocsin.calibration.refits", {}, float(self._refits))]
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as a tree of copies, by team."""
+        return {name: budget.snapshot() for name, budget in self._budgets.items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take a snapshot back; the teams are those of the spec in force."""
+        for name, budget in self._budgets.items():
+            budget.restore(state[name])
         self.readings()
+
+
+def forget(team: str) -> None:
+    """Take a team that is no more off the metrics."""
+    for metric, rest in ((PROMISED, [()]), (REALISED, [("1w",), (f"{WEEKS_KEPT}w",)]), (LEVEL, [(n,) for n in NAMES])):
+        for labels in rest:
+            with suppress(KeyError):
+                metric.remove(team, *labels)

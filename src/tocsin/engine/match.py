@@ -38,7 +38,7 @@ class Matcher:
             i
             for i in self._candidates(series.signal.name)
             if _label_matches(labels, self._monitors[i].where)
-            and not (self._monitors[i].unless and _label_matches(labels, self._monitors[i].unless))
+            and not any(_label_matches(labels, {key: glob}) for key, glob in self._monitors[i].unless.items())
         ]
         named = [i for i in hits if not self._monitors[i].fallback]
         # of the fallbacks the one that knows most of the name

@@ -18,11 +18,13 @@ from tocsin.derive.counters import Rates, delta_rates
 from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
 from tocsin.derive.spans import SpanSignals
-from tocsin.engine.budget import AlertBudget
+from tocsin.engine.budget import TeamBudgets
 from tocsin.engine.histograms import distributions_of
 from tocsin.engine.intake import Intake, distribution_of, readings_of
+from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.report import ENGINE, PaneRows, panes_frames
 from tocsin.engine.roster import COUNTER, DELTA, Roster
+from tocsin.engine.teams import Ownership
 from tocsin.engine.watch import Flavour
 from tocsin.model.arrays import I8
 from tocsin.model.codec import findings_frame
@@ -50,7 +52,8 @@ class Pipeline:
         self.rates = Rates()
         self.growth = Growth()
         self.presences = Presences()
-        self.budget = AlertBudget(EngineSpec().false_pages_per_week)
+        self.shelf = ModelShelf()
+        self.budget = TeamBudgets(Ownership())
         self._adopt(EngineSpec().control(), None, [])
 
     def fold(self, record: LogRecord) -> Output | None:
@@ -63,6 +66,8 @@ class Pipeline:
             return Output(record.offset, self.received, False, tuple(frames)) if frames else None
         if isinstance(entry, Control) and entry.kind == "spec":
             self._adopt(entry, self.roster, self.changes.snapshot())
+        if isinstance(entry, Control) and entry.kind == "model":
+            self.shelf.put(entry)
         if isinstance(entry, Control) and entry.kind == "level":
             self.budget.adopt(entry)
         return None
@@ -71,13 +76,14 @@ class Pipeline:
         """Put a spec into force; monitors that stay the same keep what they know."""
         self.control = control
         self.spec = EngineSpec.of(control)
-        self.budget.promise(self.spec.false_pages_per_week)
         fields = FieldReader(self.spec.packs)
         self.spans = SpanSignals(self.spec.packs, fields, self.rows)
         self.logs = LogCounts(fields, self.rows)
         self.changes = Changes(self.spec.packs, fields)
         self.changes.restore(known)
-        self.roster = Roster(self.spec, self.rows, before)
+        self.roster = Roster(self.spec, self.rows, before, self.shelf)
+        self.shelf.keep(self.spec.all_monitors())
+        self.budget.promise(self.roster.owned)
 
     # -- frames: per-point rules at once, all else waits for its watermark ------------------------------------------
 
@@ -207,8 +213,8 @@ class Pipeline:
         self.budget.inspect(self.roster.watches.values())
         readings = self.budget.readings()
         refs = [
-            self.rows.catalog.intern(Series.of(MAIN_TENANT, Signal(signal, "1"), {"family": family} if family else {}))
-            for signal, family, _ in readings
+            self.rows.catalog.intern(Series.of(MAIN_TENANT, Signal(signal, "1"), labels))
+            for signal, labels, _ in readings
         ]
         times = np.full(len(refs), self.received)
         return [points_frame(MAIN_TENANT, ENGINE, np.array(refs, "i4"), times, np.array([v for _, _, v in readings]))]
@@ -258,6 +264,7 @@ class Pipeline:
             "growth": [[d.row, d.time, d.edges, d.counts, d.total, d.low, d.high] for d in self.growth.last.values()],
             "presences": dict(self.presences.snapshot()),
             "changes": self.changes.snapshot(),
+            "models": self.shelf.snapshot(),
             "budget": self.budget.snapshot(),
             "roster": self.roster.snapshot(),
         }
@@ -268,6 +275,7 @@ class Pipeline:
             signal = Signal(name, unit, Kind(kind), monotonic, cumulative)
             self.rows.of_series(Series.of(tenant, signal, [(k, v) for k, v in labels]))
         self.received = state["received"]
+        self.shelf.restore(state.get("models", {}))
         self._adopt(Control(*state["control"]), None, state["changes"])
         self.intakes = {(key[0], key[1]): Intake.of(intake) for key, intake in state["intakes"].items()}
         self.rates.restore(state["rates"])

@@ -8,9 +8,13 @@ import numpy as np
 
 from tocsin.engine.entity_monitor import EntityMonitor
 from tocsin.engine.match import Matcher
+from tocsin.engine.model_shelf import ModelShelf
+from tocsin.engine.metric_family import MetricFamilies
 from tocsin.engine.points import PointRule
+from tocsin.engine.season_clock import SeasonClock
+from tocsin.engine.teams import Ownership
 from tocsin.engine.watch import Watch
-from tocsin.model.arrays import I4, U1
+from tocsin.model.arrays import F8, I4, U1
 from tocsin.model.rows import Rows, grown
 from tocsin.model.series import Catalog, Kind, Series
 from tocsin.spec.engine import EngineSpec
@@ -26,12 +30,17 @@ WEEK_NS = 7 * 86_400 * 10**9
 class Roster:
     """Watches and point rules by monitor, and what the readings of each series are."""
 
-    def __init__(self, spec: EngineSpec, rows: Rows, before: Roster | None = None) -> None:
+    def __init__(
+        self, spec: EngineSpec, rows: Rows, before: Roster | None = None, shelf: ModelShelf | None = None
+    ) -> None:
+        shelf = shelf or ModelShelf()
         self._rows = rows
+        self.owned = Ownership(spec.teams, spec.false_pages_per_week)
         self._monitors = spec.all_monitors()
         self._matcher = Matcher(self._monitors)
         kept_watches = {watch.spec.model_dump_json(): watch for watch in (before.watches if before else {}).values()}
         kept_rules = {rule.spec.model_dump_json(): rule for rule in (before.rules if before else {}).values()}
+        clock, kinds = SeasonClock(spec.calendars), MetricFamilies(spec.all_families())
         self.watches: dict[int, Watch] = {}
         self.rules: dict[int, PointRule] = {}
         for i, monitor in enumerate(self._monitors):
@@ -39,7 +48,9 @@ class Roster:
             if monitor.per_point:
                 self.rules[i] = kept_rules.get(text) or PointRule(monitor, rows)
             else:
-                self.watches[i] = kept_watches.get(text) or _watch(monitor, rows.catalog)
+                self.watches[i] = kept_watches.get(text) or _watch(monitor, rows.catalog, shelf)
+                self.watches[i].own(self.owned)
+                self.watches[i].placement.settle(clock, kinds, self.watches[i].detector)
         self.kind: U1 = np.zeros(0, "u1")
         self._audience: I4 = np.zeros(0, "i4")  # by row: which set of watches sees it
         self._audiences: dict[tuple[int, ...], int] = {}
@@ -76,13 +87,16 @@ class Roster:
         """The spec of a monitor."""
         return self._monitors[i]
 
-    def windows_per_week(self) -> float:
-        """How many windows are judged in a week, overlapping ones counted by their step: they share the budget."""
-        return sum(
-            len(watch.groups) * (WEEK_NS / watch.window.size)
-            for watch in self.watches.values()
-            if watch.detector is not None
-        )
+    def windows_per_week(self) -> F8:
+        """Windows that are judged in a week, by team, (teams,), overlapping ones counted by their step.
+
+        They share the budget.
+        """
+        found = np.zeros(len(self.owned))
+        for watch in self.watches.values():
+            if watch.detector is not None:
+                found += np.bincount(watch.team(), minlength=len(self.owned)) * (WEEK_NS / watch.window.size)
+        return found
 
     def snapshot(self) -> dict[str, Any]:
         """State of all monitors by name."""
@@ -101,8 +115,8 @@ class Roster:
             rule.restore(state["rules"][rule.spec.name])
 
 
-def _watch(monitor: MonitorSpec, catalog: Catalog) -> Watch:
-    return EntityMonitor(monitor, catalog) if monitor.together else Watch(monitor, catalog)
+def _watch(monitor: MonitorSpec, catalog: Catalog, shelf: ModelShelf) -> Watch:
+    return EntityMonitor(monitor, catalog, shelf) if monitor.together else Watch(monitor, catalog, shelf)
 
 
 def _kind(series: Series) -> int:

@@ -9,14 +9,17 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from tocsin.calibrate.budget import Episodes
+from tocsin.calibrate.budget import BINS, FAMILIES, Episodes
 from tocsin.calibrate.calibrator import Calibrator
 from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions
 from tocsin.calibrate.quarantine import Quarantine
 from tocsin.detect.registry import build
 from tocsin.detect.threshold import breach
 from tocsin.engine.match import group_of
+from tocsin.engine.model_shelf import ModelShelf
+from tocsin.engine.placement import Placement
 from tocsin.engine.report import PaneRows, report
+from tocsin.engine.teams import Ownership
 from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.model.detection import Band, Detector, Step
 from tocsin.model.finding import Finding
@@ -38,26 +41,47 @@ LEAST_SCORE = 3.0
 class Watch:
     """One windowed monitor over all series it matches; rows are groups, in order of first sight."""
 
-    def __init__(self, spec: MonitorSpec, catalog: Catalog) -> None:
+    def __init__(self, spec: MonitorSpec, catalog: Catalog, shelf: ModelShelf | None = None) -> None:
         self.spec = spec
         self.window = spec.window or WindowSpec()
         self.groups = Rows(catalog)
+        self.placement = Placement(spec, self.groups)
         self.lanes: dict[LaneKey, Lane] = {}
         self.feeds: dict[LaneKey, set[tuple[str, str]]] = {}
         self._group: I4 = np.full(0, -1, "i4")
         self._limits: dict[int, tuple[float, float]] = {}
         self.detector: Detector | None = None
         if spec.detect.threshold is None:
-            self.detector = build(spec.detect.name, getattr(spec.detect, spec.detect.name))
+            self.detector = _detector(spec, shelf or ModelShelf())
         self.calibrator = Calibrator()
         self.hysteresis = Hysteresis()
         self.quarantine = Quarantine()
         self.episodes = Episodes()
+        self._owned = Ownership()
+        self._team: I4 = np.zeros(0, "i4")
 
     def watch(self, row: int, series: Series) -> None:
         """Take a series of the shard into its group."""
         self._group = grown(self._group, row + 1, -1).astype("i4", copy=False)
-        self._group[row] = self.groups.of_series(group_of(series, self.spec))
+        self._group[row] = group = self.groups.of_series(group_of(series, self.spec))
+        self.placement.add(group, series)
+
+    def own(self, owned: Ownership) -> None:
+        """Put other teams into force; between two ticks nothing counted waits to be told."""
+        self._owned = owned
+        self._team = np.zeros(0, "i4")
+        self.episodes.counts, self.episodes.exposure = (
+            np.zeros((len(owned) * FAMILIES, BINS)),
+            np.zeros(len(owned) * FAMILIES),
+        )
+
+    def team(self) -> I4:
+        """Number of the team that each group belongs to, (groups,)."""
+        have = len(self._team)
+        if have < len(self.groups):
+            new = [self._owned.number(self.spec.name, self.groups.series(r)) for r in range(have, len(self.groups))]
+            self._team = np.concatenate([self._team, np.array(new, "i4")])
+        return self._team
 
     def push(self, source: tuple[str, str], flavour: Flavour, samples: Samples) -> None:
         """Take those of a source's samples that this monitor watches."""
@@ -95,7 +119,7 @@ class Watch:
     def close(
         self, watermarks: Mapping[tuple[str, str], int], levels: F8, absorb_ns: int
     ) -> tuple[list[PaneRows], list[Finding]]:
-        """Judge every window that the watermarks have passed, by the levels of each family."""
+        """Judge every window that the watermarks have passed, by the levels of each team and family."""
         closings: list[tuple[int, LaneKey, Closed]] = []
         for key, lane in self.lanes.items():
             watermark = min(watermarks.get(feed, 0) for feed in self.feeds[key])
@@ -117,17 +141,18 @@ class Watch:
 
     def _judge(self, tenant: str, closed: Closed, levels: F8, absorb_ns: int) -> tuple[PaneRows, list[Finding]]:
         rows = closed.groups
-        step = Step(rows, np.full(len(rows), closed.end, "i8"), closed.value)
+        step = self.placement.place(Step(rows, np.full(len(rows), closed.end, "i8"), closed.value))
         if self.detector is None:
             return self._judge_threshold(tenant, step, closed.samples)
+        self.placement.tell(self.detector)
         scores = self.detector.score(step)
         log10_p, n_eff = self.calibrator.log10_p(rows, scores.value)
-        family = self.calibrator.family(rows)
+        family = self.team()[rows] * FAMILIES + self.calibrator.family(rows)
         wanted = levels[family]
         needed = self.calibrator.score_at(rows, wanted)
         band = self._band(step, needed)
         direction = np.sign(closed.value - band.centre)
-        in_question = (scores.value >= LEAST_SCORE) & self._wanted(direction)
+        in_question = (scores.value >= LEAST_SCORE) & self._wanted(direction) & self.placement.may_open(step)
         strange = np.where(in_question | np.isnan(log10_p), log10_p, 0.0)
         overlap = self.window.step / self.window.size
         self.episodes.fold(rows, step.time, strange, family, gap_ns=self.spec.clear, share=overlap)
@@ -135,7 +160,7 @@ class Watch:
         moves = self._fold(step, odd, np.where(np.isfinite(log10_p), scores.value, np.nan), absorb_ns)
         self.calibrator.learn(rows, scores.value)
         for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
-            self.detector.learn(known, np.ones(len(known)))
+            self.detector.learn(self.placement.place(known), np.ones(len(known)))
         pane = PaneRows(
             tenant, self.spec.name, rows, step.time, closed.value, closed.samples, scores.value, log10_p, n_eff, band
         )
@@ -149,7 +174,7 @@ class Watch:
     def _judge_threshold(self, tenant: str, step: Step, samples: I8) -> tuple[PaneRows, list[Finding]]:
         below, above = self._bounds(step.rows)
         band = Band(below, np.full(len(step), np.nan), above)
-        odd = breach(step.value, above, below)
+        odd = breach(step.value, above, below) & self.placement.may_open(step)
         none = np.full(len(step), np.nan)
         moves = self._fold(step, odd, np.abs(step.value), absorb_ns=0)
         pane = PaneRows(
@@ -165,6 +190,7 @@ class Watch:
             absorbed = moves.at[moves.move == Move.ABSORBED]
             if len(absorbed):
                 self.detector.forget(step.rows[absorbed])
+                self.placement.tell(self.detector, step.rows[absorbed])
         return moves
 
     def _band(self, step: Step, needed: F8) -> Band:
@@ -222,6 +248,13 @@ class Watch:
         self.hysteresis.restore(state["hysteresis"])
         self.quarantine.restore(state["quarantine"])
         self.episodes.restore(state["episodes"])
+
+
+def _detector(spec: MonitorSpec, shelf: ModelShelf) -> Detector:
+    model, onnx = shelf.open(spec), spec.detect.onnx
+    if model is None or onnx is None:
+        return build(spec.detect.name, getattr(spec.detect, spec.detect.name))
+    return build("onnx", {"model": model} if onnx.warmup is None else {"model": model, "warmup": onnx.warmup})
 
 
 def _together(closings: list[tuple[int, LaneKey, Closed]]) -> Iterator[tuple[str, Closed]]:

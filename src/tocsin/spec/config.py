@@ -8,13 +8,16 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from tocsin.model.incident import CAUSE_KINDS, Severity
+from tocsin.spec.calendar import CalendarSpec
 from tocsin.spec.destination import DestinationSpec, RouteSpec
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
-from tocsin.spec.pack import PackSpec
+from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.problem import nearest
 from tocsin.spec.quantity import Bytes, DurationNs
+from tocsin.spec.scores import ScoresSpec
 from tocsin.spec.source import SourceSpec
+from tocsin.spec.team import TeamSpec
 from tocsin.spec.text import HttpUrl, Pattern, Texts
 from tocsin.spec.tree import Loc
 
@@ -56,14 +59,6 @@ class DriftSpec(Spec):
     for_: DurationNs = Field(default=0, alias="for")
     min_n: int = Field(default=500, ge=1)
     actions: list[DriftAction] = []
-
-
-class TeamSpec(Spec):
-    """A team, the labels it owns, and how many false pages a week it puts up with."""
-
-    name: str
-    owns: dict[str, str] = {}
-    false_pages_per_week: float = Field(default=3.0, gt=0)
 
 
 class ContextSpec(Spec):
@@ -161,6 +156,8 @@ class Config(Spec):
 
     sources: list[SourceSpec] = []
     monitors: list[MonitorSpec] = []
+    calendars: list[CalendarSpec] = []
+    families: list[FamilySpec] = []
     drift: list[DriftSpec] = []
     destinations: list[DestinationSpec] = []
     routes: list[RouteSpec] = []
@@ -171,25 +168,43 @@ class Config(Spec):
     limits: LimitsSpec = LimitsSpec()
     redaction: RedactionSpec = RedactionSpec()
     severity: SeveritySpec = SeveritySpec()
+    scores: ScoresSpec = ScoresSpec()
     lateness: DurationNs = Field(default=0, ge=0, le=DAY)
     dry_run: bool = False
 
     def engine_spec(self, packs: Sequence[PackSpec] = ()) -> EngineSpec:
-        """What the engine is told; the budget is that of the team that owns everything, if there is one."""
+        """What the engine is told; what no team owns has the budget of the team without `owns`, if there is one."""
         budgets = [team.false_pages_per_week for team in self.teams if not team.owns]
         rest = {"false_pages_per_week": min(budgets)} if budgets else {}
-        return EngineSpec.model_validate({"monitors": self.monitors, "packs": list(packs), **rest})
+        tables = [calendar.table() for calendar in self.calendars]
+        return EngineSpec.model_validate(
+            {
+                "monitors": self.monitors,
+                "packs": list(packs),
+                "calendars": tables,
+                "teams": self.teams,
+                "families": self.families,
+                **rest,
+            }
+        )
 
     def faults(self, packs: Sequence[PackSpec] = ()) -> Iterator[Fault]:
         """What no single part can know to be wrong: names that are taken, or that nothing has."""
-        for key in ("sources", "monitors", "destinations", "teams", "context", "playbooks"):
+        for key in ("sources", "monitors", "calendars", "destinations", "teams", "context", "playbooks"):
             yield from _twice(key, [part.name for part in getattr(self, key)])
         destinations = [destination.name for destination in self.destinations]
         for loc, names in self._sent_to():
             for index, name in enumerate(names):
                 if name not in destinations:
                     yield (*loc, index), f"no destination is called `{name}`{_known(name, destinations)}"
+        targets = [target.name for target in self.scores.remote_write]
+        yield from ((("scores", *loc), text) for loc, text in _twice("remote_write", targets))
         yield from self._severity_faults()
+        calendars = [calendar.name for calendar in self.calendars]
+        for number, monitor in enumerate(self.monitors):
+            if monitor.calendar is not None and monitor.calendar not in calendars:
+                loc = ("monitors", number, "calendar")
+                yield loc, f"no calendar is called `{monitor.calendar}`{nearest(monitor.calendar, calendars)}"
         if self.limits.in_flight_bytes < self.limits.body_bytes:
             yield ("limits", "in_flight_bytes"), "`in_flight_bytes` must hold at least one body of `body_bytes`"
         monitors = [monitor.name for monitor in self.engine_spec(packs).all_monitors()]
@@ -223,12 +238,6 @@ class Config(Spec):
         for key, used, what in absent:
             if used():
                 yield (key,), f"{what} is not in this build; this part has no effect"
-        for number, team in enumerate(self.teams):
-            if team.owns:
-                yield (
-                    ("teams", number, "owns"),
-                    "budgets by owner are not in this build; only a team without `owns` counts",
-                )
 
     def _sent_to(self) -> Iterator[tuple[Loc, list[str]]]:
         for number, route in enumerate(self.routes):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from tocsin.model.log import Control
+from tocsin.spec.calendar import CalendarTable
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
-from tocsin.spec.pack import PackSpec
+from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.quantity import DurationNs
+from tocsin.spec.team import TeamSpec
 
 
 class EngineSpec(Spec):
-    """Monitors (the user's and those of the packs), packs, and the budget of false pages."""
+    """Monitors (the user's and those of the packs), packs, calendars, and the budget of false pages."""
 
     monitors: list[MonitorSpec] = []
     packs: list[PackSpec] = []
-    false_pages_per_week: float = 3.0
+    calendars: list[CalendarTable] = []
+    families: list[FamilySpec] = []
+    teams: list[TeamSpec] = []
+    false_pages_per_week: float = 3.0  # of all that no team owns
     absorb_after: DurationNs = 24 * 3600 * SECOND  # an anomaly nobody resolves becomes the new normal
 
     def control(self) -> Control:
@@ -24,6 +29,10 @@ class EngineSpec(Spec):
     def of(control: Control) -> EngineSpec:
         """Read a spec back from its record."""
         return EngineSpec.model_validate_json(control.body)
+
+    def all_families(self) -> list[FamilySpec]:
+        """Rules for kinds of quantities, the user's before those of packs."""
+        return [*self.families, *(family for pack in self.packs for family in pack.families)]
 
     def all_monitors(self) -> list[MonitorSpec]:
         """Monitors by name, the user's replacing those of packs."""
