@@ -77,7 +77,8 @@ class ArrayDetector(Columns):
 
     def _plain(self, step: Step) -> Step:
         self.reserve(step.rows)
-        return Step(rows_of(step.rows), times_of(step.time), numbers_of(step.value))
+        season = None if step.season is None else times_of(step.season)
+        return Step(rows_of(step.rows), times_of(step.time), numbers_of(step.value), season)
 
     def _score(self, step: Step) -> F8:
         raise NotImplementedError

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from tocsin.detect import seasonal
 from tocsin.detect.array import ArrayDetector, column
 from tocsin.detect.seasonal_learning import learn_rows
-from tocsin.model.arrays import F8, I8, U1
+from tocsin.detect.seasonal_runs import RUNS
+from tocsin.model.arrays import F8, I4, I8, U1
 from tocsin.model.detection import Step
 
+NO_SEASON: Final = np.zeros((0, 2), "i8")
 SEASONS: Final = ("auto", "none", "hour", "day", "week")
 
 
@@ -24,8 +26,12 @@ class Baseline(ArrayDetector):
     the hour (12 slots), a profile of the day (24 slots, interpolated) and of the week (168), the latter two with
     a drift of today. A season on trial may excuse a value and never accuse it; it is trusted alone once it is
     old enough (a day must have outlived a weekend) and explains enough variance that it had not seen.
-    Season is by UTC. Where noise grows with the level, the row works on log(x + offset): chosen from the
-    data by likelihood. A residual pulls level and season by at most 2 sds and adds at most 4 to the scale.
+    Season is by UTC, or by the local clock of a calendar (`Step.season`), which may say that a day is like another:
+    both readings of such a day excuse a value until one of them has predicted twice as well.
+    A day that swings by 6 of its own robust sds also accuses where the level predicts as well: a peak that does not
+    come. A row that switches between two states is also judged by how long the present one has lasted.
+    Where noise grows with the level, the row works on log(x + offset): chosen from the data by likelihood, or told;
+    a share of 1 or 100 works on its logit, so that what is left to the bound counts. A residual pulls level and season by at most 2 sds and adds at most 4 to the scale.
     The scale never falls below the value's own granularity, `floor`, or `floor_ratio` of the level; a series
     that rests more than it moves is judged by the size of its moves; one that never moved by 3 % of its
     level. The first move of a constant zero is judged as a count (sd 1) when it is a whole number, as a share
@@ -35,7 +41,7 @@ class Baseline(ArrayDetector):
     `floor_ratio` of the level.
 
     References: P. J. Huber, Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 1964;
-    G. E. P. Box and D. R. Cox, An Analysis of Transformations, JRSS B 1964.
+    G. E. P. Box and D. R. Cox, An Analysis of Transformations, JRSS B 1964; the states as in `seasonal_runs`.
 
     >>> d = Baseline(warmup=15)
     >>> for k, v in enumerate([10.0, 11.0, 9.0, 10.0] * 10 + [10.0, 40.0]):
@@ -51,6 +57,9 @@ class Baseline(ArrayDetector):
     core: F8 = column(0.0, shape=(seasonal.CORE,))
     slots: NDArray[np.float32] = column(np.nan, "f4", (seasonal.SLOTS,))
     counts: U1 = column(0, "u1", (seasonal.COUNTS,))
+    runs: F8 = column(0.0, "f8", (RUNS,))
+    told: U1 = column(0, "u1")  # 1: a share of 1, 2: a share of 100, 3: on a log scale; taken with the first value
+    least: NDArray[np.float32] = column(0.0, "f4")  # least robust sd, on the working scale if told one; as above
 
     def __init__(
         self, *, season: str = "auto", warmup: float = 15, floor: float = 0.0, floor_ratio: float = 0.001
@@ -76,31 +85,53 @@ class Baseline(ArrayDetector):
             return {}
         core, slots = self.core[row], self.slots[row]
         born, latest = int(self.times[row, seasonal.BORN]), int(self.times[row, seasonal.LATEST])
-        scale, centre, *_ = seasonal.expectation(latest, born, core, slots, self._tuning)
-        chosen = seasonal.choose(latest - born, seasonal.predict(latest, core, slots), core, self._tuning)
-        offset = float(core[seasonal.OFFSET])
+        chosen, scale, centre, *_ = seasonal.expectation(latest, latest, latest, born, core, slots, self._tuning)
+        offset, top = float(core[seasonal.OFFSET]), float(core[seasonal.TOP])
         return {
             "steps": float(core[seasonal.SEEN]),
-            "level": float(seasonal.from_work(centre + core[seasonal.ANCHOR], offset)),
+            "level": float(seasonal.from_work(centre + core[seasonal.ANCHOR], offset, top)),
             "robust_sd": float(scale),
-            "log_scale": float(offset > 0.0),
+            "log_scale": float(offset > 0.0 and top <= 0.0),
+            "logit_scale": float(offset > 0.0 and top > 0.0),
             "season_hour": float(chosen == seasonal.HOUR),
             "season_day": float(chosen >= seasonal.DAY),
             "season_week": float(chosen == seasonal.WEEK),
         }
 
+    def turn(self, rows: I4, hours: I8) -> None:
+        """Move what rows learned of the day and the week by whole hours, each (n,): their clock was put forward."""
+        for row, by in zip(rows[rows < self.size].tolist(), hours[rows < self.size].tolist(), strict=True):
+            for start, count in (
+                (seasonal.DAY_AT, seasonal.DAY_SLOTS),
+                (seasonal.WEEK_AT, seasonal.WEEK_SLOTS),
+                (seasonal.SPREAD_AT, seasonal.DAY_SLOTS),
+            ):
+                self.slots[row, start : start + count] = np.roll(self.slots[row, start : start + count], by)
+                if start < seasonal.COUNTS:
+                    self.counts[row, start : start + count] = np.roll(self.counts[row, start : start + count], by)
+
     def _score(self, step: Step) -> F8:
         out = np.full(len(step), np.nan)
-        seasonal.score_rows(step.rows, step.time, step.value, self.times, self.core, self.slots, self._tuning, out)
+        seasonal.score_rows(
+            step.rows, step.time, step.value, _season(step), self.times, self.core, self.slots, self.runs,
+            self._tuning, out,
+        )  # fmt: skip
         return out
 
     def _band(self, step: Step, width: F8) -> tuple[F8, F8, F8]:
         out = np.empty((len(step), 3))
-        seasonal.band_rows(step.rows, step.time, width, self.times, self.core, self.slots, self._tuning, out)
+        seasonal.band_rows(
+            step.rows, step.time, width, _season(step), self.times, self.core, self.slots, self._tuning, out
+        )
         return out[:, 0].copy(), out[:, 1].copy(), out[:, 2].copy()
 
     def _learn(self, step: Step, weight: F8) -> None:
         self.seen[step.rows] += 1
         learn_rows(
-            step.rows, step.time, step.value, weight, self.times, self.core, self.slots, self.counts, self._tuning
-        )
+            step.rows, step.time, step.value, weight, _season(step), self.told, self.least, self.times, self.core,
+            self.slots, self.counts, self.runs, self._tuning,
+        )  # fmt: skip
+
+
+def _season(step: Step) -> I8:
+    return NO_SEASON if step.season is None else step.season

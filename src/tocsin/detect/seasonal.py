@@ -1,6 +1,7 @@
 """Kernels of the baseline: four predictors of one row (level, hour, day, week), their errors and their trust.
 
-Values are held on a working scale y: y = x, or y = log(x + offset) where the row's noise grows with its level.
+Values are held on a working scale y: y = x; y = log(x + offset) where the row's noise grows with its level; or
+y = log((x + offset) / (top - x + offset)) where the row is a share of `top`, so that what is left counts as well.
 All state is relative to `anchor`, a value on the working scale, so that float32 slots keep their digits.
 """
 
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect.seasonal_runs import RUNS, overdue
 from tocsin.model.arrays import F8, I4, I8
 from tocsin.stats.jit import njit, types_of
 
@@ -49,7 +51,14 @@ TRIED: Final = 18  # 4: steps that each predictor was tried on
 SCALE: Final = 22  # 4: mean clipped absolute residual
 ONCE: Final = 26  # smoothed once,
 TWICE: Final = 27  # and twice (Brown)
-CORE: Final = 28
+TOP: Final = 28  # a share of this; 0: unbounded
+AS_DATE: Final = 29  # on days that the calendar makes like another: mean absolute residual by the date itself,
+AS_KIND: Final = 30  # by the kind of day,
+MOVED: Final = 31  # and steps that both were tried on
+SWING: Final = 32  # from the lowest to the highest hour of the learned day
+SWITCHED: Final = 33  # 1: the row switches between two states, see `seasonal_runs`
+LEAST: Final = 34  # least scale: on the working scale of a share or a logarithm, else in the signal's unit
+CORE: Final = 35
 
 # slots of a row, (SLOTS,) float32, NaN until seen
 HOUR_AT: Final = 0
@@ -69,6 +78,8 @@ RIGID: Final = 0.03
 RARE: Final = 0.01
 """Share of values <= 0 from which on a log scale is out of the question."""
 TRIAL_STEPS: Final = 100.0
+STRONG: Final = 6.0
+"""Robust sds of the day's own residuals that it must swing by to be held against a level that follows."""
 SHARE: Final = 0.02
 """Scale of a constant zero that turns out to be a share or a low rate: two per cent."""
 COUNTED: Final = 10_000.0
@@ -94,26 +105,39 @@ DEFAULT: Final = Tuning(15, 0.0, 0.001, True, True, True, False)
 
 
 @njit()
-def to_work(x: float, offset: float) -> float:
-    """From the signal's unit to the working scale; below zero the log goes on as its tangent."""
+def to_work(x: float, offset: float, top: float) -> float:
+    """From the signal's unit to the working scale; out of bounds it goes on as its tangent."""
     if offset <= 0.0:
         return x
+    if top > 0.0:
+        at = min(max(x, 0.0), top)
+        return math.log((at + offset) / (top - at + offset)) + (x - at) * slope(at, offset, top)
     return math.log(x + offset) if x >= 0.0 else math.log(offset) + x / offset
 
 
 @njit()
-def from_work(y: float, offset: float) -> float:
+def from_work(y: float, offset: float, top: float) -> float:
     """Inverse of `to_work`."""
     if offset <= 0.0:
         return y
+    if top > 0.0:
+        end = math.log((top + offset) / offset)
+        at = min(max(y, -end), end)
+        odds = math.exp(at)
+        return (odds * (top + offset) - offset) / (1.0 + odds) + (y - at) / slope(0.0, offset, top)
     start = math.log(offset)
     return math.exp(min(y, 700.0)) - offset if y >= start else offset * (y - start)
 
 
 @njit()
-def slope(x: float, offset: float) -> float:
+def slope(x: float, offset: float, top: float) -> float:
     """Derivative of `to_work` at x."""
-    return 1.0 if offset <= 0.0 else 1.0 / (max(x, 0.0) + offset)
+    if offset <= 0.0:
+        return 1.0
+    if top > 0.0:
+        at = min(max(x, 0.0), top)
+        return 1.0 / (at + offset) + 1.0 / (top - at + offset)
+    return 1.0 / (max(x, 0.0) + offset)
 
 
 @njit()
@@ -129,19 +153,20 @@ def between(slots: F4, start: int, n: int, phase: float) -> float:
 
 
 @njit()
-def predict(t: int, c: F8, slots: F4) -> tuple[float, float, float, float]:
-    """Predictions at time t by level, hour, day and week, on the working scale; NaN where unlearned."""
+def predict(t: int, season: int, c: F8, slots: F4) -> tuple[float, float, float, float]:
+    """Predictions at time t, `season` by the local clock, by level, hour, day and week; NaN where unlearned."""
     hour = c[FAST] + between(slots, HOUR_AT, HOUR_SLOTS, (t % HOUR_NS) / (HOUR_NS / HOUR_SLOTS))
-    day = c[DRIFT] + between(slots, DAY_AT, DAY_SLOTS, (t % DAY_NS) / HOUR_NS)
-    week = c[DRIFT] + between(slots, WEEK_AT, WEEK_SLOTS, (t % WEEK_NS) / HOUR_NS)
+    day = c[DRIFT] + between(slots, DAY_AT, DAY_SLOTS, (season % DAY_NS) / HOUR_NS)
+    week = c[DRIFT] + between(slots, WEEK_AT, WEEK_SLOTS, (season % WEEK_NS) / HOUR_NS)
     return c[FAST], hour, day, week
 
 
 @njit()
 def floor_of(c: F8, k: Tuning) -> float:
-    """Least scale on the working scale: from what the value's own changes can tell, and the user."""
-    x = from_work(c[FAST] + c[ANCHOR], c[OFFSET])
-    least = max(k.floor, k.floor_ratio * abs(x))
+    """Least scale on the working scale: from what the value's own changes can tell, its kind, and the user."""
+    offset, top = c[OFFSET], c[TOP]
+    x = from_work(c[FAST] + c[ANCHOR], offset, top)
+    least = max(k.floor, k.floor_ratio * abs(x), c[LEAST] if offset <= 0.0 and top <= 0.0 else 0.0)
     if c[GRAIN] <= 0.0:
         # never changed: its scale is not known; a little of it, or one if it counts things
         least = max(least, RIGID * abs(x), 1.0 if x == math.floor(x) and x != 0.0 else 0.0)
@@ -149,7 +174,11 @@ def floor_of(c: F8, k: Tuning) -> float:
         least = max(least, c[GRAIN])
         if c[MOVES] < RESTING:
             least = max(least, c[JUMP])
-    return least * slope(x, c[OFFSET])
+    if top > 0.0 and offset > 0.0:
+        # towards the middle: near a bound a step on the working scale is many steps of the value
+        ahead = x + (least if 2.0 * x < top else -least)
+        return max(abs(to_work(ahead, offset, top) - to_work(x, offset, top)), c[LEAST])
+    return max(least * slope(x, offset, top), c[LEAST] if offset > 0.0 else 0.0)
 
 
 @njit()
@@ -198,9 +227,36 @@ def choose(age: int, guess: Guess, c: F8, k: Tuning) -> int:
 
 
 @njit()
-def expectation(t: int, born: int, c: F8, slots: F4, k: Tuning) -> tuple[float, float, float, float, float, float]:
-    """Scale, centre, and the four predictions that count (NaN: does not), on the working scale."""
-    guess = predict(t, c, slots)
+def reading(date: int, kind: int, c: F8) -> int:
+    """Which of the two a day is judged by: -1 the date alone, 1 the kind of day alone, 0 not known, 2 they agree."""
+    if date == kind:
+        return 2
+    if c[MOVED] >= TRIAL_STEPS:
+        if c[AS_DATE] < 0.5 * c[AS_KIND]:
+            return -1
+        if c[AS_KIND] < 0.5 * c[AS_DATE]:
+            return 1
+    return 0
+
+
+@njit()
+def spread_at(season: int, slots: F4) -> float:
+    """Noise of this hour of the day over all noise."""
+    spread = float(slots[SPREAD_AT + int((season % DAY_NS) / HOUR_NS)])
+    return 1.0 if math.isnan(spread) else spread
+
+
+@njit()
+def expectation(
+    t: int, date: int, kind: int, born: int, c: F8, slots: F4, k: Tuning
+) -> tuple[int, float, float, float, float, float, float, float]:
+    """Choice, scale, centre, and the five predictions that count (NaN: does not), on the working scale.
+
+    Of the five the first four are by level, hour, day and week, the last is of a day that may be like another.
+    """
+    read = reading(date, kind, c)
+    season = date if read == -1 else kind
+    guess = predict(t, season, c, slots)
     level, hour, day, week = guess
     age = t - born
     chosen = choose(age, guess, c, k)
@@ -212,54 +268,89 @@ def expectation(t: int, born: int, c: F8, slots: F4, k: Tuning) -> tuple[float, 
         day = math.nan
     if chosen != WEEK and not (k.use_week and plausible(age, WEEK, chosen, c)):
         week = math.nan
+    other = predict(t, date, c, slots)[WEEK] if read == 0 and not math.isnan(week) else math.nan
     # a young scale rests on few values
     scale = SD_OF_MEAN_ABS * c[SCALE + chosen] * (1.0 + 2.0 / max(c[SEEN], 1.0))
     if chosen >= DAY:
-        spread = float(slots[SPREAD_AT + int((t % DAY_NS) / HOUR_NS)])
-        scale *= 1.0 if math.isnan(spread) else spread
-    return max(scale, floor_of(c, k)), guess[chosen], level, hour, day, week
+        scale *= spread_at(season, slots)
+    return chosen, max(scale, floor_of(c, k)), guess[chosen], level, hour, day, week, other
+
+
+@njit()
+def nearest(y: float, level: float, hour: float, day: float, week: float, other: float) -> float:
+    """Distance to the nearest prediction that counts."""
+    gap = math.inf
+    for p in (level, hour, day, week, other):
+        if not math.isnan(p):
+            gap = min(gap, abs(y - p))
+    return gap
+
+
+@njit()
+def missed(  # noqa: PLR0917 - a kernel takes scalars and row views
+    y: float, age: int, season: int, day: float, week: float, other: float, c: F8, slots: F4, k: Tuning
+) -> float:
+    """Distance to a strong season in its own robust sds, where a level that follows predicts as well; else 0.
+
+    A peak that does not come is no surprise to a level that follows; it is one to a day that swings by many sds.
+    """
+    if not k.use_day or c[TRIED + DAY] < TRIAL_STEPS or age < (2 if k.told else 8) * DAY_NS or math.isnan(day):
+        return 0.0
+    p = WEEK if not math.isnan(week) and trusted(age, WEEK, DAY, c, k) else DAY
+    sd = SD_OF_MEAN_ABS * c[SCALE + p]
+    if c[SWING] < STRONG * max(sd, floor_of(c, k)):
+        return 0.0
+    gap = nearest(y, math.nan, math.nan, day if p == DAY else math.nan, week, other)
+    return gap / max(sd * spread_at(season, slots), floor_of(c, k))
 
 
 @njit(
     types_of(
-        np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty((0, 2), "i8"), np.empty((0, CORE)),
-        np.empty((0, SLOTS), "f4"), DEFAULT, np.empty(0),
+        np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty((0, 2), "i8"), np.empty((0, 2), "i8"),
+        np.empty((0, CORE)), np.empty((0, SLOTS), "f4"), np.empty((0, RUNS)), DEFAULT, np.empty(0),
     )
 )  # fmt: skip
-def score_rows(rows: I4, time: I8, value: F8, times: I8, core: F8, slots: F4, k: Tuning, out: F8) -> None:
-    """Score of each row, (n,): distance to the nearest plausible prediction in robust sds."""
+def score_rows(  # noqa: PLR0917 - a kernel takes its columns
+    rows: I4, time: I8, value: F8, season: I8, times: I8, core: F8, slots: F4, runs: F8, k: Tuning, out: F8
+) -> None:
+    """Score of each row, (n,): distance to the nearest plausible prediction in robust sds; see `Baseline`."""
     for i in range(rows.size):
-        r = rows[i]
-        c = core[r]
+        r, t = rows[i], time[i]
+        c, s = core[r], slots[r]
         if c[SEEN] < k.warmup or not math.isfinite(value[i]):
             continue
-        scale, _, level, hour, day, week = expectation(time[i], times[r, BORN], c, slots[r], k)
+        date, kind = (season[i, 0], season[i, 1]) if season.size else (t, t)
+        chosen, scale, _, level, hour, day, week, other = expectation(t, date, kind, times[r, BORN], c, s, k)
         if scale <= 0.0:
             scale = scale_of_first(value[i], c)
-        y = to_work(value[i], c[OFFSET]) - c[ANCHOR]
-        gap = math.inf
-        for p in (level, hour, day, week):
-            if not math.isnan(p):
-                gap = min(gap, abs(y - p))
-        out[i] = min(gap / scale, 1e6) if scale > 0.0 else 0.0
+        y = to_work(value[i], c[OFFSET], c[TOP]) - c[ANCHOR]
+        z = nearest(y, level, hour, day, week, other) / scale if scale > 0.0 else 0.0
+        if chosen < DAY and scale > 0.0:
+            z = max(z, missed(y, t - times[r, BORN], kind, day, week, other, c, s, k))
+            if c[SWITCHED] > 0.0 and date == kind:
+                z = max(z, overdue(value[i], runs[r]))
+        out[i] = min(z, 1e6)
 
 
 @njit(
     types_of(
-        np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty((0, 2), "i8"), np.empty((0, CORE)),
-        np.empty((0, SLOTS), "f4"), DEFAULT, np.empty((0, 3)),
+        np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty((0, 2), "i8"), np.empty((0, 2), "i8"),
+        np.empty((0, CORE)), np.empty((0, SLOTS), "f4"), DEFAULT, np.empty((0, 3)),
     )
 )  # fmt: skip
-def band_rows(rows: I4, time: I8, width: F8, times: I8, core: F8, slots: F4, k: Tuning, out: F8) -> None:
+def band_rows(  # noqa: PLR0917 - a kernel takes its columns
+    rows: I4, time: I8, width: F8, season: I8, times: I8, core: F8, slots: F4, k: Tuning, out: F8
+) -> None:
     """Lower, centre, upper of each row in the signal's unit, (n, 3): where the score stays within `width`."""
     for i in range(rows.size):
-        r = rows[i]
+        r, t = rows[i], time[i]
         c = core[r]
-        scale, middle, level, hour, day, week = expectation(time[i], times[r, BORN], c, slots[r], k)
+        date, kind = (season[i, 0], season[i, 1]) if season.size else (t, t)
+        _, scale, middle, level, hour, day, week, other = expectation(t, date, kind, times[r, BORN], c, slots[r], k)
         low, high = middle, middle
-        for p in (level, hour, day, week):
+        for p in (level, hour, day, week, other):
             if not math.isnan(p):
                 low, high = min(low, p), max(high, p)
-        out[i, 0] = from_work(low - width[i] * scale + c[ANCHOR], c[OFFSET])
-        out[i, 1] = from_work(middle + c[ANCHOR], c[OFFSET])
-        out[i, 2] = from_work(high + width[i] * scale + c[ANCHOR], c[OFFSET])
+        out[i, 0] = from_work(low - width[i] * scale + c[ANCHOR], c[OFFSET], c[TOP])
+        out[i, 1] = from_work(middle + c[ANCHOR], c[OFFSET], c[TOP])
+        out[i, 2] = from_work(high + width[i] * scale + c[ANCHOR], c[OFFSET], c[TOP])

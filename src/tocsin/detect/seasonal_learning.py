@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 
 from tocsin.detect.seasonal import (
     ANCHOR,
+    AS_DATE,
+    AS_KIND,
     BORN,
     CANDIDATE,
     CORE,
@@ -30,10 +33,12 @@ from tocsin.detect.seasonal import (
     JUMP,
     LAST,
     LATEST,
+    LEAST,
     LEVEL,
     LINEAR,
     LOGGED,
     LOW,
+    MOVED,
     MOVES,
     OFFSET,
     ONCE,
@@ -45,6 +50,9 @@ from tocsin.detect.seasonal import (
     SEEN,
     SLOTS,
     SPREAD_AT,
+    SWING,
+    SWITCHED,
+    TOP,
     TRIED,
     TWICE,
     WEEK,
@@ -56,11 +64,19 @@ from tocsin.detect.seasonal import (
     floor_of,
     from_work,
     predict,
+    reading,
     slope,
     to_work,
+    trusted,
 )
+from tocsin.detect.seasonal_runs import RUNS, learn_run, switches
 from tocsin.model.arrays import F8, I4, I8, U1
 from tocsin.stats.jit import njit, types_of
+
+RESOLUTION: Final = 1e-4
+"""Least part of a bounded scale that is told apart from its bounds: 99.99 % and 100 %."""
+AUTO, SHARE_OF_1, SHARE_OF_100, LOGARITHMIC = 0, 1, 2, 3
+"""What a row is told to be; see `Baseline.told`."""
 
 
 @njit()
@@ -121,28 +137,38 @@ def pull_slot(slots: F4, counts: U1, at: int, target: float, bound: float, weigh
 
 @njit()
 def learn_season(  # noqa: PLR0917 - a kernel takes scalars and row views
-    y: float, t: int, age: int, dt: float, w: float, sd: float, guess: Guess, c: F8, slots: F4, counts: U1
+    y: float,
+    t: int,
+    season: int,
+    age: int,
+    dt: float,
+    w: float,
+    sd: float,
+    guess: Guess,
+    c: F8,
+    slots: F4,
+    counts: U1,
+    k: Tuning,
 ) -> None:
     """Move the slots of this time, and how far today lies off the learned day."""
     bound = PULL * sd
     at = HOUR_AT + int((t % HOUR_NS) / (HOUR_NS / HOUR_SLOTS))
     gain = min(0.3 * dt / (HOUR_NS / HOUR_SLOTS), 0.5)
     pull_slot(slots, counts, at, y - c[FAST], bound, w, gain)
-    place = int((t % DAY_NS) / HOUR_NS)
+    place = int((season % DAY_NS) / HOUR_NS)
     gain = min(0.3 * dt / HOUR_NS, 0.5)
     known = age >= 23 * HOUR_NS and not math.isnan(guess[DAY])
     pull_slot(slots, counts, DAY_AT + place, y - c[DRIFT], bound if known else math.inf, w, gain)
     if known:
-        usual = max(c[SCALE + DAY], 1e-300)
-        ratio = min(max(abs(y - guess[DAY]) / usual, 0.25), REACH)
+        best = WEEK if not math.isnan(guess[WEEK]) and c[ERROR + WEEK] < c[ERROR + DAY] else DAY
+        # noise of this hour is told beside that of the season that will be judged by
+        judge = WEEK if best == WEEK and trusted(age, WEEK, DAY, c, k) else DAY
+        ratio = min(max(abs(y - guess[judge]) / max(c[SCALE + judge], 1e-300), 0.25), REACH)
         spread = float(slots[SPREAD_AT + place])
         spread = 1.0 if math.isnan(spread) else spread
         slots[SPREAD_AT + place] = spread + w * 0.5 * gain * (ratio - spread)
-        best = guess[DAY]
-        if not math.isnan(guess[WEEK]) and c[ERROR + WEEK] < c[ERROR + DAY]:
-            best = guess[WEEK]
-        c[DRIFT] += w * min(dt / (6.0 * HOUR_NS), 0.05) * clipped(y - best, bound)
-    at = WEEK_AT + int((t % WEEK_NS) / HOUR_NS)
+        c[DRIFT] += w * min(dt / (6.0 * HOUR_NS), 0.05) * clipped(y - guess[best], bound)
+    at = WEEK_AT + int((season % WEEK_NS) / HOUR_NS)
     pull_slot(slots, counts, at, y - c[DRIFT], bound if age >= WEEK_NS else math.inf, w, gain)
 
 
@@ -155,79 +181,153 @@ def learn_level(y: float, g: float, c: F8) -> None:
 
 
 @njit()
-def learn_shape(x: float, dt: float, w: float, c: F8, slots: F4) -> None:
-    """Compare the two working scales by likelihood: Laplace residuals and the Jacobian, as Box and Cox do."""
-    centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET])
+def scale_of_share(x: float, due: bool, c: F8, slots: F4) -> None:
+    """A share works on its logit once it has moved, and on the plain scale once it was out of its bounds."""
+    if x > c[TOP] or x < 0.0:
+        rescale(0.0, 0.0, c, slots)
+    elif c[OFFSET] <= 0.0 and c[GRAIN] > 0.0 and due:
+        # of values that come in steps the first lies no nearer to the bound than a step
+        rescale(max(min(c[GRAIN], 0.01 * c[TOP]), RESOLUTION * c[TOP]), c[TOP], c, slots)
+
+
+@njit()
+def evidence_for_log(x: float, first: bool, dt: float, w: float, c: F8) -> float:
+    """Evidence for the log scale by Laplace residuals and the Jacobian, as Box and Cox do; NaN without any."""
+    centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET], 0.0)
     n = c[SEEN] + 1.0
-    if c[CANDIDATE] <= 0.0 and (n < 9.0 or centre <= 0.0):
-        return
-    first = c[CANDIDATE] <= 0.0
-    if first:
-        c[CANDIDATE] = 0.25 * centre
     g = 1.0 if first else w * rate(n - 9.0, dt, 12.0 * HOUR_NS, 0.001, 0.02)
     linear = abs(x - centre)
-    logged = abs(to_work(x, c[CANDIDATE]) - to_work(centre, c[CANDIDATE]))
+    logged = abs(to_work(x, c[CANDIDATE], 0.0) - to_work(centre, c[CANDIDATE], 0.0))
     if n > 24.0:
         linear, logged = min(linear, 6.0 * c[LINEAR]), min(logged, 6.0 * c[LOGGED])
     c[LINEAR] += g * (linear - c[LINEAR])
     c[LOGGED] += g * (logged - c[LOGGED])
-    c[JACOBIAN] += g * (-math.log(slope(x, c[CANDIDATE])) - c[JACOBIAN])
-    due = n in {32.0, 64.0, 128.0, 256.0} or n % 512.0 == 0.0
-    if not due or c[LINEAR] <= 0.0 or c[LOGGED] <= 0.0:
-        return
-    evidence = math.log(c[LINEAR]) - math.log(c[LOGGED]) - c[JACOBIAN]
-    if c[OFFSET] <= 0.0 and c[LOW] < RARE and evidence > 0.05:
-        rescale(c[CANDIDATE], c, slots)
-    elif c[OFFSET] > 0.0 and (c[LOW] >= RARE or evidence < -0.02):
-        rescale(0.0, c, slots)
+    c[JACOBIAN] += g * (-math.log(slope(x, c[CANDIDATE], 0.0)) - c[JACOBIAN])
+    if c[LINEAR] <= 0.0 or c[LOGGED] <= 0.0:
+        return math.nan
+    return math.log(c[LINEAR]) - math.log(c[LOGGED]) - c[JACOBIAN]
 
 
 @njit()
-def rescale(offset: float, c: F8, slots: F4) -> None:
+def learn_shape(x: float, dt: float, w: float, told: int, c: F8, slots: F4) -> None:
+    """Choose the working scale: the one that is told, or the likelier of plain and log."""
+    n = c[SEEN] + 1.0
+    due = n in {32.0, 64.0, 128.0, 256.0} or n % 512.0 == 0.0
+    if c[TOP] > 0.0:
+        scale_of_share(x, due or n == 16.0, c, slots)
+        return
+    first = c[CANDIDATE] <= 0.0
+    if first:
+        centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET], 0.0)
+        if n < 9.0 or centre <= 0.0:
+            return
+        c[CANDIDATE] = 0.25 * centre
+    evidence = evidence_for_log(x, first, dt, w, c)
+    if told == LOGARITHMIC:
+        evidence, due = math.inf, due or n == 16.0
+    if not due or math.isnan(evidence):
+        return
+    if c[OFFSET] <= 0.0 and c[LOW] < RARE and evidence > 0.05:
+        rescale(c[CANDIDATE], 0.0, c, slots)
+    elif c[OFFSET] > 0.0 and (c[LOW] >= RARE or evidence < -0.02):
+        rescale(0.0, 0.0, c, slots)
+
+
+@njit()
+def rescale(offset: float, top: float, c: F8, slots: F4) -> None:
     """Carry a row over to another working scale."""
-    old, base = c[OFFSET], c[ANCHOR]
-    centre = from_work(c[FAST] + base, old)
-    factor = slope(centre, offset) / slope(centre, old)
-    c[OFFSET] = offset
-    c[ANCHOR] = to_work(from_work(base, old), offset)
+    old, bound, base = c[OFFSET], c[TOP], c[ANCHOR]
+    centre = from_work(c[FAST] + base, old, bound)
+    factor = slope(centre, offset, top) / slope(centre, old, bound)
+    c[OFFSET], c[TOP] = offset, top
+    c[ANCHOR] = to_work(from_work(base, old, bound), offset, top)
     for p in (FAST, ONCE, TWICE):
-        c[p] = to_work(from_work(c[p] + base, old), offset) - c[ANCHOR]
+        c[p] = to_work(from_work(c[p] + base, old, bound), offset, top) - c[ANCHOR]
     c[DRIFT] *= factor
+    c[SWING] *= factor
+    c[AS_DATE] *= factor
+    c[AS_KIND] *= factor
     for p in range(4):
         c[SCALE + p] *= factor
         c[ERROR + p] *= factor * factor
     for b in range(HOUR_AT, HOUR_AT + HOUR_SLOTS):
         slots[b] *= factor
     for b in range(DAY_AT, DAY_AT + DAY_SLOTS + WEEK_SLOTS):
-        slots[b] = to_work(from_work(float(slots[b]) + base, old), offset) - c[ANCHOR]
+        slots[b] = to_work(from_work(float(slots[b]) + base, old, bound), offset, top) - c[ANCHOR]
+
+
+@njit()
+def learn_moved_day(y: float, t: int, date: int, kind: int, w: float, sd: float, c: F8, slots: F4) -> int:
+    """Compare a day that may be like another with both; gives the time of the season that it is learned for."""
+    by_date, by_kind = predict(t, date, c, slots)[WEEK], predict(t, kind, c, slots)[WEEK]
+    if math.isnan(by_date) or math.isnan(by_kind):
+        return kind
+    bound = 3.0 * REACH * sd
+    off_date, off_kind = min(abs(y - by_date), bound), min(abs(y - by_kind), bound)
+    gain = w * max(1.0 / (c[MOVED] + 1.0), 0.0005)
+    c[AS_DATE] += gain * (off_date - c[AS_DATE])
+    c[AS_KIND] += gain * (off_kind - c[AS_KIND])
+    c[MOVED] += 1.0
+    read = reading(date, kind, c)
+    return date if read == -1 or (read == 0 and off_date < off_kind) else kind
+
+
+@njit()
+def learn_swing(c: F8, slots: F4) -> None:
+    """From the lowest to the highest hour of the learned day."""
+    low, high = math.inf, -math.inf
+    for b in range(DAY_AT, DAY_AT + DAY_SLOTS):
+        if not math.isnan(slots[b]):
+            low, high = min(low, float(slots[b])), max(high, float(slots[b]))
+    c[SWING] = max(high - low, 0.0)
+
+
+@njit()
+def begin_row(x: float, t: int, told: int, least: float, stamps: I8, c: F8) -> None:
+    """A first value: what all else is relative to, and what the row is told to be."""
+    c[ANCHOR], c[LAST] = x, x
+    stamps[BORN], stamps[LATEST] = t, t
+    c[TOP] = 1.0 if told == SHARE_OF_1 else (100.0 if told == SHARE_OF_100 else 0.0)
+    c[LEAST] = least
 
 
 @njit(
     types_of(
-        np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty(0), np.empty((0, 2), "i8"), np.empty((0, CORE)),
-        np.empty((0, SLOTS), "f4"), np.empty((0, COUNTS), "u1"), DEFAULT,
+        np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty(0), np.empty((0, 2), "i8"), np.empty(0, "u1"),
+        np.empty(0, "f4"), np.empty((0, 2), "i8"), np.empty((0, CORE)), np.empty((0, SLOTS), "f4"),
+        np.empty((0, COUNTS), "u1"), np.empty((0, RUNS)), DEFAULT,
     )
 )  # fmt: skip
 def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
-    rows: I4, time: I8, value: F8, weight: F8, times: I8, core: F8, slots: F4, counts: U1, k: Tuning
-) -> None:
+    rows: I4, time: I8, value: F8, weight: F8, season: I8, told: U1, least: F4, times: I8, core: F8, slots: F4,
+    counts: U1, runs: F8, k: Tuning
+) -> None:  # fmt: skip
     """Take one step in; see `Baseline`."""
     for i in range(rows.size):
         r, t, x, w = rows[i], time[i], value[i], weight[i]
         c, s = core[r], slots[r]
-        if c[SEEN] == 0.0:
-            c[ANCHOR], c[LAST] = x, x
-            times[r, BORN], times[r, LATEST] = t, t
+        first = c[SEEN] == 0.0
+        if first:
+            begin_row(x, t, told[r], least[r], times[r], c)
         age, dt = t - times[r, BORN], float(max(t - times[r, LATEST], 0))
         learn_motion(x, w, c)
-        y = to_work(x, c[OFFSET]) - c[ANCHOR]
-        guess = predict(t, c, s)
-        least = floor_of(c, k)
-        learn_errors(y, age, dt, w, least, guess, c)
-        sd = max(SD_OF_MEAN_ABS * c[SCALE + LEVEL], least)
-        learn_season(y, t, age, dt, w, sd, guess, c, s, counts[r])
+        learn_run(x, w, first, runs[r])
+        y = to_work(x, c[OFFSET], c[TOP]) - c[ANCHOR]
+        floor = floor_of(c, k)
+        sd = max(SD_OF_MEAN_ABS * c[SCALE + LEVEL], floor)
+        at = t
+        if season.size:
+            date, kind = season[i, 0], season[i, 1]
+            at = date if date == kind else learn_moved_day(y, t, date, kind, w, sd, c, s)
+        guess = predict(t, at, c, s)
+        learn_errors(y, age, dt, w, floor, guess, c)
+        sd = max(SD_OF_MEAN_ABS * c[SCALE + LEVEL], floor)
+        learn_season(y, t, at, age, dt, w, sd, guess, c, s, counts[r], k)
         bound = PULL * sd if c[SEEN] >= 8.0 else math.inf
         learn_level(c[FAST] + clipped(y - c[FAST], bound), w * rate(c[SEEN], dt, 1.0 * HOUR_NS, 0.002, 0.05), c)
-        learn_shape(x, dt, w, c, s)
+        learn_shape(x, dt, w, told[r], c, s)
+        if int(c[SEEN]) % 16 == 0:
+            learn_swing(c, s)
+            c[SWITCHED] = 1.0 if switches(runs[r]) else 0.0
         c[SEEN] += 1.0
         times[r, LATEST] = max(t, times[r, LATEST])

@@ -24,18 +24,22 @@ class Step:
     rows : (n,) int32, dense rows of this detector instance
     time : (n,) int64, ns, end of the window
     value : (n,) float64, the aggregate in the signal's unit; NaN = no value
+    season : (n, 2) int64, ns, where in the seasons a row is: local time as the date says, and as the kind of day that
+        the calendar makes of that date says (a holiday like a Sunday); None = both are `time`
     """
 
     rows: I4
     time: I8
     value: F8
+    season: I8 | None = None
 
     def __len__(self) -> int:
         return int(self.rows.size)
 
     def take(self, pick: Array) -> Step:
         """The rows selected by a mask or index."""
-        return Step(self.rows[pick], self.time[pick], self.value[pick])
+        season = None if self.season is None else self.season[pick]
+        return Step(self.rows[pick], self.time[pick], self.value[pick], season)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

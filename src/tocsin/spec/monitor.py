@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -44,8 +44,20 @@ class ThresholdSpec(Spec):
         return self
 
 
+class OnnxSpec(Spec):
+    """A trained model in a file, relative to that of the configuration; `sha256` pins the file's very bytes.
+
+    With `fallback: baseline` a file that is missing or can't be used is a warning, and the baseline is used.
+    """
+
+    path: str = Field(min_length=1)
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    fallback: Literal["baseline"] | None = None
+    warmup: float | None = Field(default=None, ge=1)
+
+
 class DetectSpec(Spec):
-    """Exactly one detector by name, with its parameters."""
+    """Exactly one detector by name, with its parameters; `pyod:NAME` is `pyod` with that model."""
 
     threshold: ThresholdSpec | None = None
     zscore: dict[str, float] | None = None
@@ -69,6 +81,23 @@ class DetectSpec(Spec):
     random_cut_forest: dict[str, float] | None = None
     lof: dict[str, float] | None = None
     dbscan: dict[str, float] | None = None
+    onnx: OnnxSpec | None = None
+    one_class_svm: dict[str, float] | None = None
+    pyod: dict[str, float | str] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _model_in_name(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        found = {}
+        for key, params in given.items():
+            detector, _, model = str(key).partition(":")
+            if detector == "pyod" and model and isinstance(params, dict | None):
+                found["pyod"] = {"model": model, **(params or {})}
+            else:
+                found[key] = params
+        return found
 
     @model_validator(mode="after")
     def _exactly_one(self) -> DetectSpec:
@@ -86,7 +115,8 @@ class DetectSpec(Spec):
 class MonitorSpec(Spec):
     """What is watched: a signal (or glob), where, by what, over which window, with which detector.
 
-    `role: support` findings join incidents that others open, and open none themselves.
+    `role: support` findings join incidents that others open, and open none themselves. `during` keeps findings to
+    the business days or hours of the series' calendar: `calendar` by name, else the first that is for the series.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
@@ -101,6 +131,8 @@ class MonitorSpec(Spec):
     clear: DurationNs = 60 * SECOND
     direction: Literal["up", "down", "both"] = "both"
     role: Literal["open", "support"] = "open"
+    calendar: str | None = None
+    during: Literal["always", "business_days", "business_hours"] = "always"
     together: bool = False  # all series that are alike in `by` are judged as one entity, by an ensemble of its own
     fallback: bool = False  # only for series that no other monitor watches
     impact: dict[Literal["users", "revenue", "compliance", "money"], Literal["low", "high"]] = {}
@@ -109,11 +141,12 @@ class MonitorSpec(Spec):
 
     @model_validator(mode="after")
     def _one_way_to_judge(self) -> MonitorSpec:
-        if self.together and self.detect != DetectSpec(baseline={}):
-            raise ValueError("`together` has an ensemble of its own; leave `detect` out")
+        if self.together and self.detect.onnx is None and self.detect != DetectSpec(baseline={}):
+            raise ValueError("`together` has an ensemble of its own; leave `detect` out, or name a model with `onnx`")
         return self
 
     @property
     def per_point(self) -> bool:
         """Whether it is a stateless threshold on raw points, judged as they come."""
-        return self.detect.name == "threshold" and self.window is None and self.aggregate is None and self.by is None
+        whole = self.window is None and self.aggregate is None and self.by is None and self.during == "always"
+        return self.detect.name == "threshold" and whole

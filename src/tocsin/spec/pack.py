@@ -59,6 +59,18 @@ class SpanSignalSpec(Spec):
     by: Annotated[dict[str, str], BeforeValidator(_labelled)] = {"service.name": "service.name"}  # label: field
 
 
+class ShareSignalSpec(Spec):
+    """A signal derived from counters and histograms: of all that those named `of` (glob) counted, the share of a kind.
+
+    A series is of the kind if any of `where` holds (label: glob). Every label in `by` that is there is kept.
+    """
+
+    name: str
+    of: str
+    where: dict[str, str]
+    by: list[str] = ["service.name"]
+
+
 class ChangeSpec(Spec):
     """A change event found in telemetry: a value of `field` that this entity never showed before.
 
@@ -79,6 +91,21 @@ class EdgeSpec(Spec):
     within: Literal["entity", "anywhere"] = "entity"
 
 
+class FamilySpec(Spec):
+    """Signals that are one kind of quantity, by unit (UCUM, exact case) and name, both globs.
+
+    `share` lies in 0..1 and `percent` in 0..100: both are judged by what is left to either bound as well. `duration`
+    is judged on a log scale, `count` and `plain` on the scale that fits the data. `least` is a robust sd that none
+    of them falls below: of shares and durations on that scale (0.1: 40 to 42 %, or a tenth of a duration), else in
+    the signal's unit.
+    """
+
+    family: Literal["share", "percent", "duration", "count", "plain"]
+    units: list[str] = ["*"]
+    names: list[str] = ["*"]
+    least: float = Field(default=0.0, ge=0)
+
+
 class PackSpec(Spec):
     """One file in `packs/`."""
 
@@ -89,6 +116,8 @@ class PackSpec(Spec):
     relations: list[list[str]] = []  # pairs of label keys: first runs on / belongs to second
     mappings: list[MappingSpec] = []
     span_signals: list[SpanSignalSpec] = []
+    share_signals: list[ShareSignalSpec] = []
     changes: list[ChangeSpec] = []
     monitors: list[MonitorSpec] = []
     edges: list[EdgeSpec] = []
+    families: list[FamilySpec] = []
