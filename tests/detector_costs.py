@@ -3,12 +3,13 @@
 import time
 
 import numpy as np
+from tests.onnx_files import mean_model
 
 from tocsin.detect.registry import build, detectors
 from tocsin.model.detection import Step
 
 SERIES, WARM, MEASURED = 100, 300, 20
-NEEDS = {"threshold": {"above": 18.0}}
+NEEDS = {"threshold": {"above": 18.0}, "onnx": {"model": mean_model(12, centre=50.0)}}
 
 
 def costs(name):

@@ -32,7 +32,8 @@ def test_it_becomes_a_configuration():
     config = loaded.config
     (monitor,) = config.monitors
     assert (monitor.window.size, monitor.window.step, monitor.window.min_samples) == (60 * S, 10 * S, 15)
-    assert (monitor.signal, monitor.detect.name) == ("*", "baseline")
+    assert (monitor.signal, monitor.detect.name) == ("*", "onnx")
+    assert (monitor.detect.onnx.path, monitor.detect.onnx.fallback) == ("/models/temporal_autoencoder.onnx", "baseline")
     assert (config.sources[0].type, config.sources[0].topics, config.sources[0].concurrency) == (
         "kafka", ["telemetry.metrics"], 4,
     )  # fmt: skip
@@ -40,7 +41,6 @@ def test_it_becomes_a_configuration():
     assert (config.severity.warning, config.severity.critical) == (1.5, 2.5)
     assert [str(w) for w in loaded.warnings] == [
         "p.yaml:2:23: warning: reading from kafka is not in this build; nothing is read",
-        "p.yaml:5:17: warning: running an ONNX model is not in this build; the statistical baseline is used instead",
         "p.yaml:12:15: warning: watching the input of the detector for drift is not in this build; calibration still adapts",
     ]
 
@@ -62,8 +62,6 @@ def test_brokers_may_stand_beside():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (", fallback_strategy: statistical_baseline", "",
-         "p.yaml:5:17: running an ONNX model is not in this build; add `fallback_strategy: statistical_baseline`"),
         ("step_ms: 10000", "step_ms: 7000", "p.yaml:3:40: `size_ms` must be a whole multiple of `step_ms`"),
         ("source: kafka", "source: kafak", "p.yaml:2:23: `kafak` is not known here; did you mean `kafka`?"),
         ("1000_points", "1000", "p.yaml:4:66: text is needed here, found 1000; put it in quotes"),

@@ -32,7 +32,7 @@ from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor, Rule
 from tocsin.model.errors import BadConfig, Overloaded, Unreachable
-from tocsin.model.log import Entry, Log
+from tocsin.model.log import Control, Entry, Log
 from tocsin.model.series import Catalog
 from tocsin.selfmon.logs import set_up
 from tocsin.spec.config import Config
@@ -59,7 +59,7 @@ class Hot:
         self.clock = clock_of(settings)
         self.stop = threading.Event()
         self.packs = load_packs()
-        self.file = ConfigFile(settings, environment(), self.packs)
+        self.file = ConfigFile(settings, environment(), self.packs, models=True)
         self.config = self.file.start()
         self.catalog = Catalog()
         self.input, self.output = open_logs(settings.data_dir, self.catalog, self.clock, self.config.limits, _fatal)
@@ -103,6 +103,9 @@ class Hot:
         control = config.engine_spec(self.packs).control()
         assert self.runner is not None
         if control.sha256 != self.runner.pipeline.control.sha256:
+            for sha256, raw in self.file.models.items():
+                if not self.runner.pipeline.shelf.holds(sha256):
+                    self.edge.control(Control.of("model", raw)).result()
             self.edge.control(control).result()
         if self.collectors is not None:
             self.collectors.adopt(config)

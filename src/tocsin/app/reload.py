@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from tocsin.app.models import KeptModels, with_models
 from tocsin.app.settings import ServeSettings
 from tocsin.model.errors import BadConfig
 from tocsin.selfmon.metrics import counter, gauge
@@ -35,7 +36,11 @@ def remember(settings: ServeSettings, loaded: Loaded) -> None:
 class ConfigFile:
     """The configuration in force in one process, and the file that may change it."""
 
-    def __init__(self, settings: ServeSettings, env: Mapping[str, str], packs: Sequence[PackSpec] = ()) -> None:
+    def __init__(
+        self, settings: ServeSettings, env: Mapping[str, str], packs: Sequence[PackSpec] = (), *, models: bool = False
+    ) -> None:
+        self._kept = KeptModels(settings.data_dir / "models") if models else None
+        self.models: Mapping[str, bytes] = {}
         self._settings = settings
         self._env = env
         self._packs = packs
@@ -69,7 +74,7 @@ class ConfigFile:
             if not good.exists():
                 raise
             self._refuse(error)
-            self.loaded = parse_config(good.read_text(), str(self._path), self._env, self._packs)
+            self.loaded = self._modelled(parse_config(good.read_text(), str(self._path), self._env, self._packs))
         return self.config
 
     def check(self) -> bool:
@@ -84,12 +89,20 @@ class ConfigFile:
             return False
         with self._guard:
             self._stamp = _stamp(self._path)
-            loaded = parse_config(read_text(self._path), str(self._path), self._env, self._packs)
+            loaded = self._modelled(parse_config(read_text(self._path), str(self._path), self._env, self._packs))
             changed = self.loaded is None or loaded.config != self.loaded.config
             self.loaded, self.problems = loaded, loaded.warnings
             _BAD.set(0)
             remember(self._settings, loaded)
             return changed
+
+    def _modelled(self, loaded: Loaded) -> Loaded:
+        """The same with the digests of its models; only the process that runs them reads them."""
+        if self._kept is None:
+            return loaded
+        found = with_models(loaded, self._kept)
+        self.models = found.models
+        return found.loaded
 
     def watch(
         self,

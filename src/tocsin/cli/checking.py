@@ -21,12 +21,15 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check files of configuration: 0 when all are good, else 2 and a `file:line:column: message` for each fault."""
+    from tocsin.app.models import model_problems  # noqa: PLC0415 - heavy
     from tocsin.app.settings import environment  # noqa: PLC0415 - heavy
     from tocsin.spec.check import check_file  # noqa: PLC0415 - heavy
     from tocsin.spec.packs import load_packs  # noqa: PLC0415 - heavy
 
     packs = load_packs()
-    found = [problem for path in files for problem in check_file(path, environment(), packs)]
+    found = []
+    for path in files:
+        found += [*check_file(path, environment(), packs), *model_problems(path, environment(), packs)]
     bad = sum(problem.level == "error" for problem in found)
     if as_json:
         rows = [

@@ -27,6 +27,8 @@ def detectors() -> dict[str, type[ArrayDetector]]:
 def detector(name: str) -> type[ArrayDetector]:
     """The class of this name; of what is built in, only its own module is imported, and so compiled.
 
+    `pyod:NAME` is the detector `pyod`.
+
     Raises
     ------
     BadConfig
@@ -35,6 +37,7 @@ def detector(name: str) -> type[ArrayDetector]:
     >>> detector("ewma").__name__
     'Ewma'
     """
+    name = name.partition(":")[0]
     if name in {module.name for module in pkgutil.iter_modules(tocsin.detect.__path__)}:
         loaded = importlib.import_module(f"{tocsin.detect.__name__}.{name}")
         for _, cls in inspect.getmembers(loaded, inspect.isclass):
@@ -46,7 +49,7 @@ def detector(name: str) -> type[ArrayDetector]:
     return known[name]
 
 
-def build(name: str, params: Mapping[str, float | str]) -> ArrayDetector:
+def build(name: str, params: Mapping[str, object]) -> ArrayDetector:
     """Make a detector from its name and keyword parameters.
 
     Raises
@@ -58,9 +61,14 @@ def build(name: str, params: Mapping[str, float | str]) -> ArrayDetector:
     'ewma'
     """
     cls: Any = detector(name)
-    takes = [p for p in inspect.signature(cls).parameters if p != "self"]
+    _, named, model = name.partition(":")
+    if named:
+        params = {"model": model, **params}
+    declared = inspect.signature(cls).parameters
+    takes = [p for p in declared if p != "self"]
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in declared.values())  # it knows its own parameters
     for given in params:
-        if given not in takes:
+        if given not in takes and not open_ended:
             raise BadConfig(f"detector {name!r} has no parameter {given!r}: {nearest(given, takes)}")
     try:
         made: ArrayDetector = cls(**params)

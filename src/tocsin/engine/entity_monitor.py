@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from tocsin.engine.entity_watch import EntityWatch
+from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.report import PaneRows
 from tocsin.engine.watch import LaneKey, Watch
 from tocsin.model.arrays import F8
@@ -31,10 +32,18 @@ class EntityMonitor(Watch):
     judged when every source of the monitor has passed its end, so that what one of them says late is not missing.
     """
 
-    def __init__(self, spec: MonitorSpec, catalog: Catalog, *, budget_per_week: float = BUDGET_PER_WEEK) -> None:
+    def __init__(
+        self,
+        spec: MonitorSpec,
+        catalog: Catalog,
+        shelf: ModelShelf | None = None,
+        *,
+        budget_per_week: float = BUDGET_PER_WEEK,
+    ) -> None:
         super().__init__(spec.model_copy(update={"detect": DetectSpec(baseline={})}), catalog)
         self.spec, self.detector = spec, None
-        self.entities = EntityWatch(spec.name, self.window.step, budget_per_week=budget_per_week)
+        model = shelf.open(spec) if shelf is not None else None
+        self.entities = EntityWatch(spec.name, self.window.step, budget_per_week=budget_per_week, model=model)
 
     def watch(self, row: int, series: Series) -> None:
         """Take a series of the shard in, on its own."""

@@ -16,11 +16,13 @@ from tocsin.detect.multi_autoregression import Autoregression
 from tocsin.detect.multi_kmeans import KMeans
 from tocsin.detect.multi_member import Look, Member
 from tocsin.detect.multi_memory import LENGTH, Kept, ShingleMemory
+from tocsin.detect.multi_model import ModelMember
 from tocsin.detect.multi_neighbours import NearRows, Neighbours
 from tocsin.detect.multi_relation import Relation
 from tocsin.detect.multi_scale import RobustScale
 from tocsin.detect.multi_spread import Spread
 from tocsin.detect.multi_subspace import Subspace
+from tocsin.detect.onnx_model import OnnxModel
 from tocsin.engine.entity_character import Character, affordable, character_of, suited
 from tocsin.model.arrays import F8, I8
 from tocsin.model.detection import State
@@ -112,6 +114,7 @@ class EntityScorer:
         hold_steps: int = 3,
         clear_steps: int = 15,
         members: tuple[str, ...] | None = None,
+        model: OnnxModel | None = None,
     ) -> None:
         if signals < 1 or not step_s > 0:
             raise ValueError(f"an entity needs at least one signal and a positive step, got {signals} and {step_s}")
@@ -123,7 +126,9 @@ class EntityScorer:
         self._fixed = members
         self._memory, self._scale = ShingleMemory(signals), RobustScale(signals)
         wanted = members or [name for name in known if affordable(name, signals)]
-        self._members = [member(signals) for member in MEMBERS if member.name in wanted]
+        self._members: list[Member] = [member(signals) for member in MEMBERS if member.name in wanted]
+        if model is not None:  # trained for these very signals: the others have nothing to add
+            self._fixed, self._members = (ModelMember.name,), [ModelMember(model)]
         self._calibrator, self._hysteresis = Calibrator(), Hysteresis()
         self._level = EntityLevel(steps_per_week=WEEK_S / step_s, gap=clear_steps)
         self._before: F8 = np.full(signals, np.nan)

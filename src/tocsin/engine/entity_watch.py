@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tocsin.detect.onnx_model import OnnxModel
 from tocsin.engine.entity_scorer import SECOND, EntityScorer, EntityVerdict
 from tocsin.model.arrays import F8
 from tocsin.model.finding import Evidence, Finding, Phase, finding_id
@@ -40,10 +41,14 @@ class EntityWatch:
     """One monitor over entities; a step is what all series of an entity said in one window.
 
     An entity has room for twice the signals it began with (at least 8); one that outgrows it is learned anew, which
-    `relearned` counts. Signals that vanish keep their columns.
+    `relearned` counts. Signals that vanish keep their columns. With a `model` the columns are its features, found by
+    their names, and signals that it doesn't know are left out.
     """
 
-    def __init__(self, monitor: str, step_ns: int, *, budget_per_week: float = 7.0) -> None:
+    def __init__(
+        self, monitor: str, step_ns: int, *, budget_per_week: float = 7.0, model: OnnxModel | None = None
+    ) -> None:
+        self.model = model
         self.monitor, self.step_ns, self.budget_per_week = monitor, step_ns, budget_per_week
         self.entities: dict[bytes, _Entity] = {}
         self.relearned = self.left_out = 0
@@ -57,15 +62,17 @@ class EntityWatch:
         return self._news(known, time_ns, known.scorer.fold(time_ns, row))
 
     def _scorer(self, signals: int) -> EntityScorer:
-        room = min(max(2 * signals, LEAST_ROOM), MOST_SIGNALS)
-        return EntityScorer(room, self.step_ns / SECOND, budget_per_week=self.budget_per_week)
+        return self._of_room(min(max(2 * signals, LEAST_ROOM), MOST_SIGNALS))
+
+    def _of_room(self, room: int) -> EntityScorer:
+        room = room if self.model is None else self.model.features
+        return EntityScorer(room, self.step_ns / SECOND, budget_per_week=self.budget_per_week, model=self.model)
 
     def _row(self, known: _Entity, values: Mapping[Series, float]) -> F8:
         ordered = sorted(values, key=lambda series: series.id)
         for series in ordered:
-            if series.id not in known.columns and len(known.columns) < MOST_SIGNALS:
-                known.columns[series.id] = len(known.columns)
-                known.names.append(_named(series, known.series))
+            if series.id not in known.columns:
+                self._give_column(known, series)
         if len(known.columns) > known.scorer.signals:
             known.scorer = self._scorer(len(known.columns))
             self.relearned += 1
@@ -77,6 +84,20 @@ class EntityWatch:
             else:
                 row[column] = values[series]
         return row
+
+    def _give_column(self, known: _Entity, series: Series) -> None:
+        name = _named(series, known.series)
+        if self.model is None:
+            if len(known.columns) < MOST_SIGNALS:
+                known.columns[series.id] = len(known.columns)
+                known.names.append(name)
+            return
+        known.names = list(self.model.card.names)
+        taken = set(known.columns.values())
+        free = (known.names.index(each) for each in (name, series.signal.name) if each in known.names)
+        column = next((column for column in free if column not in taken), None)
+        if column is not None:
+            known.columns[series.id] = column
 
     def _news(self, known: _Entity, time_ns: int, verdict: EntityVerdict) -> list[Finding]:
         if verdict.alarm and known.start < 0:
@@ -121,7 +142,8 @@ class EntityWatch:
         kept = [
             {
                 "series": [e.series.tenant, e.series.signal.name, [list(pair) for pair in e.series.labels]],
-                "columns": [[series_id.hex(), e.names[column]] for series_id, column in e.columns.items()],
+                "columns": [[series_id.hex(), column] for series_id, column in e.columns.items()],
+                "names": list(e.names),
                 "marks": [e.start, e.told, e.worst],
                 "signals": e.scorer.signals,
                 "scorer": e.scorer.snapshot(),
@@ -142,10 +164,10 @@ class EntityWatch:
         for kept in state["entities"]:
             tenant, name, labels = kept["series"]
             series = Series.of(tenant, Signal(name), [(str(k), str(v)) for k, v in labels])
-            scorer = EntityScorer(kept["signals"], self.step_ns / SECOND, budget_per_week=self.budget_per_week)
+            scorer = self._of_room(kept["signals"])
             scorer.restore(kept["scorer"])
-            columns = {bytes.fromhex(series_id): k for k, (series_id, _) in enumerate(kept["columns"])}
-            names = [told for _, told in kept["columns"]]
+            columns = {bytes.fromhex(series_id): column for series_id, column in kept["columns"]}
+            names = kept["names"]
             found[series.id] = _Entity(series, scorer, columns, names, *kept["marks"])
         self.entities = found
         self.relearned, self.left_out = state["relearned"], state["left_out"]

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from tocsin.spec.config import Config, Fault, SeveritySpec
 from tocsin.spec.destination import DestinationSpec, RouteSpec, SlackDestination, WebhookDestination
-from tocsin.spec.monitor import DetectSpec, MonitorSpec, Spec, WindowSpec
+from tocsin.spec.monitor import DetectSpec, MonitorSpec, OnnxSpec, Spec, WindowSpec
 from tocsin.spec.quantity import DurationNs
 from tocsin.spec.source import KafkaSource, RedisSource
 from tocsin.spec.text import HttpUrl, Texts
@@ -98,7 +98,8 @@ class PipelineFile(Spec):
 def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
     """The configuration that does what a pipeline file says, with warnings and errors about the rest."""
     pipeline = file.pipeline
-    odd, wrong = _about_model(pipeline.model)
+    odd: list[Fault] = []
+    wrong: list[Fault] = []
     source = _source(file)
     odd.append(
         (("pipeline", "ingestion", "source"), f"reading from {source.type} is not in this build; nothing is read")
@@ -115,7 +116,7 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
         signal="*",
         aggregate="mean",
         window=_window(windowing),
-        detect=DetectSpec(baseline={}),
+        detect=_detect(pipeline.model),
         summary="from the pipeline file",
     )
     config = Config(
@@ -129,14 +130,10 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
     return config, odd, wrong
 
 
-def _about_model(model: ModelSpec) -> tuple[list[Fault], list[Fault]]:
+def _detect(model: ModelSpec) -> DetectSpec:
     if model.path is None:
-        return [], []
-    loc = ("pipeline", "model", "path")
-    if model.fallback_strategy is None:
-        message = "running an ONNX model is not in this build; add `fallback_strategy: statistical_baseline`"
-        return [], [(loc, message)]
-    return [(loc, "running an ONNX model is not in this build; the statistical baseline is used instead")], []
+        return DetectSpec(baseline={})
+    return DetectSpec(onnx=OnnxSpec(path=model.path, fallback=None if model.fallback_strategy is None else "baseline"))
 
 
 def _window(windowing: WindowingSpec) -> WindowSpec:

@@ -1,0 +1,215 @@
+"""Model files that a configuration names: read and verified before it takes effect, and kept beside the data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from tocsin.detect.model_file import MODEL_BYTES
+from tocsin.detect.onnx_model import OnnxModel
+from tocsin.model.errors import BadConfig
+from tocsin.spec.explain import place
+from tocsin.spec.load import Loaded, load_config
+from tocsin.spec.monitor import DetectSpec, MonitorSpec, OnnxSpec, WindowSpec
+from tocsin.spec.pack import PackSpec
+from tocsin.spec.problem import BadSpec, Problem
+from tocsin.spec.tree import Loc, Node, parse
+
+SLOW_S: Final = 0.010
+"""A window that takes longer holds up everything that is judged at the same tick."""
+_INDEX: Final = "index.json"
+
+
+class KeptModels:
+    """Copies of the models in force, in the data directory: a file that is gone takes no server down."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def recall(self, path: str) -> bytes | None:
+        """The bytes that a path had when it was last good, or None."""
+        try:
+            return (self._path / f"{self._index().get(path, '')}.onnx").read_bytes()
+        except OSError:
+            return None
+
+    def remember(self, models: Mapping[str, bytes]) -> None:
+        """Keep these, by path, and no others."""
+        if not models and not self._path.exists():
+            return
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        index = {path: hashlib.sha256(raw).hexdigest() for path, raw in models.items()}
+        for path, raw in models.items():
+            _write(self._path / f"{index[path]}.onnx", raw)
+        _write(self._path / _INDEX, json.dumps(index).encode())
+        for old in self._path.glob("*.onnx"):
+            if old.stem not in index.values():
+                old.unlink()
+
+    def _index(self) -> dict[str, str]:
+        try:
+            found: dict[str, str] = json.loads((self._path / _INDEX).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Modelled:
+    """A configuration whose models were found: `models` by digest; its monitors name their digests."""
+
+    loaded: Loaded
+    models: Mapping[str, bytes]
+
+
+def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
+    """Find and verify the models that the monitors of a configuration name.
+
+    Raises
+    ------
+    BadSpec
+        A model is missing, not to be trusted, or doesn't fit its monitor, and the monitor has no fallback.
+    """
+    monitors = list(loaded.config.monitors)
+    wrong: list[tuple[int, str]] = []
+    odd: list[tuple[int, str]] = []
+    models: dict[str, bytes] = {}
+    paths: dict[str, bytes] = {}
+    for number, monitor in enumerate(monitors):
+        onnx = monitor.detect.onnx
+        if onnx is None:
+            continue
+        try:
+            path, raw, cautions = _found(onnx, Path(loaded.file).absolute().parent, kept)
+            model = OnnxModel(raw)
+            _fits(monitor, onnx, model)
+        except BadConfig as bad:
+            if onnx.fallback is None:
+                wrong.append((number, f"{bad}; or add `{_fallback(loaded)}`"))
+            else:
+                odd.append((number, f"{bad}; the statistical baseline is used instead"))
+                monitors[number] = _with(monitor, DetectSpec(baseline={}))
+            continue
+        odd += [(number, text) for text in (*cautions, *_cautions(monitor, model))]
+        models[model.sha256], paths[path] = raw, raw
+        monitors[number] = _with(monitor, DetectSpec(onnx=onnx.model_copy(update={"sha256": model.sha256})))
+    if wrong:
+        raise BadSpec(_placed(loaded, wrong, "error"))
+    if kept is not None:
+        kept.remember(paths)
+    warnings = tuple(sorted((*loaded.warnings, *_placed(loaded, odd, "warning"))))
+    config = loaded.config.model_copy(update={"monitors": monitors})
+    return Modelled(replace(loaded, config=config, warnings=warnings), models)
+
+
+def model_problems(path: Path, env: Mapping[str, str], packs: Sequence[PackSpec] = ()) -> tuple[Problem, ...]:
+    """Errors and warnings about the models of a file of configuration that is good otherwise."""
+    try:
+        loaded = load_config(path, env, packs)
+    except BadSpec:  # told by the check of the file itself, or a pack
+        return ()
+    try:
+        return tuple(problem for problem in with_models(loaded).loaded.warnings if problem not in loaded.warnings)
+    except BadSpec as error:
+        return error.problems
+
+
+def read_model(path: Path) -> bytes:
+    """The bytes of a model file.
+
+    Raises
+    ------
+    BadConfig
+        There is none, it can't be read or is too large.
+    """
+    if not path.is_file():
+        raise BadConfig(f"there is no model file {path}")
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MODEL_BYTES + 1)
+    except OSError as error:
+        raise BadConfig(f"the model file {path} can't be read: {(error.strerror or str(error)).lower()}") from None
+    if len(raw) > MODEL_BYTES:
+        raise BadConfig(f"the model file {path} has more than the {MODEL_BYTES:,} bytes that are taken")
+    return raw
+
+
+def _found(onnx: OnnxSpec, base: Path, kept: KeptModels | None) -> tuple[str, bytes, list[str]]:
+    path = base / onnx.path
+    try:
+        return str(path), read_model(path), []
+    except BadConfig as missing:
+        raw = kept.recall(str(path)) if kept is not None else None
+        if raw is None:
+            raise
+        return str(path), raw, [f"{missing}; the copy that was kept when it was last good is used"]
+
+
+def _fits(monitor: MonitorSpec, onnx: OnnxSpec, model: OnnxModel) -> None:
+    if onnx.sha256 and onnx.sha256 != model.sha256:
+        raise BadConfig(f"{onnx.path} has the digest {model.sha256}; expected is {onnx.sha256}")
+    if not monitor.together and model.features != 1:
+        raise BadConfig(
+            f"{onnx.path} has {model.features} features; expected is 1 for a monitor of single series, "
+            "or say `together: true`"
+        )
+    if monitor.together and not model.card.names:
+        raise BadConfig(f"{onnx.path} doesn't name its features; expected are their names in the metadata of the file")
+
+
+def _cautions(monitor: MonitorSpec, model: OnnxModel) -> list[str]:
+    step_ns = (monitor.window or WindowSpec()).step
+    found = []
+    if model.card.step_ns not in (0, step_ns):
+        found.append(
+            f"the model learned steps of {model.card.step_ns / 1e9:g} s, this monitor's are {step_ns / 1e9:g} s"
+        )
+    took_s = min(_took_s(model) for _ in range(3))
+    if took_s > SLOW_S:
+        found.append(
+            f"a window takes the model {1e3 * took_s:.0f} ms, more than {1e3 * SLOW_S:.0f}; train a smaller one"
+        )
+    return found
+
+
+def _took_s(model: OnnxModel) -> float:
+    began = time.perf_counter()
+    model.error(np.zeros((1, model.length, model.features), np.float32))
+    return time.perf_counter() - began
+
+
+def _is_pipeline(root: Node) -> bool:
+    return isinstance(root.items, dict) and "pipeline" in root.items
+
+
+def _fallback(loaded: Loaded) -> str:
+    pipeline = _is_pipeline(parse(loaded.text, loaded.file))
+    return "fallback_strategy: statistical_baseline" if pipeline else "fallback: baseline"
+
+
+def _with(monitor: MonitorSpec, detect: DetectSpec) -> MonitorSpec:
+    return monitor.model_copy(update={"detect": detect})
+
+
+def _placed(loaded: Loaded, found: Sequence[tuple[int, str]], level: str) -> list[Problem]:
+    root = parse(loaded.text, loaded.file)
+    pipeline = _is_pipeline(root)
+    placed = []
+    for number, message in found:
+        loc: Loc = ("pipeline", "model", "path") if pipeline else ("monitors", number, "detect", "onnx", "path")
+        problem = Problem(loaded.file, *place(root, loc), message)
+        placed.append(problem if level == "error" else replace(problem, level="warning"))
+    return placed
+
+
+def _write(path: Path, raw: bytes) -> None:
+    part = path.with_suffix(".part")
+    part.write_bytes(raw)
+    part.replace(path)
