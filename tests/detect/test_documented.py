@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from onnx_files import mean_model
 from tocsin.detect.registry import build
 from tocsin.spec.monitor import DetectSpec
 
@@ -18,5 +19,6 @@ def test_every_detector_is_on_the_page_once():
 
 @pytest.mark.parametrize(("name", "said"), ROWS)
 def test_bytes_of_a_series_are_as_said(name, said):
-    detector = build(name, {"above": 1.0} if name == "threshold" else {})
+    needs = {"threshold": {"above": 1.0}, "pyod": {"model": "KNN"}, "onnx": {"model": mean_model(12)}}
+    detector = build(name, needs.get(name, {}))
     assert detector.row_bytes() == int(said.replace(",", ""))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from onnx_files import mean_model
 from tocsin.detect.registry import build, detectors
 from tocsin.spec.monitor import DetectSpec
 from tocsin.testing.laws import LAWS
@@ -11,6 +12,8 @@ NEEDS = {
     # the same arithmetic on less, for the time it takes
     "random_cut_forest": {"kept": 64},
     "lof": {"kept": 48},
+    "onnx": {"model": mean_model(centre=13.0)},
+    "pyod": {"model": "PCA", "every": 40},
 }
 CASES = [(name, NEEDS.get(name, {})) for name in detectors()]
 CASES += [("baseline", {"season": season}) for season in ("none", "hour", "day", "week")]
@@ -18,7 +21,9 @@ CASES += [("iqr", {"every": 3}), ("record", {"warmup": 5})]
 
 
 def case_id(value):
-    return value if isinstance(value, str) else ",".join(f"{k}={v}" for k, v in value.items()) or "defaults"
+    if isinstance(value, str):
+        return value
+    return ",".join(k if isinstance(v, bytes) else f"{k}={v}" for k, v in value.items()) or "defaults"
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
