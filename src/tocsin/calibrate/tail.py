@@ -53,6 +53,11 @@ KEPT_AFTER_DRIFT: Final = 500.0
 PROVISIONAL_BELOW: Final = 300.0
 """Effective scores under which a p-value is said to be provisional."""
 
+EDGES: Final = np.array([0.0, *(math.pow(2.0, LOW_OCTAVE + b / PER_OCTAVE) for b in range(1, BINS + 1))])
+"""Lower edges of bins, and the upper one of the last."""
+HALF_BIN: Final = math.pow(2.0, 0.5 / PER_OCTAVE)
+"""Middle of a bin over its lower edge."""
+
 # columns of a row's fit
 U, PHI, SIGMA, XI, N_EFF = 0, 1, 2, 3, 4
 FIT: Final = 5
@@ -68,17 +73,21 @@ def bin_of(score: float) -> int:
 
 
 @njit()
-def edge_of(place: int) -> float:
-    """Lower edge of a bin; 0 for the first."""
-    return float(math.pow(2.0, LOW_OCTAVE + place / PER_OCTAVE)) if place > 0 else 0.0
+def total_of(hist: F4) -> float:
+    """Sum of a histogram; in four lanes, since one would wait for itself."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for k in range(0, BINS, 4):
+        a += hist[k]
+        b += hist[k + 1]
+        c += hist[k + 2]
+        d += hist[k + 3]
+    return (a + b) + (c + d)
 
 
 @njit()
 def fit_row(hist: F4, dependence: float, shape: float, ratio: float, fit: F8) -> None:
     """Fit one row: histogram (64,), share of scores that are independent, the family's shape and mean-excess ratio."""
-    total = 0.0
-    for b in range(BINS):
-        total += hist[b]
+    total = total_of(hist)
     above, place = 0.0, BINS
     floor = bin_of(1.0)  # a score under 1 is never interesting: the tail starts no lower
     # deeper into the tail as there is more to fit it with
@@ -86,11 +95,11 @@ def fit_row(hist: F4, dependence: float, shape: float, ratio: float, fit: F8) ->
     while place > floor and above < share * total:
         place -= 1
         above += hist[place]
-    u = edge_of(place)
+    u = EDGES[place]
     excess, weighted, below = 0.0, 0.0, 0.0
     for b in range(place, BINS):
         if hist[b] > 0.0:
-            middle = edge_of(b) * math.pow(2.0, 0.5 / PER_OCTAVE) - u
+            middle = EDGES[b] * HALF_BIN - u
             excess += hist[b] * middle
             # probability-weighted moment: middle * (1 - F) at the centre of the bin's own mass
             weighted += hist[b] * middle * (1.0 - (below + 0.5 * hist[b]) / above)
@@ -120,12 +129,10 @@ def log10_survival(score: float, hist: F4, fit: F8) -> float:
         x = (score - fit[U]) / fit[SIGMA]
         return float(math.log(fit[PHI]) - math.log1p(fit[XI] * x) / fit[XI]) / LN10
     place = bin_of(score)
-    total, above = 0.0, 0.0
-    for b in range(BINS):
-        total += hist[b]
-        if b > place:
-            above += hist[b]
-    low, high = edge_of(place), edge_of(place + 1)
+    total, above = total_of(hist), 0.0
+    for b in range(place + 1, BINS):
+        above += hist[b]
+    low, high = EDGES[place], EDGES[place + 1]
     inside = (high - score) / (high - low)
     ratio = (above + inside * hist[place] + 1.0) / (total + 1.0)
     return float(math.log(min(max(ratio, fit[PHI]), 1.0))) / LN10
@@ -147,6 +154,8 @@ def recurrence(score: float, seen: int, calm: int, peak: F8, at: I8, episodes: i
     The episode still going on can't excuse itself. What comes back now and then, at no special time, is an
     incident each time.
     """
+    if episodes < RECURRENT:
+        return 0.0
     latest = (episodes - 1) % EPISODES if episodes > 0 and calm < EPISODE_GAP else -1
     count, recent, oldest = 0, 0, seen
     before, shortest = seen, memory
@@ -216,7 +225,10 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
         if seen[r] >= 256 and seen[r] % PIT_EVERY == 0 and calm[r] >= EPISODE_GAP:
             watch_drift(z, hist[r], fit[r], pit[r], drifts, r)
         if seen[r] >= min_scores:
-            cap = score_at_row(-math.log(10.0 * max(fit[r, N_EFF], 10.0)) / LN10, fit[r])
+            # a cap is never below the tail's start, and few scores are above that
+            cap = math.inf
+            if z > fit[r, U]:
+                cap = score_at_row(-math.log(10.0 * max(fit[r, N_EFF], 10.0)) / LN10, fit[r])
             if z > cap:
                 run[r] += 1
                 bounded, weight = cap, 1.0 / run[r]
@@ -253,9 +265,7 @@ def watch_drift(score: float, hist: F4, fit: F8, pit: F4, drifts: I4, r: int) ->
         drifts[r] += 1
         for b in range(PIT):
             pit[b] = 0.0
-        scores = 0.0
-        for b in range(BINS):
-            scores += hist[b]
+        scores = total_of(hist)
         for b in range(BINS):
             hist[b] *= min(KEPT_AFTER_DRIFT / scores, 1.0)
 
@@ -295,9 +305,7 @@ def independent_ratio(lag: F8) -> float:
 @njit()
 def halve(hist: F4, memory: int) -> None:
     """Halve the counts of a row that holds more than `memory`: the old fades."""
-    total = 0.0
-    for b in range(BINS):
-        total += hist[b]
+    total = total_of(hist)
     if total > memory:
         for b in range(BINS):
             hist[b] *= 0.5

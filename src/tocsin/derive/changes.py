@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from tocsin.derive.fields import FieldReader
+import numpy as np
+
+from tocsin.derive.fields import Fields
 from tocsin.model.frame import Frame
 from tocsin.spec.pack import PackSpec
 
@@ -15,8 +17,7 @@ MAX_ENTITIES = 10_000
 MAX_VALUES = 64
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Sighting:
+class Sighting(NamedTuple):
     """An entity showed a value of a watched field at a time."""
 
     time: int
@@ -43,25 +44,29 @@ class Found:
 class Changes:
     """Known values per (tenant, watched field, entity); sightings come in order of time."""
 
-    def __init__(self, packs: Sequence[PackSpec], fields: FieldReader) -> None:
+    def __init__(self, packs: Sequence[PackSpec]) -> None:
         self._specs = [spec for pack in packs for spec in pack.changes]
-        self._fields = fields
         # (tenant, spec, entity) -> value -> [first, last, count, settled]
         self._known: dict[tuple[str, int, str], dict[str, list[int]]] = {}
 
-    def sight(self, frame: Frame) -> list[Sighting]:
-        """Sightings in a frame of spans, in no particular order."""
-        if not self._specs or not len(frame):
-            return []
-        wanted = sorted({s.field for s in self._specs} | {s.entity for s in self._specs})
-        columns = self._fields.columns(frame.batch, wanted)
-        times = frame.i8("start").tolist()  # a version was in force when the work began, not when it ended
-        return [
-            Sighting(times[n], frame.tenant, i, entity, value)
-            for i, spec in enumerate(self._specs)
-            for n, (entity, value) in enumerate(zip(columns[spec.entity], columns[spec.field], strict=True))
-            if entity and value
-        ]
+    def sight(self, frames: Sequence[Frame], fields: Fields) -> list[list[Sighting]]:
+        """Sightings in frames of spans of one tenant, by frame, in no particular order."""
+        found: list[list[Sighting]] = [[] for _ in frames]
+        if not self._specs:
+            return found
+        number = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+        # a version was in force when the work began, not when it ended
+        times = np.concatenate([frame.i8("start") for frame in frames])
+        tenant = frames[0].tenant
+        for i, spec in enumerate(self._specs):
+            entity, value = fields[spec.entity], fields[spec.field]
+            at = np.flatnonzero((entity.code >= 0) & (value.code >= 0))
+            for n, time, e, v in zip(
+                number[at].tolist(), times[at].tolist(), entity.code[at].tolist(), value.code[at].tolist(), strict=True
+            ):
+                if entity.texts[e] and value.texts[v]:
+                    found[n].append(Sighting(time, tenant, i, entity.texts[e], value.texts[v]))
+        return found
 
     def fold(self, sightings: Sequence[Sighting]) -> Iterator[Found]:
         """Take sightings, sorted by time, and give the changes that they settle."""

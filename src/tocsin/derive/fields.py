@@ -1,19 +1,48 @@
-"""Reading attributes of a span or log frame by canonical field, through the name mappings of packs."""
+"""Reading attributes of span or log frames by canonical field, through the name mappings of packs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tocsin.model.arrays import I8
+from tocsin.model.arrays import I4, I8
+from tocsin.model.frame import Frame
 from tocsin.spec.pack import MappingSpec, PackSpec
+
+_TABLES = ("attributes", "resource")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """One field of many rows: `texts[code[i]]` is the value of row i; a code of -1 says that it has none."""
+
+    code: I4
+    texts: list[str]
+
+    def is_text(self, text: str) -> I4:
+        """Codes that stand for a text: one, or none."""
+        return np.flatnonzero(np.array([found == text for found in self.texts], bool)).astype("i4")
+
+
+def joined(frames: Sequence[Frame], name: str) -> Any:
+    """One column of all frames, an Arrow array."""
+    if len(frames) == 1:
+        return frames[0].batch.column(name)
+    return pa.concat_arrays([frame.batch.column(name) for frame in frames])
+
+
+def coded(values: Any) -> Coded:
+    """A text column by codes; null is -1."""
+    found = values.dictionary_encode()
+    return Coded(_codes(found.indices), found.dictionary.to_pylist())
 
 
 class FieldReader:
-    """Canonical fields of a frame's rows: `attributes` before `resource`, the first known name wins.
+    """Canonical fields of rows: `attributes` before `resource`, the first known name wins.
 
     A field that no mapping knows is read under its own name.
     """
@@ -29,42 +58,75 @@ class FieldReader:
         mapping = self._mappings.get(field)
         return mapping.names if mapping else [field]
 
-    def columns(self, batch: pa.RecordBatch, fields: Sequence[str]) -> dict[str, list[str | None]]:
-        """Values of each field, one per row, None where it is missing."""
-        tables = [_Pairs(batch.column(name)) for name in ("attributes", "resource") if name in batch.schema.names]
-        found: dict[str, list[str | None]] = {}
-        for field in fields:
-            column: list[str | None] = [None] * batch.num_rows
-            mapping = self._mappings.get(field)
-            for name in reversed(self.names(field)):
-                for table in reversed(tables):
-                    table.fill(name, column)
-            if mapping and mapping.values:
-                seen = {v: mapping.canonical(v) for v in set(column) if v is not None}
-                column = [seen[v] if v is not None else None for v in column]
-            found[field] = column
+    def read(self, frames: Sequence[Frame]) -> Fields:
+        """The fields of the rows of all frames, one after the other."""
+        return Fields(frames, self)
+
+    def mapping(self, field: str) -> MappingSpec | None:
+        """The mapping of a field, if there is one."""
+        return self._mappings.get(field)
+
+
+class Fields:
+    """Fields of many rows; each is read when it is first asked for."""
+
+    def __init__(self, frames: Sequence[Frame], reader: FieldReader) -> None:
+        self._reader = reader
+        self._tables = [_Pairs(joined(frames, name)) for name in _TABLES]
+        self._rows = sum(map(len, frames))
+        self._known: dict[str, Coded] = {}
+
+    def __getitem__(self, field: str) -> Coded:
+        found = self._known.get(field)
+        if found is None:
+            found = self._known[field] = self._column(field)
         return found
+
+    def _column(self, field: str) -> Coded:
+        code = np.full(self._rows, -1, "i4")
+        known: dict[str, int] = {}
+        for name in reversed(self._reader.names(field)):
+            for table in reversed(self._tables):
+                table.fill(name, code, known)
+        texts = list(known)
+        mapping = self._reader.mapping(field)
+        if mapping and mapping.values and texts:
+            return _merged(code, [mapping.canonical(text) for text in texts])
+        return Coded(code, texts)
+
+
+def _merged(code: I4, texts: Sequence[str]) -> Coded:
+    """Codes under new texts, of which some may have become the same."""
+    known: dict[str, int] = {}
+    new = np.array([known.setdefault(text, len(known)) for text in texts] + [-1], "i4")
+    return Coded(new[code], list(known))
+
+
+def _codes(indices: Any) -> I4:
+    if indices.null_count:
+        indices = indices.fill_null(-1)
+    found: I4 = indices.to_numpy(zero_copy_only=True)
+    return found
 
 
 class _Pairs:
     """A map column, flattened once: which rows have which key."""
 
-    def __init__(self, column: pa.MapArray) -> None:
+    def __init__(self, column: Any) -> None:
         offsets: I8 = np.asarray(column.offsets, dtype="i8")
-        counts = np.diff(offsets)
-        self._row = np.repeat(np.arange(len(column)), counts)
-        keys = column.keys.slice(int(offsets[0]), int(offsets[-1] - offsets[0])) if len(column) else column.keys
-        self._items = column.items.slice(int(offsets[0]), len(keys)) if len(column) else column.items
-        encoded = pc.dictionary_encode(keys)
+        first, last = int(offsets[0]), int(offsets[-1])
+        self._row = np.repeat(np.arange(len(column)), np.diff(offsets))
+        self._items = column.items.slice(first, last - first)
+        encoded = column.keys.slice(first, last - first).dictionary_encode()
         self._codes = {key: code for code, key in enumerate(encoded.dictionary.to_pylist())}
-        self._code = np.asarray(encoded.indices)
+        self._code = _codes(encoded.indices)
 
-    def fill(self, name: str, column: list[str | None]) -> None:
-        """Put the values of a key into `column`, over what is there."""
-        code = self._codes.get(name)
-        if code is None:
+    def fill(self, name: str, code: I4, known: dict[str, int]) -> None:
+        """Put the values of a key, coded by `known`, into `code`, over what is there."""
+        key = self._codes.get(name)
+        if key is None:
             return
-        at = np.flatnonzero(self._code == code)
-        values = self._items.take(pa.array(at)).to_pylist()
-        for row, value in zip(self._row[at].tolist(), values, strict=True):
-            column[row] = value
+        at = np.flatnonzero(self._code == key)
+        values = coded(self._items.take(pa.array(at)))
+        new = np.array([known.setdefault(text, len(known)) for text in values.texts] + [-1], "i4")
+        code[self._row[at]] = new[values.code]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from tocsin.derive.fields import FieldReader
+from tocsin.derive.drawn import Drawn
+from tocsin.derive.fields import Fields, joined
+from tocsin.derive.fingerprint import fingerprints
 from tocsin.model.frame import Frame
-from tocsin.model.rows import Rows
-from tocsin.model.samples import Samples
 from tocsin.model.series import Kind, Series, Signal
 
 LOG_RECORDS = Signal("log.records", "{record}", Kind.GAUGE)
-_LEVELS = ((21, "fatal"), (17, "error"), (13, "warn"), (9, "info"), (5, "debug"), (1, "trace"))
+_LEVELS = ("unspecified", "trace", "debug", "info", "warn", "error", "fatal")
+_LEAST = (1, 5, 9, 13, 17, 21)
+_SERVICE = "service.name"
 
 
 def level(number: int) -> str:
@@ -22,38 +24,39 @@ def level(number: int) -> str:
     >>> level(18), level(0)
     ('error', 'unspecified')
     """
-    return next((name for least, name in _LEVELS if number >= least), "unspecified")
+    return _LEVELS[int(np.searchsorted(_LEAST, number, "right"))]
 
 
 class LogCounts:
     """Counts log records as events of the signal `log.records`."""
 
-    def __init__(self, fields: FieldReader, rows: Rows) -> None:
-        self._fields = fields
-        self._rows = rows
-        self._cache: dict[tuple[str, str | None, str], int] = {}
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, str | None, int], Series] = {}
 
-    def fold(self, frame: Frame) -> Samples:
-        """One sample of value 1 per record."""
-        if not len(frame):
-            return Samples.empty()
-        services = self._fields.columns(frame.batch, ["service.name"])["service.name"]
-        numbers = frame.batch.column("severity_number").to_pylist()
-        rows = []
-        for service, number in zip(services, numbers, strict=True):
-            key = (frame.tenant, service, level(number or 0))
-            row = self._cache.get(key)
-            if row is None:
-                labels = {"severity": key[2]} | ({"service.name": service} if service else {})
-                row = self._cache[key] = self._rows.of_series(Series.of(frame.tenant, LOG_RECORDS, labels))
-            rows.append(row)
-        time = frame.i8("time")
-        # records carry no id of their own: content tells repeats from twins as well as anything can
-        uid = np.array([_fingerprint(body) for body in frame.batch.column("body").to_pylist()], "i8")
-        return Samples.plain(np.array(rows, "i4"), time, np.ones(len(rows)), uid)
+    def draw(self, frames: Sequence[Frame], fields: Fields) -> Drawn:
+        """One sample of value 1 per record of frames of one tenant."""
+        service = fields[_SERVICE]
+        severity = joined(frames, "severity_number").fill_null(0).to_numpy(zero_copy_only=False)
+        mixed = (service.code.astype("i8") + 1) * len(_LEVELS) + np.searchsorted(_LEAST, severity, "right")
+        found, key = np.unique(mixed, return_inverse=True)
+        texts = [None, *service.texts]
+        sizes = np.array([len(frame) for frame in frames])
+        n = int(sizes.sum())
+        return Drawn(
+            np.repeat(np.arange(len(frames), dtype="i4"), sizes),
+            np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes),
+            key.astype("i4"),
+            np.concatenate([frame.i8("time") for frame in frames]),
+            np.ones(n),
+            # records carry no id of their own: content tells repeats from twins as well as anything can
+            fingerprints(joined(frames, "body")),
+            [self._of(frames[0].tenant, texts[k // len(_LEVELS)], k % len(_LEVELS)) for k in found.tolist()],
+        )
 
-
-def _fingerprint(body: str | None) -> int:
-    """A number for a log body that is the same in every process."""
-    digest = hashlib.blake2b((body or "").encode("utf-8", "replace"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
+    def _of(self, tenant: str, service: str | None, severity: int) -> Series:
+        key = (tenant, service, severity)
+        series = self._series.get(key)
+        if series is None:
+            labels = {"severity": _LEVELS[severity]} | ({_SERVICE: service} if service else {})
+            series = self._series[key] = Series.of(tenant, LOG_RECORDS, labels)
+        return series

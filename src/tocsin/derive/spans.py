@@ -7,98 +7,131 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tocsin.derive.fields import FieldReader
+from tocsin.derive.drawn import Drawn
+from tocsin.derive.fields import Coded, Fields, coded, joined
+from tocsin.model.arrays import F8, I4, I8
 from tocsin.model.frame import Frame
-from tocsin.model.rows import Rows
-from tocsin.model.samples import Samples
 from tocsin.model.series import Kind, Series, Signal
 from tocsin.spec.pack import PackSpec, SpanSignalSpec
+
+_OWN = frozenset({"name", "kind", "status"})
 
 
 class SpanSignals:
     """All `span_signals` of the packs, ready to run over span frames."""
 
-    def __init__(self, packs: Sequence[PackSpec], fields: FieldReader, rows: Rows) -> None:
+    def __init__(self, packs: Sequence[PackSpec]) -> None:
         self._specs = [spec for pack in packs for spec in pack.span_signals]
         self._signals = [Signal(s.name, s.unit, Kind.GAUGE) for s in self._specs]
-        self._fields = fields
-        self._rows = rows
-        self._cache: dict[tuple[object, ...], int] = {}
-        wanted = {f for s in self._specs for f in (*s.by.values(), *s.where)}
-        wanted |= {s.value for s in self._specs if s.value not in ("duration", "count", "error")}
-        self._wanted = sorted(wanted - {"name", "kind", "status"})
+        self._series: dict[tuple[object, ...], Series] = {}
 
     @property
     def names(self) -> frozenset[str]:
         """Signals that stand for events: no sample means that nothing happened."""
         return frozenset(s.name for s in self._specs)
 
-    def fold(self, frame: Frame) -> Samples:
-        """Samples of a frame of spans, each at its span's end, told apart by span id."""
-        if not self._specs or not len(frame):
-            return Samples.empty()
-        batch = frame.batch
-        columns: dict[str, list[str | None]] = self._fields.columns(batch, self._wanted)
-        for name in ("name", "kind", "status"):
-            columns[name] = batch.column(name).to_pylist()
-        time, start = frame.i8("time"), frame.i8("start")
-        seconds = (time - start) / 1e9
-        uid = np.frombuffer(b"".join(batch.column("span_id").to_pylist()), "<i8")
-        parts = [self._one(i, frame.tenant, columns, seconds.tolist()) for i in range(len(self._specs))]
-        found = [
-            Samples.plain(np.array(rows, "i4"), time[at], np.array(values, "f8"), uid[at])
-            for at, rows, values in parts
-            if at
-        ]
-        return Samples.concat(found)
-
-    def _one(
-        self, i: int, tenant: str, columns: dict[str, list[str | None]], seconds: list[float]
-    ) -> tuple[list[int], list[int], list[float]]:
-        spec = self._specs[i]
-        at: list[int] = []
-        rows: list[int] = []
-        values: list[float] = []
-        by = list(zip(*(columns[field] for field in spec.by.values()), strict=True))
-        for n in _matching(spec, columns, len(seconds)):
-            value = _value(spec, columns, n, seconds[n])
-            if value is None:
+    def draw(self, frames: Sequence[Frame], fields: Fields) -> Drawn:
+        """Samples of frames of spans of one tenant, each at its span's end, told apart by span id."""
+        columns = _Columns(frames, fields)
+        sizes = np.array([len(frame) for frame in frames])
+        frame = np.repeat(np.arange(len(frames), dtype="i4"), sizes)
+        row = np.arange(len(frame)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        time = np.concatenate([one.i8("time") for one in frames])
+        seconds = (time - np.concatenate([one.i8("start") for one in frames])) / 1e9
+        uid = np.concatenate([_span_ids(one) for one in frames])
+        series: dict[Series, int] = {}
+        at: list[I8] = [np.zeros(0, "i8")]
+        key: list[I4] = [np.zeros(0, "i4")]
+        value: list[F8] = [np.zeros(0)]
+        sight: list[I8] = [np.zeros(0, "i8")]
+        for i, spec in enumerate(self._specs):
+            picked = _matching(spec, columns, len(frame))
+            if not len(picked):
                 continue
-            key = (i, tenant, by[n])
-            row = self._cache.get(key)
-            if row is None:
-                labels = {k: v for k, v in zip(spec.by, by[n], strict=True) if v is not None}
-                row = self._rows.of_series(Series.of(tenant, self._signals[i], labels))
-                self._cache[key] = row
-            at.append(n)
-            rows.append(row)
-            values.append(value)
-        return at, rows, values
+            picked, found = _values(spec, columns, seconds, picked)
+            at.append(picked)
+            value.append(found)
+            key.append(self._keys(i, frames[0].tenant, columns, picked, series))
+            sight.append(row[picked] | (i << 28))
+        place = np.concatenate(at)
+        return Drawn(
+            frame[place],
+            np.concatenate(sight),
+            np.concatenate(key),
+            time[place],
+            np.concatenate(value),
+            uid[place],
+            list(series),
+        )
+
+    def _keys(self, i: int, tenant: str, columns: _Columns, at: I8, series: dict[Series, int]) -> I4:
+        """Numbers in `series`, which grows, of the series of the rows `at`."""
+        by = [columns[field] for field in self._specs[i].by.values()]
+        mixed = np.zeros(len(at), "i8")
+        for column in by:
+            mixed = mixed * (len(column.texts) + 1) + column.code[at] + 1
+        _, first, which = np.unique(mixed, return_index=True, return_inverse=True)
+        numbers = []
+        for row in at[first].tolist():
+            codes = [int(column.code[row]) for column in by]
+            texts = tuple(column.texts[c] if c >= 0 else None for column, c in zip(by, codes, strict=True))
+            found = self._series.get((i, tenant, texts))
+            if found is None:
+                labels = {k: v for k, v in zip(self._specs[i].by, texts, strict=True) if v is not None}
+                found = self._series[i, tenant, texts] = Series.of(tenant, self._signals[i], labels)
+            numbers.append(series.setdefault(found, len(series)))
+        return np.array(numbers, "i4")[which]
 
 
-def _matching(spec: SpanSignalSpec, columns: dict[str, list[str | None]], n: int) -> list[int]:
-    picked = list(range(n))
+class _Columns:
+    """Fields of spans, the span's own columns among them."""
+
+    def __init__(self, frames: Sequence[Frame], fields: Fields) -> None:
+        self._frames = frames
+        self._fields = fields
+        self._own: dict[str, Coded] = {}
+
+    def __getitem__(self, field: str) -> Coded:
+        if field not in _OWN:
+            return self._fields[field]
+        if field not in self._own:
+            self._own[field] = coded(joined(self._frames, field))
+        return self._own[field]
+
+
+def _span_ids(frame: Frame) -> I8:
+    """Span ids as numbers, (n,)."""
+    column = frame.batch.column("span_id")
+    found: I8 = np.frombuffer(column.buffers()[1], "<i8")[column.offset : column.offset + len(column)]
+    return found
+
+
+def _matching(spec: SpanSignalSpec, columns: _Columns, n: int) -> I8:
+    picked = np.ones(n, bool)
     for key, want in spec.where.items():
         column = columns[key]
-        if want == "*":
-            picked = [i for i in picked if column[i] is not None]
-        else:
-            picked = [i for i in picked if column[i] == want]
-    return picked
+        picked &= column.code >= 0 if want == "*" else np.isin(column.code, column.is_text(want))
+    return np.flatnonzero(picked)
 
 
-def _value(spec: SpanSignalSpec, columns: dict[str, list[str | None]], n: int, seconds: float) -> float | None:
+def _values(spec: SpanSignalSpec, columns: _Columns, seconds: F8, at: I8) -> tuple[I8, F8]:
+    """Of the rows `at` those that have a value, and their values."""
     if spec.value == "duration":
-        return seconds
+        return at, seconds[at]
     if spec.value == "count":
-        return 1.0
+        return at, np.ones(len(at))
     if spec.value == "error":
-        return 1.0 if columns["status"][n] == "error" else 0.0
-    text = columns[spec.value][n]
-    if text is None:
-        return None
+        status = columns["status"]
+        return at, np.isin(status.code[at], status.is_text("error")).astype("f8")
+    column = columns[spec.value]
+    numbers = np.array([*map(_number, column.texts), math.nan])
+    found = numbers[column.code[at]]
+    known = np.isfinite(found)
+    return at[known], found[known]
+
+
+def _number(text: str) -> float:
     try:
-        number = float(text)
+        return float(text)
     except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+        return math.nan

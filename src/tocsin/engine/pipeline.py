@@ -7,7 +7,6 @@ and only then counted, windowed and judged.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,13 @@ from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
 from tocsin.derive.spans import SpanSignals
 from tocsin.engine.budget import TeamBudgets
+from tocsin.engine.events import EventFrames
 from tocsin.engine.histograms import distributions_of
 from tocsin.engine.intake import Intake, distribution_of, readings_of
 from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.report import ENGINE, PaneRows, panes_frames
 from tocsin.engine.roster import COUNTER, DELTA, Roster
+from tocsin.engine.series_text import SeriesText
 from tocsin.engine.teams import Ownership
 from tocsin.engine.watch import Flavour
 from tocsin.model.arrays import I8
@@ -47,8 +48,10 @@ class Pipeline:
 
     def __init__(self, catalog: Catalog) -> None:
         self.rows = Rows(catalog)
+        self.told = SeriesText(self.rows, _series_state)
         self.received = 0
         self.intakes: dict[SourceKey, Intake] = {}
+        self.events = EventFrames()
         self.rates = Rates()
         self.growth = Growth()
         self.presences = Presences()
@@ -74,12 +77,13 @@ class Pipeline:
 
     def _adopt(self, control: Control, before: Roster | None, known: list[list[Any]]) -> None:
         """Put a spec into force; monitors that stay the same keep what they know."""
+        self._read_events()  # by the rules under which they came
         self.control = control
         self.spec = EngineSpec.of(control)
-        fields = FieldReader(self.spec.packs)
-        self.spans = SpanSignals(self.spec.packs, fields, self.rows)
-        self.logs = LogCounts(fields, self.rows)
-        self.changes = Changes(self.spec.packs, fields)
+        self.fields = FieldReader(self.spec.packs)
+        self.spans = SpanSignals(self.spec.packs)
+        self.logs = LogCounts()
+        self.changes = Changes(self.spec.packs)
         self.changes.restore(known)
         self.roster = Roster(self.spec, self.rows, before, self.shelf)
         self.shelf.keep(self.spec.all_monitors())
@@ -97,21 +101,25 @@ class Pipeline:
                 timely = [d for d in readings if d.time > intake.readings.released]
                 intake.readings.late += len(readings) - len(timely)
                 intake.distributions += timely
-            case FrameKind.SPANS:
-                intake.events.push(self.spans.fold(frame))
-                intake.sightings += self.changes.sight(frame)
-            case FrameKind.LOGS:
-                intake.events.push(self.logs.fold(frame))
+            case FrameKind.SPANS | FrameKind.LOGS:
+                if not self.events.hold(intake, frame):
+                    return []
+                self._read_events()
             case FrameKind.EVENTS:
                 return [frame]
             case _:
                 pass
-        self.roster.assign()
+        self._assign()
         return []
+
+    def _assign(self) -> None:
+        """Give series that are new to whoever watches them."""
+        self.roster.assign()
+        self.told.extend()
 
     def _points(self, frame: Frame, intake: Intake) -> list[Frame]:
         readings, start = readings_of(frame, self.rows)
-        self.roster.assign()
+        self._assign()
         kind = self.roster.kind[readings.row]
         plain = kind != DELTA
         if not plain.all():
@@ -123,6 +131,11 @@ class Pipeline:
         for rule in self.roster.rules.values():
             findings += rule.fold(gauges.row, gauges.time, gauges.value)
         return self._findings(findings)
+
+    def _read_events(self) -> None:
+        if self.events.held:
+            self.events.read(self.fields, self.spans, self.logs, self.changes, self.rows)
+            self._assign()
 
     def _behind(self, late: Samples) -> None:
         if len(late):
@@ -144,9 +157,10 @@ class Pipeline:
         away = self.received > 0 and tick.received - self.received > AWAY_NS
         self.received = tick.received
         frames: list[Frame] = []
+        self._read_events()
         for key in sorted(self.intakes):
             frames += self._release(key, tick.watermarks.get(key, 0))
-        self.roster.assign()
+        self._assign()
         watermarks = {key: intake.watermark for key, intake in self.intakes.items()}
         frames += self._judge(watermarks, away)
         frames += self._presence(tick)
@@ -168,7 +182,7 @@ class Pipeline:
             ("distribution", self._histograms(intake, watermark)),
             ("event", intake.events.release(watermark)),
         ]
-        self.roster.assign()
+        self._assign()
         for flavour, samples in parts:
             if len(samples):
                 for watch in self.roster.watching(samples.row):
@@ -199,10 +213,11 @@ class Pipeline:
         findings: list[Finding] = []
         turned = self.budget.turn(self.received)
         self.budget.share(self.roster.windows_per_week())
+        levels = self.budget.levels
         for watch in self.roster.watches.values():
             if away:
                 watch.skip_to(watermarks)
-            closed, news = watch.close(watermarks, self.budget.levels, self.spec.absorb_after)
+            closed, news = watch.close(watermarks, levels, self.spec.absorb_after)
             panes += [(watch.groups, pane) for pane in closed]
             findings += news
         self.budget.fold(self.roster.watches.values(), findings)
@@ -255,10 +270,11 @@ class Pipeline:
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as a tree of copies; series by what they are, not by their number in this process."""
+        self._read_events()
         return {
             "received": self.received,
             "control": [self.control.kind, self.control.sha256, self.control.body],
-            "rows": json.dumps([_series_state(s) for s in self.rows.all()]),
+            "rows": self.told.snapshot(),
             "intakes": {key: intake.snapshot() for key, intake in self.intakes.items()},
             "rates": dict(self.rates.snapshot()),
             "growth": [[d.row, d.time, d.edges, d.counts, d.total, d.low, d.high] for d in self.growth.last.values()],
@@ -271,7 +287,7 @@ class Pipeline:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a snapshot back into a new pipeline."""
-        for tenant, name, unit, kind, monotonic, cumulative, labels in json.loads(state["rows"]):
+        for tenant, name, unit, kind, monotonic, cumulative, labels in SeriesText.read(state["rows"]):
             signal = Signal(name, unit, Kind(kind), monotonic, cumulative)
             self.rows.of_series(Series.of(tenant, signal, [(k, v) for k, v in labels]))
         self.received = state["received"]

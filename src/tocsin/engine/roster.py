@@ -8,8 +8,8 @@ import numpy as np
 
 from tocsin.engine.entity_monitor import EntityMonitor
 from tocsin.engine.match import Matcher
-from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.metric_family import MetricFamilies
+from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.points import PointRule
 from tocsin.engine.season_clock import SeasonClock
 from tocsin.engine.teams import Ownership
@@ -55,6 +55,7 @@ class Roster:
         self._audience: I4 = np.zeros(0, "i4")  # by row: which set of watches sees it
         self._audiences: dict[tuple[int, ...], int] = {}
         self._assigned = 0
+        self._shared: tuple[int, F8] = (0, np.zeros(len(self.owned)))
         self.assign()
 
     def assign(self) -> None:
@@ -76,6 +77,8 @@ class Roster:
                     watching.append(i)
             self._audience[row] = self._audiences.setdefault(tuple(sorted(watching)), len(self._audiences))
         self._assigned = have
+        for watch in self.watches.values():
+            watch.told.extend()
 
     def watching(self, rows: I4) -> list[Watch]:
         """The watches that see any of these rows, (n,); asking all of them would cost more than what they see."""
@@ -92,11 +95,14 @@ class Roster:
 
         They share the budget.
         """
-        found = np.zeros(len(self.owned))
-        for watch in self.watches.values():
-            if watch.detector is not None:
-                found += np.bincount(watch.team(), minlength=len(self.owned)) * (WEEK_NS / watch.window.size)
-        return found
+        groups = sum(len(watch.groups) for watch in self.watches.values())
+        if groups != self._shared[0]:  # asked at every tick; groups are never fewer
+            found = np.zeros(len(self.owned))
+            for watch in self.watches.values():
+                if watch.detector is not None:
+                    found += np.bincount(watch.team(), minlength=len(self.owned)) * (WEEK_NS / watch.window.size)
+            self._shared = groups, found
+        return self._shared[1]
 
     def snapshot(self) -> dict[str, Any]:
         """State of all monitors by name."""

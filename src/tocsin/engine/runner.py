@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from tocsin.engine.pipeline import Pipeline
-from tocsin.engine.snapshot import Snapshots, pack
+from tocsin.engine.snapshot import Snapshots
 from tocsin.model.errors import Corrupt
 from tocsin.model.log import Log, Output, Tick
 from tocsin.model.series import Catalog
@@ -94,7 +94,7 @@ class Runner:
 
     def _save(self, offset: int, state: dict[str, Any]) -> None:
         try:
-            self._snapshots.save(offset, pack(state))
+            self._snapshots.save(offset, state)
         except OSError as error:  # a full disk, say: the log is kept from the last snapshot on, so nothing is lost
             SNAPSHOT_FAILURES.inc()
             _log.error(

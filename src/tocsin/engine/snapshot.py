@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -16,60 +16,95 @@ import pyarrow as pa
 from tocsin.model.arrays import Array
 from tocsin.model.errors import Corrupt
 
-FORMAT = 1
-_MAGIC = b"TOCSNAP1"
+FORMAT = 2
+_MAGIC = b"TOCSNAP2"
+_OLDER = (b"TOCSNAP1",)
+_DIGEST_BYTES = 16
 KEEP = 2
 
 
-def pack(tree: Mapping[str, Any]) -> bytes:
-    """Turn a tree of dicts, lists, JSON scalars, bytes and arrays into bytes.
+def write(tree: Mapping[str, Any], file: BinaryIO) -> None:
+    """Write a tree of dicts, lists, JSON scalars, bytes and arrays to a file.
 
-    Arrays lie one after another behind a JSON header; the whole is compressed and checksummed.
+    A magic word, a zstd stream, its checksum. In the stream: a JSON header, behind it the arrays one after another.
+    They go from where they lie through the compressor, so that writing needs no copies and leaves the interpreter
+    to others nearly all of the time.
     """
-    blobs: list[bytes] = []
-    header = json.dumps({"format": FORMAT, "tree": _plain(tree, blobs)}, separators=(",", ":")).encode()
-    body = len(header).to_bytes(8, "little") + header + b"".join(blobs)
-    packed = bytes(pa.compress(body, codec="zstd", asbytes=True))
-    digest = hashlib.blake2b(packed, digest_size=16).digest()
-    return _MAGIC + digest + len(body).to_bytes(8, "little") + packed
+    arrays: list[Array] = []
+    header = json.dumps({"format": FORMAT, "tree": _plain(tree, arrays)}, separators=(",", ":")).encode()
+    file.write(_MAGIC)
+    sink = _Summed(file)
+    with pa.CompressedOutputStream(pa.PythonFile(sink, "w"), "zstd") as out:
+        out.write(len(header).to_bytes(8, "little") + header)
+        for array in arrays:
+            if array.nbytes:
+                out.write(np.ascontiguousarray(array))
+    file.write(sink.sum.digest())
+
+
+class _Summed:
+    """What Arrow writes to: passes everything on and keeps its checksum."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sum = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+
+    def write(self, piece: bytes) -> int:
+        self.sum.update(piece)
+        return self._file.write(piece)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        """Leave the file open: the checksum is still to come."""
+
+
+def pack(tree: Mapping[str, Any]) -> bytes:
+    """What `write` would write, as bytes."""
+    file = BytesIO()
+    write(tree, file)
+    return file.getvalue()
 
 
 def unpack(raw: bytes) -> dict[str, Any]:
-    """Turn what `pack` made back into its tree; arrays are copies.
+    """Turn what `write` wrote back into its tree; arrays are copies.
 
     Raises
     ------
     Corrupt
         The bytes are not a whole snapshot of a known format.
     """
-    packed = raw[32:]
-    if raw[:8] != _MAGIC or hashlib.blake2b(packed, digest_size=16).digest() != raw[8:24]:
+    if raw[:8] in _OLDER:
+        raise Corrupt(f"a snapshot has an older format than {FORMAT}, which this program reads; the log is used")
+    packed = memoryview(raw)[8:-_DIGEST_BYTES]
+    if raw[:8] != _MAGIC or hashlib.blake2b(packed, digest_size=_DIGEST_BYTES).digest() != raw[-_DIGEST_BYTES:]:
         raise Corrupt("a snapshot's checksum does not fit; it is left aside and an older one or the log is used")
-    body = bytes(pa.decompress(packed, int.from_bytes(raw[24:32], "little"), codec="zstd", asbytes=True))
-    size = int.from_bytes(body[:8], "little")
-    header = json.loads(body[8 : 8 + size])
-    if header["format"] != FORMAT:
-        raise Corrupt(f"a snapshot has format {header['format']}, this program reads {FORMAT}; the log is used")
-    tree: dict[str, Any] = _rich(header["tree"], BytesIO(body[8 + size :]))
+    with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        if header["format"] != FORMAT:
+            raise Corrupt(f"a snapshot has format {header['format']}, this program reads {FORMAT}; the log is used")
+        tree: dict[str, Any] = _rich(header["tree"], stream)
     return tree
 
 
 _AS_IT_IS = frozenset({str, int, float, bool, type(None)})
 
 
-def _plain(node: Any, blobs: list[bytes]) -> Any:
+def _plain(node: Any, arrays: list[Array]) -> Any:
     if type(node) in _AS_IT_IS:
         return node
     if isinstance(node, np.ndarray):
-        blob = np.ascontiguousarray(node).tobytes()
-        blobs.append(blob)
-        return {"$a": [node.dtype.str, list(node.shape), len(blob)]}
+        arrays.append(node)
+        return {"$a": [node.dtype.str, list(node.shape), node.nbytes]}
     if isinstance(node, bytes):
         return {"$b": node.hex()}
     if isinstance(node, Mapping):
-        return {"$d": [[_key(k), _plain(v, blobs)] for k, v in node.items()]}
+        return {"$d": [[_key(k), _plain(v, arrays)] for k, v in node.items()]}
     if isinstance(node, list | tuple):
-        return [_plain(v, blobs) for v in node]
+        return [_plain(v, arrays) for v in node]
     return node.item() if isinstance(node, np.generic) else node
 
 
@@ -77,18 +112,18 @@ def _key(key: Any) -> Any:
     return list(key) if isinstance(key, tuple) else key
 
 
-def _rich(node: Any, blob: BytesIO) -> Any:
+def _rich(node: Any, stream: Any) -> Any:
     if isinstance(node, list):
-        return [_rich(v, blob) for v in node]
+        return [_rich(v, stream) for v in node]
     if not isinstance(node, dict):
         return node
     if "$a" in node:
         dtype, shape, size = node["$a"]  # arrays are met in the order in which they were laid down
-        array: Array = np.frombuffer(blob.read(size), np.dtype(dtype)).reshape(shape).copy()
+        array: Array = np.frombuffer(stream.read(size), np.dtype(dtype)).reshape(shape).copy()
         return array
     if "$b" in node:
         return bytes.fromhex(node["$b"])
-    return {(tuple(k) if isinstance(k, list) else k): _rich(v, blob) for k, v in node["$d"]}
+    return {(tuple(k) if isinstance(k, list) else k): _rich(v, stream) for k, v in node["$d"]}
 
 
 class Snapshots:
@@ -101,12 +136,12 @@ class Snapshots:
     def _files(self) -> list[Path]:
         return sorted(self.path.glob("*.snap"), reverse=True)
 
-    def save(self, offset: int, raw: bytes) -> None:
+    def save(self, offset: int, state: Mapping[str, Any]) -> None:
         """Write a snapshot durably and drop all but the newest few."""
         target = self.path / f"{offset:020d}.snap"
         aside = target.with_suffix(".new")
         with aside.open("wb") as file:
-            file.write(raw)
+            write(state, file)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
@@ -19,6 +18,7 @@ from tocsin.engine.match import group_of
 from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.placement import Placement
 from tocsin.engine.report import PaneRows, report
+from tocsin.engine.series_text import SeriesText
 from tocsin.engine.teams import Ownership
 from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.model.detection import Band, Detector, Step
@@ -45,6 +45,7 @@ class Watch:
         self.spec = spec
         self.window = spec.window or WindowSpec()
         self.groups = Rows(catalog)
+        self.told = SeriesText(self.groups, _group_state)
         self.placement = Placement(spec, self.groups)
         self.lanes: dict[LaneKey, Lane] = {}
         self.feeds: dict[LaneKey, set[tuple[str, str]]] = {}
@@ -161,6 +162,7 @@ class Watch:
         self.calibrator.learn(rows, scores.value)
         for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
             self.detector.learn(self.placement.place(known), np.ones(len(known)))
+        self.calibrator.renew(self.detector.renewed())
         pane = PaneRows(
             tenant, self.spec.name, rows, step.time, closed.value, closed.samples, scores.value, log10_p, n_eff, band
         )
@@ -220,9 +222,7 @@ class Watch:
     def snapshot(self) -> dict[str, Any]:
         """All state, as a tree; groups by their series."""
         return {
-            "groups": json.dumps(
-                [[s.tenant, s.signal.name, s.signal.unit, s.signal.kind.value, s.labels] for s in self.groups.all()]
-            ),
+            "groups": self.told.snapshot(),
             "lanes": {key: lane.snapshot() for key, lane in self.lanes.items()},
             "feeds": {key: sorted(feeds) for key, feeds in self.feeds.items()},
             "detector": self.detector.snapshot() if self.detector else {},
@@ -234,7 +234,7 @@ class Watch:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a snapshot back; `watch` is called for the shard's series afterwards."""
-        for tenant, name, unit, kind, labels in json.loads(state["groups"]):
+        for tenant, name, unit, kind, labels in SeriesText.read(state["groups"]):
             pairs = [(str(k), str(v)) for k, v in labels]
             self.groups.of_series(Series.of(tenant, Signal(name, unit, Kind(kind)), pairs))
         for key, lane_state in state["lanes"].items():
@@ -248,6 +248,10 @@ class Watch:
         self.hysteresis.restore(state["hysteresis"])
         self.quarantine.restore(state["quarantine"])
         self.episodes.restore(state["episodes"])
+
+
+def _group_state(s: Series) -> list[Any]:
+    return [s.tenant, s.signal.name, s.signal.unit, s.signal.kind.value, s.labels]
 
 
 def _detector(spec: MonitorSpec, shelf: ModelShelf) -> Detector:

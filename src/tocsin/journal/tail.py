@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tocsin.model.log import LogRecord
+from tocsin.model.log import LogRecord, Tick
 
 _SLACK = 256
+_GONE = LogRecord(-1, Tick(0))
 
 
 class Tail:
@@ -24,6 +25,7 @@ class Tail:
         self._held_bytes += size_bytes
         while self._held_bytes > self._limit_bytes and self._start < len(self._records):
             self._held_bytes -= self._sizes[self._start]
+            self._records[self._start] = _GONE  # the place goes later, with many others; what it held goes now
             self._start += 1
         if self._start > _SLACK and 2 * self._start > len(self._records):
             del self._records[: self._start], self._sizes[: self._start]
