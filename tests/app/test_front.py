@@ -10,7 +10,7 @@ import socket
 import httpx2
 import pytest
 import uvicorn
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from tocsin.app.front import Front, is_ingest
 from tocsin.app.internal import SECRET_HEADER, Internal, fetch_exposition
@@ -27,6 +27,7 @@ class Cold:
         self.requests: list[dict] = []
         self.gone = asyncio.Event()
         self.more = asyncio.Event()
+        self.session: dict = {}
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -54,8 +55,8 @@ class Cold:
                     return
                 listening.cancel()
             await send({"type": "http.response.body", "body": b"data: 2\n\n"})
-        elif path == "/readyz":
-            await PlainTextResponse("ok")(scope, receive, send)
+        elif path in ("/readyz", "/api/session"):
+            await JSONResponse(self.session)(scope, receive, send)
         else:
             body, more = b"", True
             while more:
@@ -260,7 +261,24 @@ def test_metrics_of_both_processes_for_who_may_read(world):
         assert (await client.get("/metrics")).status_code == 401
         world.access = Access(scopes=frozenset({Scope.INGEST}))
         assert (await client.get("/metrics")).status_code == 403
+        world.access = Access("other", frozenset({Scope.ADMIN}))
+        text = (await client.get("/metrics")).text
+        assert "tocsin_" not in text
+        assert "process_resident_memory_bytes" not in text
         assert (await client.get("/healthz")).status_code == 200
+
+    world.play(story)
+
+
+def test_a_browsers_session_reads_metrics(world):
+    async def story(client):
+        world.access = None
+        for scopes, status in ((["read"], 200), (["ingest"], 403)):
+            world.cold.session = {"signed_in": True, "tenant": "main", "scopes": scopes}
+            answer = await client.get("/metrics", headers={"cookie": "tocsin_session=t"})
+            assert answer.status_code == status
+        world.cold.session = {"signed_in": False, "tenant": "", "scopes": []}
+        assert (await client.get("/metrics", headers={"cookie": "tocsin_session=t"})).status_code == 401
 
     world.play(story)
 
