@@ -44,6 +44,9 @@ def score(
     univariate: Annotated[
         bool, typer.Option("--univariate", help="Score several columns each alone, not together.")
     ] = False,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="FILE.onnx", help="Score by a model of `tocsin train`.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Directory of the verdicts.")],
     form: Annotated[Literal["csv", "parquet"], typer.Option("--format", help="Of the verdicts.")] = "csv",
     as_json: AsJson = False,
@@ -53,7 +56,7 @@ def score(
     from tocsin.app.score.run import outputs, score_file  # noqa: PLC0415 - heavy
 
     until = _time(train_until)
-    wanted = Wanted(time, out, tuple(value or ()), series, entity, until, form, univariate)
+    wanted = Wanted(time, out, tuple(value or ()), series, entity, until, form, univariate, model)
     told = []
     for file, place in zip(files, outputs(files, wanted), strict=True):
         with _progress(file.name) as advance:

@@ -53,7 +53,8 @@ class ModelMember(Member):
     def _row(self, look: Look) -> F8:
         """The newest row, signals that have just gone missing at their last value."""
         row, last = look.latest[0], self.ring[-1]
-        return np.where(np.isnan(row) & (self.age < STALE), last, row)
+        found: F8 = np.where(np.isnan(row) & (self.age < STALE), last, row)
+        return found
 
     def learn(self, look: Look) -> None:
         """Take the row in, and the error into the usual one."""

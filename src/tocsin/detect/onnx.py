@@ -9,7 +9,7 @@ import numpy as np
 from tocsin.detect.onnx_model import F4, OnnxModel
 from tocsin.detect.search import outwards
 from tocsin.detect.shingled import SD_OF_MEAN_ABS, Shingled
-from tocsin.model.arrays import F8, I4
+from tocsin.model.arrays import F8, I4, Mask
 from tocsin.stats.jit import njit
 
 LEAST_UNIT: Final = 1e-9
@@ -73,7 +73,7 @@ class Onnx(Shingled):
 
 
 @njit("void(i4[::1],f8[::1],f8[:,::1],i4[::1],f4[:,:,::1],b1[::1])")
-def _windows(rows: I4, value: F8, ring: F8, seen: I4, out: F4, whole: F8) -> None:
+def _windows(rows: I4, value: F8, ring: F8, seen: I4, out: F4, whole: Mask) -> None:
     """Oldest first, the newest value last; `whole` where there are enough."""
     kept = ring.shape[1]
     for i in range(rows.size):

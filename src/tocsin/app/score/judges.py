@@ -10,7 +10,9 @@ from typing import Final, Protocol
 import numpy as np
 
 from tocsin.app.score.layout import Block
+from tocsin.detect.onnx_model import OnnxModel
 from tocsin.engine.entity_scorer import EntityScorer, EntityVerdict
+from tocsin.engine.model_scorer import ModelScorer
 from tocsin.engine.series_scorer import DEEPEST, SeriesScorer, Verdicts
 from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.model.detection import Step
@@ -55,9 +57,9 @@ def turns(group: I4) -> Iterator[I8]:
 class Alone:
     """Every signal of every group by itself; of several signals a row has the worst, counted as so many tries."""
 
-    def __init__(self, signals: tuple[str, ...]) -> None:
+    def __init__(self, signals: tuple[str, ...], model: OnnxModel | None = None) -> None:
         self.signals = signals
-        self.scorer = SeriesScorer()
+        self.scorer: SeriesScorer | ModelScorer = SeriesScorer() if model is None else ModelScorer(model)
         self._last: I8 = np.full(0, np.iinfo("i8").min, "i8")
 
     def judge(self, block: Block) -> Judged:
@@ -98,10 +100,10 @@ class Alone:
 
 
 class Together:
-    """All signals of a group as one entity."""
+    """All signals of a group as one entity; of a `model` they are the features, in its order."""
 
-    def __init__(self, signals: tuple[str, ...]) -> None:
-        self.signals = signals
+    def __init__(self, signals: tuple[str, ...], model: OnnxModel | None = None) -> None:
+        self.signals, self.model = signals, model
         self._entities: dict[int, _Entity] = {}
 
     def judge(self, block: Block) -> Judged:
@@ -110,7 +112,7 @@ class Together:
         score, p_value, alarm, parts = np.zeros(n), np.ones(n), np.zeros(n, "?"), np.zeros((n, k))
         for row, group in enumerate(block.group.tolist()):
             if group not in self._entities:
-                self._entities[group] = _Entity(k)
+                self._entities[group] = _Entity(k, self.model)
             got = self._entities[group].fold(int(block.time[row]), block.value[row])
             if got is None or math.isnan(got.score):
                 continue
@@ -123,8 +125,8 @@ class Together:
 class _Entity:
     """An entity whose step is found from its first rows, which wait until then."""
 
-    def __init__(self, signals: int) -> None:
-        self._signals = signals
+    def __init__(self, signals: int, model: OnnxModel | None) -> None:
+        self._signals, self._model = signals, model
         self._waiting: list[tuple[int, F8]] = []
         self._scorer: EntityScorer | None = None
         self._last = np.iinfo("i8").min
@@ -137,7 +139,8 @@ class _Entity:
         self._waiting.append((self._last, values))
         if len(self._waiting) == FIRST_ROWS:
             steps = np.diff([time for time, _ in self._waiting])
-            self._scorer = EntityScorer(self._signals, max(float(np.median(steps)) / 1e9, 1e-3))
+            step_s = max(float(np.median(steps)) / 1e9, 1e-3)
+            self._scorer = EntityScorer(self._signals, step_s, model=self._model)
             for time, waiting in self._waiting:
                 self._scorer.fold(time, waiting)
             self._waiting.clear()

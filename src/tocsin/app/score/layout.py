@@ -30,6 +30,7 @@ class Wanted:
     train_until_ns: int | None = None
     form: Literal["csv", "parquet"] = "csv"
     univariate: bool = False
+    model: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

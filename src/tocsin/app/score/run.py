@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tocsin.app.models import read_model
 from tocsin.app.score.judges import Alone, Judge, Together
 from tocsin.app.score.layout import Layout, Readings, Wanted
 from tocsin.app.score.order import OrderCheck
 from tocsin.app.score.sink import Sink
 from tocsin.app.score.table import Table
+from tocsin.detect.onnx_model import OnnxModel
 from tocsin.model.errors import BadInput
+from tocsin.plugin.registry import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,16 @@ def score_file(file: Path, out: Path, wanted: Wanted, say: Said, advance: Advanc
         The file is not as it should be; nothing was written.
     """
     table = Table(file)
+    model = None if wanted.model is None else OnnxModel(read_model(wanted.model))
     layout = Layout.of(table, wanted)
+    if model is not None:
+        layout = _features(table, layout, model, wanted.values)
     if layout.left_out:
         say(f"{file}: not scored, for they hold no numbers or were not named: {', '.join(layout.left_out)}")
     total = _looked_through(Readings(table, layout), say)
     readings = Readings(table, layout)
-    alone = wanted.univariate or len(layout.values) == 1
-    judge: Judge = Alone(layout.values) if alone else Together(layout.values)
+    alone = wanted.univariate or len(layout.values) == 1 if model is None else model.features == 1
+    judge: Judge = Alone(layout.values, model) if alone else Together(layout.values, model)
     rows = alarms = 0
     with Sink(out, layout) as sink:
         for block in readings.blocks():
@@ -84,6 +90,36 @@ def score_file(file: Path, out: Path, wanted: Wanted, say: Said, advance: Advanc
             alarms += int(np.count_nonzero(judged.alarm))
             advance(rows, total)
     return Told(str(file), str(out), rows, len(readings.groups), len(layout.values), alarms)
+
+
+def _features(table: Table, layout: Layout, model: OnnxModel, named: tuple[str, ...]) -> Layout:
+    """The layout with the model's features, in its order; every column on its own for a model of one feature.
+
+    Raises
+    ------
+    BadInput
+        The table has not what the model learned.
+    """
+    names = model.card.names
+    if model.features == 1:
+        values = names if not named and names and names[0] in layout.values else layout.values
+    elif names and not named:
+        missing = [name for name in names if name not in layout.values]
+        if missing:
+            raise BadInput(
+                f"{table.path}:1: the model's feature {missing[0]!r} is no column of numbers here: "
+                f"{nearest(missing[0], list(layout.values))}"
+            )
+        values = names
+    else:
+        values = layout.values
+        if len(values) != model.features:
+            raise BadInput(
+                f"{table.path}:1: the model has {model.features} features, found are {len(values)} columns of numbers; "
+                "name its columns with --value, in its order"
+            )
+    left = tuple(name for name in (*layout.values, *layout.left_out) if name not in values)
+    return replace(layout, values=values, left_out=left)
 
 
 def _looked_through(readings: Readings, say: Said) -> int:

@@ -108,4 +108,5 @@ def _beginnings(ends: I8, bad: Mask, apart_ns: int) -> I8:
     at = np.unique(ends[bad])
     if not len(at):
         return at
-    return at[np.concatenate([[True], np.diff(at) > apart_ns])]
+    found: I8 = at[np.concatenate([[True], np.diff(at) > apart_ns])]
+    return found

@@ -29,7 +29,8 @@ def usual_depth(samples: I8 | int) -> F8:
     n = np.maximum(np.asarray(samples, "f8"), 1.0)
     above = np.maximum(n, 3.0) - 1.0
     found = 2.0 * (np.log(above) + np.euler_gamma) - 2.0 * above / (above + 1.0)
-    return np.where(n > 2.0, found, n - 1.0)
+    depth: F8 = np.where(n > 2.0, found, n - 1.0)
+    return depth
 
 
 def fit(train: Windows, held: Windows, *, seed: int, say: Said) -> Fitted:

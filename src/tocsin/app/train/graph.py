@@ -146,10 +146,10 @@ class Graph:
 
     def finished(self, error: str, contribution: str | None, metadata: Mapping[str, str]) -> bytes:
         """The file."""
-        outputs = [(error, ERROR, ["batch"])]
+        outputs: list[tuple[str, str, list[Any]]] = [(error, ERROR, ["batch"])]
         if contribution is not None:
             outputs.append((contribution, CONTRIBUTION, ["batch", self.features]))
-        return self._file([(name, public, shape) for name, public, shape in outputs], metadata)
+        return self._file(outputs, metadata)
 
     def features_only(self, name: str) -> bytes:
         """A file that gives the features alone: what trees are trained on is what the model will see."""

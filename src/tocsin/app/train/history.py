@@ -13,7 +13,7 @@ from tocsin.app.score.cells import plain, times
 from tocsin.app.score.layout import Layout, Readings, Wanted
 from tocsin.app.score.order import OrderCheck
 from tocsin.app.score.table import Table
-from tocsin.model.arrays import F8, I8
+from tocsin.model.arrays import F8, I4, I8
 from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
 
@@ -108,7 +108,7 @@ def read_history(file: Path, wanted: Wanted, step_ns: int | None) -> History:
     return History(str(file), layout.values, step, tuple(tracks), len(at), first, last, sha256_of(file))
 
 
-def _usual_step(file: Path, groups: I8, at: I8) -> int:
+def _usual_step(file: Path, groups: I4, at: I8) -> int:
     order = np.lexsort((at, groups))
     gaps = np.diff(at[order])[np.diff(groups[order]) == 0]
     gaps = gaps[gaps > 0]

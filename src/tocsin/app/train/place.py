@@ -48,11 +48,26 @@ def put(path: Path, raw: bytes) -> Kept:
     return Kept(path, before)
 
 
-def _keep(path: Path) -> Path:
+def check_place(path: Path) -> None:
+    """See that a model may be put somewhere.
+
+    Raises
+    ------
+    BadInput
+        The file is not called a model, or what is there is none.
+    """
+    if path.suffix != ".onnx":
+        raise BadInput(f"{path}: name the file of the model .onnx")
+    if not path.exists():
+        return
     try:
         outline(path.read_bytes())
-    except BadConfig:
+    except (BadConfig, OSError):
         raise BadInput(f"{path} is there and is no ONNX model; give another name with --out") from None
+
+
+def _keep(path: Path) -> Path:
+    check_place(path)
     number = 1
     while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
         number += 1

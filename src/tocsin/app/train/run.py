@@ -16,7 +16,7 @@ from tocsin.app.score.table import Table
 from tocsin.app.train import autoencoder, boosting, forest
 from tocsin.app.train.fitted import Fitted, Said, Trainer, library
 from tocsin.app.train.history import History, read_history, read_incidents, time_column
-from tocsin.app.train.place import Kept, put
+from tocsin.app.train.place import Kept, check_place, put
 from tocsin.app.train.windows import HELD_OUT, LEAST, Windows, cut
 from tocsin.detect.onnx_model import ModelCard, OnnxModel
 from tocsin.model.errors import BadInput
@@ -93,8 +93,7 @@ def _check(order: Order) -> None:
         raise BadInput(
             f"{SUPERVISED} learns from labelled incidents: name their file with --labels (start,end[,series])"
         )
-    if order.out.suffix != ".onnx":
-        raise BadInput(f"{order.out}: name the file of the model .onnx")
+    check_place(order.out)
 
 
 def _tell(history: History, windows: Windows, say: Said) -> None:

@@ -49,8 +49,8 @@ class Windows:
 
     def take(self, pick: I8 | Mask) -> Windows:
         """Some of them."""
-        parts = (part[pick] for part in (self.track, self.first, self.end_ns, self.bad, self.near))
-        return Windows(self.history, self.length, *parts)
+        track, first, end_ns = self.track[pick], self.first[pick], self.end_ns[pick]
+        return Windows(self.history, self.length, track, first, end_ns, self.bad[pick], self.near[pick])
 
     def thinned(self, most: int) -> Windows:
         """At most so many, evenly over time."""
