@@ -25,6 +25,7 @@ PAGES = {
     "signals": ("/signals", "of a name"),
     "signal": (SIGNAL, "monitor baseline"),
     "absent": ("/signals?state=absent", "Series that are absent"),
+    "review": ("/review?days=140", "What fired"),
     "status": ("/status", "Destinations"),
     "signin": ("/signin", "Sign in"),
 }

@@ -53,6 +53,13 @@ export interface Applied { time: string; sha256: string; by: string; size_bytes:
 export interface AuditEntry { seq: number; time: string; actor: string; action: string; subject: string }
 export interface Session { signed_in: boolean; open: boolean; tenant: string; scopes: string[] }
 
+export interface TeamReview {
+  team: string; promised_per_week: number; incidents: number; real: number; false_alarms: number; unsaid: number;
+  false_per_week: number; at_most_per_week: number; kept: "yes" | "no" | "unsaid";
+}
+export interface Reviewed extends Summary { team: string; said: Feedback | null; sent: number }
+export interface Review { from: string; to: string; days: number; teams: TeamReview[]; incidents: Reviewed[] }
+
 export class Problem extends Error {
   constructor(readonly status: number, readonly detail: string, readonly next: string) { super(detail); }
 }

@@ -8,7 +8,7 @@ import { Fault, Time } from "./parts";
 const LENGTHS: [string, string][] = [["1h", "1 hour"], ["4h", "4 hours"], ["1d", "1 day"], ["7d", "7 days"]];
 
 /** Run something once at a time, and show why it failed. */
-function useAct(): { busy: string; error: Problem | undefined; run: (name: string, doing: () => Promise<unknown>) => Promise<boolean> } {
+export function useAct(): { busy: string; error: Problem | undefined; run: (name: string, doing: () => Promise<unknown>) => Promise<boolean> } {
   const [busy, setBusy] = useState("");
   const [error, setError] = useState<Problem>();
   const run = async (name: string, doing: () => Promise<unknown>): Promise<boolean> => {

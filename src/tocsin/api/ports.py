@@ -13,6 +13,7 @@ from tocsin.model.decision import Applied, Feedback, Silence, Verdict
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.message import Message
+from tocsin.spec.team import TeamSpec
 
 Row: TypeAlias = Mapping[str, object]
 Where: TypeAlias = Mapping[str, str]
@@ -231,7 +232,7 @@ class Deps:
     """Everything the control API is built from.
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
-    `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding.
+    `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force.
     `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
     """
 
@@ -243,6 +244,7 @@ class Deps:
     expositions: Callable[[], Mapping[str, str]] = _no_text
     notices: Callable[[str], Sequence[str]] = _no_notices
     grade_finding: Callable[[Finding], Severity] = finding_severity
+    teams: Callable[[], Sequence[TeamSpec]] = tuple
     ready: Callable[[], Sequence[str]] = field(default=list)
     backup: Callable[[], Iterator[bytes]] | None = None
     allowed_hosts: frozenset[str] | None = LOOPBACK_HOSTS

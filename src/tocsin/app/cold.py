@@ -192,6 +192,7 @@ class Cold:
             expositions=self.expositions,
             notices=self.notices,
             grade_finding=self.grade_finding,
+            teams=lambda: self.file.config.teams,
             backup=self.backup,
             allowed_hosts=LOOPBACK_HOSTS if guarded else None,
             version=version("tocsin"),

@@ -1,0 +1,53 @@
+"""`review`: what fired, what was said of it, and whether the budgets were kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tocsin.cli.client import Server
+from tocsin.cli.options import DEFAULT_URL, AsJson, Key, Url
+from tocsin.cli.output import document, say, table
+
+_SAID = {"real_problem": "real", "false_alarm": "false alarm"}
+_KEPT = {"yes": "kept", "no": "over budget", "unsaid": "kept, unless more than that of the unsaid were false"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("review")(review)
+
+
+def review(
+    days: Annotated[int, typer.Option(min=1, max=140, help="How far back.")] = 7,
+    unsaid: Annotated[bool, typer.Option("--unsaid", help="Only those that nobody has judged yet.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the incidents of the last days with the verdict on each, and each team's budget beside what came."""
+    found = Server(url, key).get("/api/review", {"days": days})
+    shown = [each for each in found["incidents"] if not (unsaid and each["said"])]
+    if as_json:
+        document({**found, "incidents": shown})
+        return
+    heads = ["id", "severity", "opened", "team", "verdict", "title"]
+    table(heads, [_row(each) for each in shown])
+    for team in found["teams"]:
+        say(_sentence(team))
+    if any(not each["said"] for each in shown):
+        say("say what each was: `tocsin feedback ID real` or `tocsin feedback ID false-alarm`")
+
+
+def _row(each: dict[str, Any]) -> list[object]:
+    verdict = _SAID.get(each["said"]["verdict"], "") if each["said"] else ""
+    return [each["id"], each["severity"], each["opened_at"], each["team"], verdict, each["title"]]
+
+
+def _sentence(team: dict[str, Any]) -> str:
+    counts = (
+        f"{team['incidents']} incidents, {team['real']} real, {team['false_alarms']} false, {team['unsaid']} unsaid"
+    )
+    rates = f"{team['false_per_week']:.3g} to {team['at_most_per_week']:.3g} false a week of {team['promised_per_week']:.3g}"
+    return f"{team['team']}: {counts}; {rates}: {_KEPT[team['kept']]}"
