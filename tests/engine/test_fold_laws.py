@@ -214,6 +214,35 @@ def test_a_full_disk_costs_a_snapshot_and_nothing_else(tmp_path: Path, monkeypat
     assert said(spoken.entries, catalog) == said(fold_all(Pipeline(catalog), records(world(catalog))), catalog)
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_spans_of_several_sources_fold_the_same_however_they_are_split(told):
+    catalog = Catalog()
+    entries = [EngineSpec(packs=load_packs()).control()]
+    for i in range(60):
+        now = T0 + i * 10 * S
+        for service in ("bot", "shop", "mail"):
+            frame = span_frame([now - S, now - 2 * S], service=service, start_id=10 * i)
+            if not told:  # spans of which no signal is made
+                plain = pa.array([[]] * 2, frame.batch.schema.field("attributes").type)
+                at = frame.batch.schema.get_field_index("attributes")
+                batch = frame.batch.set_column(at, frame.batch.schema.field(at), plain)
+                frame = Frame(frame.kind, frame.tenant, frame.source, batch)
+            entries.append(frame)
+        entries.append(Tick(now, {("main", f"otlp/{service}"): now for service in ("bot", "shop", "mail")}))
+    split = []
+    for entry in entries:
+        parts = [entry.batch.slice(i, 1) for i in range(len(entry))] if isinstance(entry, Frame) else []
+        split += [Frame(entry.kind, entry.tenant, entry.source, part) for part in parts] or [entry]
+    whole = run(entries, catalog)
+    assert run(split, catalog) == whole
+    assert bool([row for row in whole if row[0] == "panes"]) == told
+    recs = records(entries)
+    first, second = Pipeline(catalog), Pipeline(Catalog())
+    before = said(fold_all(first, recs[:102]), catalog)  # in the middle of what came between two ticks
+    second.restore(unpack(pack(first.snapshot())))
+    assert before + said(fold_all(second, recs[102:]), second.rows.catalog) == whole
+
+
 def test_samples_behind_the_watermark_are_counted():
     catalog = Catalog()
     entries = world(catalog)

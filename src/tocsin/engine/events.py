@@ -67,6 +67,8 @@ def _alike(held: Sequence[tuple[Intake, Frame]]) -> dict[tuple[FrameKind, str], 
 
 def _hand_out(intakes: Sequence[Intake], drawn: Drawn, samples: Samples) -> None:
     """Give each source its samples."""
+    if not len(samples):
+        return
     owners = {intake.number: intake for intake in intakes}
     if len(owners) == 1:
         intakes[0].events.push(samples)
