@@ -29,7 +29,7 @@ demo: $(VENV)/.demo
 	$(BIN)/tocsin demo $(ARGS)
 
 test: $(STAMP) lint types
-	$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check --quiet .

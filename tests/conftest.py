@@ -1,6 +1,8 @@
 """What all tests share: a skip is a failure under TOCSIN_NO_SKIP=1; side by side, whole servers run one after another."""
 
+import functools
 import os
+from pathlib import Path
 
 import pytest
 
@@ -16,15 +18,33 @@ def pytest_runtest_makereport(item, call):
 
 PROGRAMS = "programs"
 """The group of all tests that start whole servers or programs installed by apt."""
+ROOT = Path(__file__).parents[1]
+
+
+@functools.cache
+def group_of(file):
+    """What runs in one worker, one after another: all that starts programs; else the tests of a file."""
+    whole = Path(file).parent.name in {"system", "acceptance", "packaging"}
+    return PROGRAMS if whole or "mark.system" in (ROOT / file).read_text(encoding="utf-8") else file
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Let one worker run everything that starts programs, from the beginning, and the others take file by file."""
-    for item in items:
-        programs = item.path.parent.name in {"system", "acceptance", "packaging"} or item.get_closest_marker("system")
-        item.add_marker(pytest.mark.xdist_group(PROGRAMS if programs else str(item.path)))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != PROGRAMS)
+    """Begin with what starts programs, for it takes longest."""
+    items.sort(key=lambda item: group_of(item.nodeid.partition("::")[0]) != PROGRAMS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give workers whole groups in the order of collection."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid.partition("::")[0])
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +53,4 @@ def datasets():
     path = os.environ.get("TOCSIN_DATASETS")
     if not path:
         pytest.skip("TOCSIN_DATASETS does not name the real data sets")
-    from pathlib import Path
-
     return Path(path)
