@@ -84,10 +84,19 @@ export function Copy({ text, label }: { text: string; label: string }) {
   );
 }
 
+/** The start of a text that may be huge; no half of a character. */
+export const brief = (text: string, most = 160): string =>
+  text.length > most ? `${text.slice(0, most).replace(/[\ud800-\udbff]$/, "")}…` : text;
+
+/** Text from telemetry, apart from the direction of what stands around it; more of what is too long on hover. */
+export function Said({ text, most = 160 }: { text: string; most?: number }) {
+  return <bdi title={text.length > most ? brief(text, 2000) : undefined}>{brief(text, most)}</bdi>;
+}
+
 export function Labels({ labels }: { labels: Record<string, string> }) {
   const pairs = Object.entries(labels);
   if (!pairs.length) return <span class="note">no labels</span>;
-  return <span class="labels">{pairs.map(([key, value]) => <span key={key} class="label"><bdi>{key}</bdi>=<b><bdi>{value}</bdi></b></span>)}</span>;
+  return <span class="labels">{pairs.map(([key, value]) => <span key={key} class="label"><Said text={key} most={80} />=<b><Said text={value} /></b></span>)}</span>;
 }
 
 export function Card({ incident, now, current, from }: { incident: Summary; now?: string | undefined; current: boolean; from?: string }) {
@@ -98,7 +107,7 @@ export function Card({ incident, now, current, from }: { incident: Summary; now?
     <A to={`/incidents/${encodeURIComponent(incident.id)}${from ?? ""}`} class="card" data-nav={incident.id} aria-current={current ? "true" : undefined}>
       <span class="line"><Sev severity={incident.severity} state={incident.state} />{incident.state === "acknowledged" && <span class="tag">acknowledged</span>}{incident.silenced && <span class="tag warn">silenced until {moment(new Date(incident.silenced.ends_at), new Date())}</span>}{incident.late && <span class="tag">late data</span>}{incident.reopened > 0 && <span class="tag">reopened {incident.reopened}×</span>}</span>
       <bdi class="title">{incident.title}</bdi>
-      <span class="note" title={utc(new Date(incident.opened_at))}>{since} · {count(incident.findings, "signal")}{incident.cause && incident.cause.kind !== "unknown" ? ` · probably ${incident.cause.kind}: ${incident.cause.what}` : ""}</span>
+      <span class="note" title={utc(new Date(incident.opened_at))}>{since} · {count(incident.findings, "signal")}{incident.cause && incident.cause.kind !== "unknown" ? ` · probably ${incident.cause.kind}: ${brief(incident.cause.what)}` : ""}</span>
     </A>
   );
 }

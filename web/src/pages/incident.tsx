@@ -5,7 +5,7 @@ import { Chart, Dash, Overlay, type Mark } from "../chart";
 import { count, expected, quantity, rarity, span } from "../format";
 import { refresh, useAsk } from "../live";
 import { Matchers, SilenceForm, VerdictForm } from "../people";
-import { A, Fault, Labels, Loading, Panel, Sev, Time } from "../parts";
+import { A, brief, Fault, Labels, Loading, Panel, Said, Sev, Time } from "../parts";
 import { set, usePlace } from "../url";
 
 const MOST = 6;
@@ -86,7 +86,7 @@ function Facts({ it }: { it: Answer }) {
       <div><dt>Since</dt><dd><Time at={it.opened_at} seconds /><span class="note">{it.resolved_at ? `lasted ${span((end - Date.parse(it.opened_at)) / 1000)}` : `for ${span((end - Date.parse(it.opened_at)) / 1000)}`}</span></dd></div>
       <div><dt>Severity</dt><dd><Sev severity={it.severity} /><span class="note">{it.severity_arithmetic || "no arithmetic was recorded"}</span></dd></div>
       <div><dt>How sure</dt><dd>{surest ? <>{rarity(surest.log10_p, surest.n_eff)}<span class="note">strongest finding: {surest.monitor}{surest.level !== null && surest.log10_p !== null ? `, log10 p ${surest.log10_p.toFixed(1)} where ${surest.level.toFixed(1)} was needed` : ""}</span></> : "–"}</dd></div>
-      <div><dt>Where</dt><dd>{it.entities.length ? it.entities.map((each) => <A key={each} class="tag" to={query("/signals", { entity: each })}>{each}</A>) : "–"}{impact.length > 0 && <span class="note">impact: {impact.map(([key, value]) => `${key.replaceAll("_", " ")} ${String(value)}`).join(", ")}</span>}</dd></div>
+      <div><dt>Where</dt><dd>{it.entities.length ? it.entities.map((each) => <A key={each} class="tag" to={query("/signals", { entity: each })}><Said text={each} most={80} /></A>) : "–"}{impact.length > 0 && <span class="note">impact: {impact.map(([key, value]) => `${key.replaceAll("_", " ")} ${String(value)}`).join(", ")}</span>}</dd></div>
     </dl>
   );
 }
@@ -100,10 +100,10 @@ function Causes({ causes }: { causes: Cause[] }) {
             <li key={i} class={i === 0 ? "first" : ""}>
               <div class="rank"><meter min={0} max={1} value={cause.score} aria-label={`Score of cause ${i + 1}`} /><b>{Math.round(cause.score * 100)} %</b></div>
               <div class="why">
-                <p><span class="tag">{cause.kind}</span> <b><bdi>{cause.what}</bdi></b>{cause.entity && <span class="note"> on <bdi>{cause.entity}</bdi></span>}</p>
+                <p><span class="tag">{cause.kind}</span> <b><Said text={cause.what} /></b>{cause.entity && <span class="note"> on <Said text={cause.entity} most={80} /></span>}</p>
                 <ul class="evidence">
-                  {cause.evidence.map((each, k) => <li key={k} class="for"><span aria-hidden="true">+</span><span class="sr">for: </span>{each}</li>)}
-                  {cause.refuted_by.map((each, k) => <li key={k} class="against"><span aria-hidden="true">−</span><span class="sr">against: </span>{each}</li>)}
+                  {cause.evidence.map((each, k) => <li key={k} class="for"><span aria-hidden="true">+</span><span class="sr">for: </span><Said text={each} most={400} /></li>)}
+                  {cause.refuted_by.map((each, k) => <li key={k} class="against"><span aria-hidden="true">−</span><span class="sr">against: </span><Said text={each} most={400} /></li>)}
                 </ul>
               </div>
             </li>
@@ -116,7 +116,7 @@ function Causes({ causes }: { causes: Cause[] }) {
 
 const nameOf = (line: Line): string => {
   const where = line.labels["service.name"] ?? line.labels["host.name"] ?? "";
-  return where ? `${line.signal} · ${where}` : line.signal;
+  return where ? `${brief(line.signal)} · ${brief(where, 80)}` : brief(line.signal);
 };
 
 function Timeline({ it, theme, path }: { it: Answer; theme: string; path: string }) {
@@ -132,7 +132,7 @@ function Timeline({ it, theme, path }: { it: Answer; theme: string; path: string
   return (
     <Panel title="Timeline" id="timeline" note={from || to ? <button type="button" class="btn small" onClick={() => set({ from: undefined, to: undefined })}>Whole span</button> : "drag over a chart to zoom"}>
       {it.changes.length > 0 && (
-        <ol class="marks">{it.changes.map((each, i) => <li key={i}><span class="mark" aria-hidden="true">{i + 1}</span><span><Time at={each.time} /> <b>{each.kind}</b> {each.entity && <><bdi>{each.entity}</bdi>: </>}<bdi>{each.what}</bdi></span></li>)}</ol>
+        <ol class="marks">{it.changes.map((each, i) => <li key={i}><span class="mark" aria-hidden="true">{i + 1}</span><span><Time at={each.time} /> <b>{each.kind}</b> {each.entity && <><Said text={each.entity} most={80} />: </>}<Said text={each.what} /></span></li>)}</ol>
       )}
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {!data || !range ? !answer.error && <Loading what="the signals" /> : data.signals.length === 0 ? <p class="quiet">No values of these signals are stored for this span of time.</p> : (
@@ -172,7 +172,7 @@ const ARROW: Record<string, string> = { up: "↑", down: "↓", shape: "∿", ab
 function Row({ each }: { each: Finding }) {
   return (
     <tr>
-      <th scope="row"><A to={query("/signals", { signal: each.signal, series: each.series_id })}>{each.signal}</A><span class="note">{each.monitor}</span></th>
+      <th scope="row"><A to={query("/signals", { signal: each.signal, series: each.series_id })}><Said text={each.signal} /></A><span class="note">{each.monitor}</span></th>
       <td><Sev severity={each.severity} /></td>
       <td class="num"><span aria-hidden="true">{ARROW[each.direction] ?? ""} </span><span class="sr">{each.direction} </span>{quantity(each.value, each.unit, each.signal)}</td>
       <td>{expected(each.expected, each.unit, each.signal)}</td>
@@ -192,7 +192,7 @@ function History({ moments }: { moments: Moment[] }) {
         {moments.map((each, i) => (
           <li key={i} class={each.type}>
             <Time at={each.time} seconds />
-            <span><span class="tag">{each.type === "life" ? each.kind.replaceAll("_", " ") : each.type === "change" ? each.kind : LIFE[each.type]}</span> {each.type === "finding" ? <bdi>{each.what}</bdi> : <>{each.entity && (each.type === "life" ? <>by <bdi>{each.entity}</bdi>{each.what && ": "}</> : <><bdi>{each.entity}</bdi>: </>)}<bdi>{each.what}</bdi></>}</span>
+            <span><span class="tag">{each.type === "life" ? each.kind.replaceAll("_", " ") : each.type === "change" ? each.kind : LIFE[each.type]}</span> {each.type === "finding" ? <Said text={each.what} /> : <>{each.entity && (each.type === "life" ? <>by <bdi>{each.entity}</bdi>{each.what && ": "}</> : <><Said text={each.entity} most={80} />: </>)}<Said text={each.what} most={400} /></>}</span>
           </li>
         ))}
       </ol>

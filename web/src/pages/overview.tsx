@@ -3,7 +3,7 @@ import type { Overview as Answer } from "../api";
 import { count, span } from "../format";
 import { useAsk } from "../live";
 import { Silences } from "../people";
-import { A, Card, Copy, Fault, Loading, Panel, Time } from "../parts";
+import { A, Card, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
 import { Strip } from "../strip";
 import { set, usePlace } from "../url";
 
@@ -90,7 +90,7 @@ function Changes({ it }: { it: Answer }) {
   return (
     <Panel title="Recent changes" id="changes" note="24 hours">
       {it.changes.length === 0 ? <p class="quiet">No deploy, prompt, flag or configuration change was seen. <code>tocsin event deploy "web 1.2"</code> records one.</p> : (
-        <ul class="list changes">{it.changes.map((each, i) => <li key={i}><Time at={each.time} /><span class="tag">{each.kind}</span>{each.entity && <b><bdi>{each.entity}</bdi></b>}<span><bdi>{each.what}</bdi></span></li>)}</ul>
+        <ul class="list changes">{it.changes.map((each, i) => <li key={i}><Time at={each.time} /><span class="tag">{each.kind}</span>{each.entity && <b><Said text={each.entity} most={80} /></b>}<span><Said text={each.what} /></span></li>)}</ul>
       )}
     </Panel>
   );

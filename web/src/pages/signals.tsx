@@ -4,7 +4,7 @@ import { query, type Change, type Line, type Lines, type SeriesRow, type SignalR
 import { Chart, type Mark } from "../chart";
 import { atMost, count, quantity, span } from "../format";
 import { useAsk } from "../live";
-import { A, Fault, Labels, Loading, Panel, Time } from "../parts";
+import { A, brief, Fault, Labels, Loading, Panel, Said, Time } from "../parts";
 import { set, usePlace } from "../url";
 
 const MOST_SIGNALS = 500, MOST_SERIES = 200, MOST_STATES = 500;
@@ -26,7 +26,7 @@ export function Signals({ theme }: { theme: string }) {
         <section class="panel finder" aria-labelledby="find">
           <h2 id="find" class="sr">Find a signal</h2>
           <label class="field">Search<input type="search" value={search} placeholder="part of a name" autoComplete="off" spellcheck={false} onInput={(event) => set({ search: event.currentTarget.value }, true)} /></label>
-          {entity && <p class="filter">of <b>{entity}</b> <button type="button" class="btn small" onClick={() => set({ entity: undefined })}>all services</button></p>}
+          {entity && <p class="filter">of <b><Said text={entity} most={80} /></b> <button type="button" class="btn small" onClick={() => set({ entity: undefined })}>all services</button></p>}
           {answer.error && <Fault error={answer.error} again={answer.again} />}
           {!rows ? !answer.error && <Loading what="signals" /> : rows.length === 0 ? <p class="quiet">{search || entity ? "No signal matches." : <>No telemetry has arrived yet. <A to="/">How to send some</A></>}</p> : (
             <>
@@ -35,7 +35,7 @@ export function Signals({ theme }: { theme: string }) {
                 {rows.map((row) => (
                   <li key={row.name}>
                     <A to={query("/signals", { search, entity, signal: row.name, range: params.get("range") ?? undefined })} class="card" data-nav={row.name} data-go="" aria-current={row.name === signal ? "true" : undefined}>
-                      <span class="title mono">{row.name}</span>
+                      <span class="title mono"><Said text={row.name} /></span>
                       <span class="note">{row.kind}{row.unit && row.unit !== "1" ? `, ${row.unit}` : ""} · {count(row.series, "series", "series")}</span>
                     </A>
                   </li>
@@ -64,7 +64,7 @@ function InState({ state }: { state: string }) {
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of these series">
           <table>
             <thead><tr><th scope="col">Signal</th><th scope="col">Labels</th><th scope="col">Since</th><th scope="col">Usual pace</th></tr></thead>
-            <tbody>{rows.map((row) => <tr key={row.id}><th scope="row"><A to={query("/signals", { signal: row.signal, series: row.id })}>{row.signal}</A></th><td><Labels labels={row.labels} /></td><td><Time at={row.since} seconds /></td><td class="nowrap">{row.cadence_s ? `every ${span(row.cadence_s)}` : "–"}</td></tr>)}</tbody>
+            <tbody>{rows.map((row) => <tr key={row.id}><th scope="row"><A to={query("/signals", { signal: row.signal, series: row.id })}><Said text={row.signal} /></A></th><td><Labels labels={row.labels} /></td><td><Time at={row.since} seconds /></td><td class="nowrap">{row.cadence_s ? `every ${span(row.cadence_s)}` : "–"}</td></tr>)}</tbody>
           </table>
         </div>
       )}
@@ -85,7 +85,7 @@ function Detail({ signal, theme }: { signal: string; theme: string }) {
   return (
     <>
       <p class="back"><A to={query("/signals", { search: params.get("search") ?? "", entity })}>← all signals</A></p>
-      <Panel title={signal} id="signal" note={<Ranges />}>
+      <Panel title={brief(signal)} id="signal" note={<Ranges />}>
         {answer.error && <Fault error={answer.error} again={answer.again} />}
         {!found ? !answer.error && <Loading what="its series" /> : <Plots signal={signal} chosen={chosen} theme={theme} />}
       </Panel>
@@ -153,10 +153,10 @@ function Plots({ signal, chosen, theme }: { signal: string; chosen: SeriesRow | 
       {lines.map((line) => (
         <div key={line.monitor + line.series_id}>
           {line.monitor ? <h3>monitor {line.monitor}</h3> : <p class="note">As received; no monitor has judged this series, so there is no expected band.</p>}
-          <Chart line={line} marks={marks} range={range} height={lines.length > 1 ? 180 : 280} theme={theme} title={`${signal} ${line.monitor}`} zoom={(a, b) => set({ from: a.toFixed(0), to: b.toFixed(0) })} />
+          <Chart line={line} marks={marks} range={range} height={lines.length > 1 ? 180 : 280} theme={theme} title={`${brief(signal)} ${line.monitor}`} zoom={(a, b) => set({ from: a.toFixed(0), to: b.toFixed(0) })} />
         </div>
       ))}
-      {changes.length > 0 && <ol class="marks">{changes.map((each, i) => <li key={i}><span class="mark" aria-hidden="true">{i + 1}</span><span><Time at={each.time} /> <b>{each.kind}</b> {each.entity && <><bdi>{each.entity}</bdi>: </>}<bdi>{each.what}</bdi></span></li>)}</ol>}
+      {changes.length > 0 && <ol class="marks">{changes.map((each, i) => <li key={i}><span class="mark" aria-hidden="true">{i + 1}</span><span><Time at={each.time} /> <b>{each.kind}</b> {each.entity && <><Said text={each.entity} most={80} />: </>}<Said text={each.what} /></span></li>)}</ol>}
     </>
   );
 }

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { act, Problem, type Applied, type AuditEntry, type Destination, type OwnNumber, type Status as Answer } from "../api";
 import { inBase, quantity, scaleOf, span } from "../format";
 import { refresh, useAsk, useLink } from "../live";
-import { A, Copy, Fault, Loading, Panel, Time } from "../parts";
+import { A, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
 
 const STATES: [string, string][] = [
   ["live", "report at their usual pace"], ["zero", "report, but only zeros"], ["late", "are later than usual"],
@@ -29,10 +29,10 @@ export function Status({ scopes }: { scopes: string[] }) {
           <Processes numbers={it.own.processes} now={it.now} />
           <p class="note">This page is {link === "live" ? "connected and live" : "not connected; it tries again by itself"}. <a href="/metrics">All metrics</a>, <a href="/openapi.json">API</a>.</p>
         </Panel>
-        <Panel title="Dropped" id="dropped"><Numbers rows={it.own.drops} none="Nothing was dropped since start." /></Panel>
-        <Panel title="Refused or failed" id="refused"><Numbers rows={it.own.refusals} none="Nothing was refused since start." /></Panel>
-        <Panel title="Lags and queues" id="lags"><Numbers rows={it.own.lags} none="No process reports a lag." /></Panel>
-        <Panel title="Received" id="received"><Numbers rows={it.own.received} none="Nothing was received since start." /></Panel>
+        <Panel title="Dropped" id="dropped"><Numbers rows={it.own.drops} what="drops" none="Nothing was dropped since start." /></Panel>
+        <Panel title="Refused or failed" id="refused"><Numbers rows={it.own.refusals} what="refusals" none="Nothing was refused since start." /></Panel>
+        <Panel title="Lags and queues" id="lags"><Numbers rows={it.own.lags} what="lags and queues" none="No process reports a lag." /></Panel>
+        <Panel title="Received" id="received"><Numbers rows={it.own.received} what="counts" none="Nothing was received since start." /></Panel>
         <Panel title="Series" id="states" note={total ? undefined : "none yet"}>
           {total === 0 ? <p class="quiet">No telemetry has arrived yet. <A to="/">How to send some</A></p> : (
             <table><tbody>{STATES.filter(([state]) => it.states[state]).map(([state, words]) => <tr key={state}><th scope="row">{state}</th><td class="num">{it.states[state]}</td><td class="note">{words}</td></tr>)}</tbody></table>
@@ -75,12 +75,21 @@ const shown = (row: OwnNumber): string => {
   return inBase(row.value * scale.factor, scale);
 };
 
-function Numbers({ rows, none }: { rows: OwnNumber[]; none: string }) {
+const FEW = 12;
+
+/** By name, the largest of each first; a server with many senders has a number for each. */
+function Numbers({ rows, none, what }: { rows: OwnNumber[]; none: string; what: string }) {
+  const [all, setAll] = useState(false);
   if (!rows.length) return <p class="quiet">{none}</p>;
+  const ordered = rows.length > FEW ? [...rows].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : b.value - a.value)) : rows;
+  const kept = all ? ordered : ordered.slice(0, FEW);
   return (
-    <table>
-      <tbody>{rows.map((row, i) => <tr key={i}><th scope="row" title={row.name}>{plain(row.name)}{row.labels && <span class="note">{row.labels}</span>}</th><td class="num">{shown(row)}</td></tr>)}</tbody>
-    </table>
+    <>
+      <table>
+        <tbody>{kept.map((row) => <tr key={`${row.process} ${row.name} ${row.labels}`}><th scope="row" title={row.name}>{plain(row.name)}{row.labels && <span class="note"><Said text={row.labels} /></span>}</th><td class="num">{shown(row)}</td></tr>)}</tbody>
+      </table>
+      {rows.length > FEW && <button type="button" class="btn small" aria-expanded={all} onClick={() => setAll(!all)}>{all ? `Show only ${FEW}` : `Show all ${rows.length} ${what}`}</button>}
+    </>
   );
 }
 

@@ -1,0 +1,55 @@
+"""What is huge stays bounded on the pages: texts of telemetry, lists of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import expect
+
+from api.conftest import View, World, served
+from api.fake import deps
+from api.world import NOW
+
+pytestmark = pytest.mark.system
+Make = Callable[..., View]
+HUGE = "L" * 9_999 + "🔥"
+SENDERS = 60
+
+
+def height(view: View) -> int:
+    """How tall the page is, in pixels."""
+    found: int = view.page.evaluate("document.documentElement.scrollHeight")
+    return found
+
+
+def test_a_text_of_ten_thousand_letters_takes_a_few_lines(full: World, view: Make):
+    made = view(390, 800)
+    page = made.page
+    row = {"time": NOW - 1, "kind": "deploy", "entity": HUGE, "what": HUGE, "source": "api"}
+    full.deps.telemetry.events = lambda *_: [row]
+    page.goto(full.url)
+    what = page.get_by_role("region", name="Recent changes").locator("bdi").last
+    expect(what).to_have_text("L" * 160 + "…")
+    assert len(what.get_attribute("title") or "") == 2001
+    assert height(made) < 6_000
+    made.check()
+
+
+def test_numbers_of_many_senders_are_shown_when_they_are_asked_for(view: Make):
+    lines = ["# TYPE tocsin_ingest_accepted_rows_total counter"]
+    lines += [f'tocsin_ingest_accepted_rows_total{{source="otlp/s{n}"}} {n + 1}.0' for n in range(SENDERS)]
+    held = replace(deps(), expositions=lambda: {"hot": "\n".join([*lines, ""])})
+    with served(held) as world:
+        made = view()
+        page = made.page
+        page.goto(f"{world.url}/status")
+        rows = page.get_by_role("region", name="Received").locator("tr")
+        expect(rows).to_have_count(12)
+        expect(rows.first).to_contain_text("source=otlp/s59")
+        page.get_by_role("button", name="Show all 60 counts").click()
+        expect(rows).to_have_count(SENDERS)
+        page.get_by_role("button", name="Show only 12").click()
+        expect(rows).to_have_count(12)
+        made.check()
