@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.derive.buckets import Growth, spread
+from tocsin.derive.buckets import Distribution, Growth, spread
 from tocsin.derive.changes import Changes, Found
 from tocsin.derive.counters import Rates, delta_rates
 from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
+from tocsin.derive.shares import Shares
 from tocsin.derive.spans import SpanSignals
 from tocsin.engine.budget import TeamBudgets
 from tocsin.engine.events import EventFrames
@@ -82,6 +83,7 @@ class Pipeline:
         self.spec = EngineSpec.of(control)
         self.fields = FieldReader(self.spec.packs)
         self.spans = SpanSignals(self.spec.packs)
+        self.shares = Shares(self.spec.packs, self.rows)
         self.logs = LogCounts()
         self.changes = Changes(self.spec.packs)
         self.changes.restore(known)
@@ -176,10 +178,12 @@ class Pipeline:
         self.presences.observe(raw, intake.number, self.received)
         gauges, rates = self._told_apart(raw)
         found = self.changes.fold(intake.ripe_sightings(watermark))
+        gains = self._gains(intake, watermark)
+        deltas = gauges.take(self.roster.kind[gauges.row] == DELTA)
         parts: list[tuple[Flavour, Samples]] = [
-            ("gauge", gauges),
+            ("gauge", Samples.concat([gauges, *self.shares.fold([rates, deltas], gains)])),
             ("counter", rates),
-            ("distribution", self._histograms(intake, watermark)),
+            ("distribution", spread(gains)),
             ("event", intake.events.release(watermark)),
         ]
         self._assign()
@@ -199,14 +203,15 @@ class Pipeline:
             self.presences.restarted(resets, self.received)
         return raw.take(~counters), rates
 
-    def _histograms(self, intake: Intake, watermark: int) -> Samples:
+    def _gains(self, intake: Intake, watermark: int) -> list[Distribution]:
+        """What each histogram gained."""
         gains = []
         for reading in intake.ripe_distributions(watermark):
             signal = self.rows.series(reading.row).signal
             gain = self.growth.fold(reading) if signal.cumulative else reading
             if gain is not None:
                 gains.append(gain)
-        return spread(gains)
+        return gains
 
     def _judge(self, watermarks: dict[SourceKey, int], away: bool) -> list[Frame]:
         panes: list[tuple[Rows, PaneRows]] = []
