@@ -141,3 +141,9 @@ def test_a_replaced_file_is_a_changed_configuration_and_a_bad_one_changes_nothin
         file.check()
     assert file.models == second
     assert file.config.monitors[0].detect.onnx.sha256 in second
+
+
+def test_a_slow_model_is_a_warning(place, monkeypatch):
+    monkeypatch.setattr("tocsin.app.models._took_s", lambda _: 0.0123)
+    (warning,) = found(written(place)).loaded.warnings
+    assert "a window takes the model 12 ms, more than 10" in str(warning)

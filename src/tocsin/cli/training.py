@@ -11,6 +11,29 @@ from tocsin.cli.options import AsJson
 from tocsin.cli.output import document, say
 from tocsin.model.errors import BadInput
 
+Model = Annotated[
+    str, typer.Option("--model", metavar="NAME", help="temporal-autoencoder, isolation-forest or gradient-boosting.")
+]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="Where the model is written.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", metavar="FILE", help="Incidents: start,end[,series]. Left out of what is normal."),
+]
+Time = Annotated[
+    str, typer.Option("--time", metavar="COL", help="Column of the time. Else `time`, `timestamp` and the like.")
+]
+Value = Annotated[
+    list[str] | None,
+    typer.Option("--value", metavar="COL", help="Column to learn; repeatable. Else every column of numbers."),
+]
+Series = Annotated[
+    str | None, typer.Option("--series", metavar="COL", help="Column that tells series apart: one value a row.")
+]
+Entity = Annotated[str | None, typer.Option("--entity", metavar="COL", help="Column that tells entities apart.")]
+Step = Annotated[
+    str, typer.Option("--step", metavar="D", help="Length of a step, like 1m. Else the usual distance of rows.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -20,32 +43,15 @@ def register(app: typer.Typer) -> None:
 def train(
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="CSV or Parquet, as for `tocsin score`.")],
     *,
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="NAME", help="temporal-autoencoder, isolation-forest or gradient-boosting."),
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="Where the model is written.")],
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", metavar="FILE", help="Incidents: start,end[,series]. Left out of what is normal."),
-    ] = None,
-    time: Annotated[
-        str, typer.Option("--time", metavar="COL", help="Column of the time. Else `time`, `timestamp` and the like.")
-    ] = "",
-    value: Annotated[
-        list[str] | None,
-        typer.Option("--value", metavar="COL", help="Column to learn; repeatable. Else every column of numbers."),
-    ] = None,
-    series: Annotated[
-        str | None, typer.Option("--series", metavar="COL", help="Column that tells series apart: one value a row.")
-    ] = None,
-    entity: Annotated[
-        str | None, typer.Option("--entity", metavar="COL", help="Column that tells entities apart.")
-    ] = None,
+    model: Model,
+    out: Out,
+    labels: Labels = None,
+    time: Time = "",
+    value: Value = None,
+    series: Series = None,
+    entity: Entity = None,
     window: Annotated[int, typer.Option("--window", min=2, max=1024, metavar="L", help="Steps of a window.")] = 12,
-    step: Annotated[
-        str, typer.Option("--step", metavar="D", help="Length of a step, like 1m. Else the usual distance of rows.")
-    ] = "",
+    step: Step = "",
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The same seed gives the same model.")] = 0,
     as_json: AsJson = False,
 ) -> None:
