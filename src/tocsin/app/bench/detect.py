@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import psutil
 
+from tocsin.app.bench.beside import beside
 from tocsin.app.bench.bodies import SECOND, STEP_NS, readings
 from tocsin.app.bench.figure import Bench, Figure, Setting, quantile
+from tocsin.app.bench.models import inference
 from tocsin.app.bench.sizes import Sizes
 from tocsin.calibrate.calibrator import Calibrator
 from tocsin.calibrate.hysteresis import Hysteresis
@@ -47,6 +49,11 @@ def measure(setting: Setting) -> Bench:
     began = time.monotonic()
     compile_all()
     for figure in _kernels(setting.sizes):
+        bench.add(figure)
+    if setting.peers:
+        for figure in beside(setting.sizes):
+            bench.add(figure)
+    for figure in inference():
         bench.add(figure)
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as place:
         for figure in _ticks(setting.sizes, Path(place)):

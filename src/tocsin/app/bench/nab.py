@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.csv as pa_csv
 
+from tocsin.app.bench.claims import claims
 from tocsin.app.bench.figure import Bench, Figure, Setting
 from tocsin.app.bench.nab_scoring import PROFILES, Labels, Profile, corpus_score, labels_of
 from tocsin.engine.series_scorer import LIMIT, SeriesScorer
@@ -58,6 +59,8 @@ def measure(setting: Setting) -> Bench:
         bench.add(figure)
     rows = sum(len(file.time) for file in files)
     bench.add(Figure("rows judged", rows / spent, "rows/CPU-s", note=f"{rows:,} rows, 58 series side by side"))
+    for figure in _claims(files, alarms):
+        bench.add(figure)
     for figure in _published(place):
         bench.add(figure)
     bench.elapsed_s = time.monotonic() - began
@@ -143,6 +146,12 @@ def _across(files: Sequence[File], scores: Sequence[F8], half: int) -> Figure:
     found = _score([files[k] for k in judged], [scores[k] for k in judged], STANDARD, limit)
     how = f"{len(judged)} files, at {limit:.2f}, the best threshold of the other {len(chosen)}: {_said(found)}"
     return Figure(f"standard profile, half {half + 1}", found.score, "points", note=how)
+
+
+def _claims(files: Sequence[File], alarms: Sequence[F8]) -> Iterator[Figure]:
+    """Beside limits, on the files that were measured and not made."""
+    real = [k for k, file in enumerate(files) if not file.name.startswith("artificial")]
+    return claims([files[k].value for k in real], [files[k].labels for k in real], [alarms[k] for k in real])
 
 
 def _said(found: Any) -> str:

@@ -25,6 +25,8 @@ class Sizes:
     stationary_series: int
     stationary_weeks: int
     entity_rows: int
+    beside_series: int
+    beside_steps: int
     kinds: tuple[str, ...] = ("points", "spans", "logs", "samples")
     own_cache: bool = True  # kernels are compiled anew, as after an installation
 
@@ -46,6 +48,8 @@ FULL = Sizes(
     stationary_series=2_000,
     stationary_weeks=20,
     entity_rows=0,
+    beside_series=10_000,
+    beside_steps=96,
 )
 SMALL = Sizes(
     series=40,
@@ -64,5 +68,7 @@ SMALL = Sizes(
     stationary_series=70,
     stationary_weeks=2,
     entity_rows=400,
+    beside_series=2,
+    beside_steps=8,
     own_cache=False,
 )
