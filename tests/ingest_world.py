@@ -22,8 +22,8 @@ NOW = 1_790_000_000 * SECOND
 class KeepAll:
     """A redactor that finds nothing."""
 
-    def frame(self, frame):
-        return frame
+    def frames(self, frames):
+        return list(frames)
 
     def labels(self, labels):
         return labels

@@ -151,8 +151,8 @@ def test_control_and_ticks_enter_the_log_in_order():
 
 def test_frames_are_redacted_before_the_log():
     class Blacken(KeepAll):
-        def frame(self, frame):
-            return Frame(frame.kind, frame.tenant, frame.source, frame.batch.slice(int(frame.kind is FrameKind.LOGS)))
+        def frames(self, frames):
+            return [Frame(f.kind, f.tenant, f.source, f.batch.slice(int(f.kind is FrameKind.LOGS))) for f in frames]
 
         def labels(self, labels):
             return tuple((key, "token") for key, _ in labels)

@@ -78,7 +78,7 @@ class Edge:
         Overloaded
             The log is full; nothing was taken.
         """
-        clean = [frame for frame in map(self._redactor.frame, frames) if len(frame)]
+        clean = [frame for frame in self._redactor.frames(frames) if len(frame)]
         if not clean:
             done: Future[int] = Future()
             done.set_result(self._log.end() - 1)

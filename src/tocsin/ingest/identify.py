@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -35,8 +35,8 @@ _log = structlog.get_logger(__name__)
 class Redactor(Protocol):
     """Takes personal data and secrets out, before anything is named, kept or logged."""
 
-    def frame(self, frame: Frame) -> Frame:
-        """The frame with its text fields redacted."""
+    def frames(self, frames: Sequence[Frame]) -> list[Frame]:
+        """The frames with their text fields redacted."""
 
     def labels(self, labels: Labels) -> Labels:
         """The labels with values redacted to keyed tokens, so that two series never merge."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,25 +63,53 @@ class Redactor:
 
     def frame(self, frame: Frame) -> Frame:
         """The frame without secrets; itself when there was nothing to take out."""
-        if frame.kind not in _TEXT_KINDS or not len(frame):
-            return frame
-        changed: dict[str, Any] = {}
-        for field in frame.batch.schema:
-            before = after = frame.batch.column(field.name)
-            if pa.types.is_map(field.type):
-                after = self._map_column(frame, field.name, before)
-            elif pa.types.is_string(field.type):
-                record = frame.kind is FrameKind.RECORDS
-                after = self._text_column(before, self._writer(field.name), record=record)
-            if field.name == "body" and not self._keep_content:
-                after = self._log_bodies(frame, after)
-            if after is not before:
-                changed[field.name] = after
+        return self.frames([frame])[0]
+
+    def frames(self, frames: Sequence[Frame]) -> list[Frame]:
+        """The frames without secrets, themselves when there was nothing to take out of any of their kind.
+
+        Those of a kind are searched together: a request brings one for each service that is in it.
+        """
+        found = list(frames)
+        alike: dict[FrameKind, list[int]] = {}
+        for place, frame in enumerate(frames):
+            if frame.kind in _TEXT_KINDS and len(frame):
+                alike.setdefault(frame.kind, []).append(place)
+        for kind, places in alike.items():
+            changed = self._changed(kind, [frames[place].batch for place in places])
+            start = 0
+            for place in places:
+                frame = frames[place]
+                mine = {name: column.slice(start, len(frame)) for name, column in changed.items()}
+                found[place] = self._clean_frame(frame, mine)
+                start += len(frame)
+        return found
+
+    def _clean_frame(self, frame: Frame, changed: dict[str, Any]) -> Frame:
         source = self._substitute(frame.source, self._token) if self._may_hit(frame.source) else frame.source
         if not changed and source == frame.source:
             return frame
         arrays = [changed.get(name, frame.batch.column(name)) for name in frame.batch.schema.names]
         return Frame(frame.kind, frame.tenant, source, pa.RecordBatch.from_arrays(arrays, schema=frame.batch.schema))
+
+    def _changed(self, kind: FrameKind, batches: Sequence[Any]) -> dict[str, Any]:
+        """Columns of all batches, one after the other, in which there was something to take out."""
+        changed: dict[str, Any] = {}
+        columns = {
+            field.name: _joined([batch.column(field.name) for batch in batches])
+            for field in batches[0].schema
+            if pa.types.is_map(field.type) or pa.types.is_string(field.type)
+        }
+        for name, before in columns.items():
+            if pa.types.is_map(before.type):
+                after = self._map_column(kind, name, before)
+            else:
+                after = self._text_column(before, self._writer(name), record=kind is FrameKind.RECORDS)
+            if name == "body" and not self._keep_content:
+                after = self._log_bodies(columns, after)
+            if after is not before:
+                changed[name] = after
+        return changed
 
     def labels(self, labels: Labels) -> Labels:
         """Labels in which every secret has become a token `<rule>:<16 hex>`, distinct for distinct secrets.
@@ -205,7 +233,7 @@ class Redactor:
             texts[at] = new
         return pa.array(texts, pa.string()).take(unique.indices) if changed else column
 
-    def _map_column(self, frame: Frame, name: str, column: Any) -> Any:
+    def _map_column(self, kind: FrameKind, name: str, column: Any) -> Any:
         """A column of pairs without secrets and contents; itself when there were none."""
         write = self._writer(name)
         if column.offset or column.null_count:
@@ -217,7 +245,7 @@ class Redactor:
         told = [self._names.key(key or "") for key in codes.dictionary.to_pylist()]
         code = codes.indices.to_numpy(zero_copy_only=False)
         whole = self._whole_values(items, new_items, code, told, write)
-        if name == "attributes" and frame.kind is FrameKind.SPANS:
+        if name == "attributes" and kind is FrameKind.SPANS:
             versions = self._prompt_versions(column, code, [one.prompt for one in told])
             if versions:
                 return _with_pairs(column, new_keys, whole, self._names.version_key, versions)
@@ -256,22 +284,26 @@ class Redactor:
                 found[row] = f"h:{keyed(self._key, text, 4, b'tocsin.prompt')}"
         return found
 
-    def _log_bodies(self, frame: Frame, bodies: Any) -> Any:
+    def _log_bodies(self, columns: Mapping[str, Any], bodies: Any) -> Any:
         """Bodies of the log records whose event says that they are content."""
         events = self._names.events
-        rows = {row for row, name in enumerate(frame.batch.column("event_name").to_pylist()) if name in events}
-        attributes = frame.batch.column("attributes")
+        rows = {row for row, name in enumerate(columns["event_name"].to_pylist()) if name in events}
+        attributes = columns["attributes"]
         if any(self._names.key(key or "").event_name for key in pc.unique(attributes.keys).to_pylist()):
             for row, pairs in enumerate(attributes.to_pylist()):
                 if any(value in events for key, value in pairs or () if self._names.key(key).event_name):
                     rows.add(row)
         if not rows:
             return bodies
-        original = frame.batch.column("body")
+        original = columns["body"]
         texts = bodies.to_pylist()
         for row in sorted(rows):
             texts[row] = self._content(original[row].as_py() or "")
         return pa.array(texts, pa.string())
+
+
+def _joined(columns: Sequence[Any]) -> Any:
+    return columns[0] if len(columns) == 1 else pa.concat_arrays(columns)
 
 
 def _with_pairs(column: Any, keys: Any, items: Any, key: str, values: dict[int, str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -24,9 +25,9 @@ _TIME = 10**18
 class _KeepAll:
     """A redactor for texts that are known to hold nothing."""
 
-    def frame(self, frame: Frame) -> Frame:
-        """The frame as it is."""
-        return frame
+    def frames(self, frames: Sequence[Frame]) -> list[Frame]:
+        """The frames as they are."""
+        return list(frames)
 
     def labels(self, labels: Labels) -> Labels:
         """The labels as they are."""
