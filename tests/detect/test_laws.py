@@ -33,4 +33,5 @@ def test_law_holds(name, params, law):
 
 
 def test_every_detector_can_be_chosen_in_a_monitor():
-    assert set(detectors()) == set(DetectSpec.model_fields)
+    """And the ensemble of them, which keeps the laws in tests/engine."""
+    assert {*detectors(), "ensemble"} == set(DetectSpec.model_fields)

@@ -75,15 +75,15 @@ class Hot:
 
     def fold(self) -> None:
         """The engine's thread: compile, restore, catch up, then follow the log."""
-        from tocsin.detect.registry import detector  # noqa: PLC0415 - see above
-        from tocsin.engine.entity_scorer import compile_members  # noqa: PLC0415
+        from tocsin.engine.entity_scorer import compile_members  # noqa: PLC0415 - see above
         from tocsin.engine.runner import Runner  # noqa: PLC0415
+        from tocsin.engine.series_ensemble import import_detector  # noqa: PLC0415
         from tocsin.engine.snapshot import Snapshots  # noqa: PLC0415
         from tocsin.stats.jit import compile_all  # noqa: PLC0415
 
         monitors = self.config.engine_spec(self.packs).all_monitors()
         for monitor in monitors:
-            detector(monitor.detect.name)  # of those that can be named, only what is used is compiled
+            import_detector(monitor.detect.name)  # of those that can be named, only what is used is compiled
         compile_all()
         if any(monitor.together for monitor in monitors):
             compile_members()

@@ -9,6 +9,7 @@ import numpy as np
 from tocsin.detect.baseline import Baseline
 from tocsin.engine.metric_family import PLAIN, MetricFamilies, Told
 from tocsin.engine.season_clock import SeasonClock
+from tocsin.engine.series_ensemble import Ensemble
 from tocsin.model.arrays import I4, Mask
 from tocsin.model.detection import Detector, Step
 from tocsin.model.rows import Rows
@@ -38,7 +39,7 @@ class Placement:
         after = clock.ahead(self._calendars(known), self._latest)
         hours = np.rint((after - before) / HOUR_S).astype("i8")
         moved = np.flatnonzero(hours)
-        if isinstance(detector, Baseline) and len(moved):
+        if isinstance(detector, Baseline | Ensemble) and len(moved):
             detector.turn(known[moved], hours[moved])
 
     def add(self, group: int, series: Series) -> None:

@@ -18,6 +18,7 @@ from tocsin.engine.match import group_of
 from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.placement import Placement
 from tocsin.engine.report import PaneRows, report
+from tocsin.engine.series_ensemble import ensemble
 from tocsin.engine.series_text import SeriesText
 from tocsin.engine.teams import Ownership
 from tocsin.model.arrays import F8, I4, I8, Mask
@@ -255,6 +256,8 @@ def _group_state(s: Series) -> list[Any]:
 
 
 def _detector(spec: MonitorSpec, shelf: ModelShelf) -> Detector:
+    if spec.detect.ensemble is not None:
+        return ensemble(spec.detect.ensemble)
     model, onnx = shelf.open(spec), spec.detect.onnx
     if model is None or onnx is None:
         return build(spec.detect.name, getattr(spec.detect, spec.detect.name))

@@ -84,6 +84,7 @@ class DetectSpec(Spec):
     onnx: OnnxSpec | None = None
     one_class_svm: dict[str, float] | None = None
     pyod: dict[str, float | str] | None = None
+    ensemble: dict[str, float | str] | None = None
 
     @model_validator(mode="before")
     @classmethod
