@@ -117,12 +117,12 @@ def test_an_entity_needs_the_names_of_features(place):
 def test_a_file_that_is_gone_takes_no_server_down(place):
     kept = KeptModels(place / "kept")
     config = written(place)
-    found(config, kept)
+    kept.remember(found(config, kept).paths)
     (place / "models/load.onnx").unlink()
     modelled = found(config, KeptModels(place / "kept"))
     assert modelled.models
     assert "the copy that was kept when it was last good is used" in str(modelled.loaded.warnings[0])
-    found(written(place, "monitors: []\n"), kept)
+    kept.remember(found(written(place, "monitors: []\n"), kept).paths)
     assert list((place / "kept").glob("*.onnx")) == []
 
 

@@ -1,6 +1,7 @@
 """Models in ONNX files: what is run gives the textbook's numbers, and what can't be trusted is not run."""
 
 import hashlib
+import math
 import subprocess
 import sys
 
@@ -11,6 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from one_series import at, raw, scores
 from onnx_files import made, mean_model
 from tocsin.detect.model_file import MODEL_BYTES, outline
+from tocsin.detect.multi_member import Look
+from tocsin.detect.multi_memory import ShingleMemory
+from tocsin.detect.multi_model import ModelMember
 from tocsin.detect.onnx import Onnx
 from tocsin.detect.onnx_model import BATCH, ModelCard, OnnxModel
 from tocsin.detect.registry import build
@@ -229,3 +233,37 @@ def test_what_overflows_is_as_strange_as_anything_can_be():
         float(detector.score(at(200, 1e30)).value[0])
     )
     assert isinstance(detector, Onnx)
+
+
+class Entity:
+    """Rows of two signals given to the member as an entity's scorer gives them."""
+
+    def __init__(self, member, signals=2):
+        self.member, self.memory = member, ShingleMemory(signals)
+
+    def row(self, *values, missed=0):
+        for _ in range(missed):
+            self.memory.push(np.full(2, np.nan))
+        self.memory.push(np.array(values))
+        none = np.zeros(2)
+        look = Look(self.memory.latest, none, none, none, self.memory.past[:0], self.memory.when[:0], self.memory.seen)
+        score, _ = self.member.score(look)
+        self.member.learn(look)
+        self.memory.learn()
+        return score
+
+
+def test_missing_values_are_held_for_a_while_and_then_leave_a_hole():
+    nan = math.nan
+    entity = Entity(ModelMember(OnnxModel(mean_model(4, ("a", "b")))))
+    rows = [(1.0, 2.0), (1.5, 2.5), (1.0, 2.0), (1.5, 2.5)]
+    assert np.isnan([entity.row(*row) for row in rows[:3]]).all()
+    assert entity.row(*rows[3]) > 0
+    assert [entity.row(nan, 2.0) >= 0 for _ in range(6)] == [True] * 5 + [False]
+    assert np.isnan([entity.row(1.0, 2.0) for _ in range(3)]).all()
+    assert entity.row(1.0, 2.0) >= 0
+    assert entity.row(1.0, 2.0, missed=2) >= 0, "two rows that never came are held"
+    assert entity.member.ring[0].tolist() == [1.0, 2.0]
+    assert [entity.row(nan, nan) >= 0 for _ in range(3)] == [True] * 3
+    assert entity.row(1.0, 2.0) >= 0
+    assert np.isnan(entity.row(1.0, 2.0, missed=7))

@@ -63,14 +63,15 @@ class KeptModels:
 
 @dataclass(frozen=True, slots=True)
 class Modelled:
-    """A configuration whose models were found: `models` by digest; its monitors name their digests."""
+    """A configuration whose models were found, by digest and by path; its monitors name their digests."""
 
     loaded: Loaded
     models: Mapping[str, bytes]
+    paths: Mapping[str, bytes]
 
 
 def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
-    """Find and verify the models that the monitors of a configuration name.
+    """Find and verify the models that the monitors of a configuration name; where a file is gone, its kept copy.
 
     Raises
     ------
@@ -102,11 +103,9 @@ def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
         monitors[number] = _with(monitor, DetectSpec(onnx=onnx.model_copy(update={"sha256": model.sha256})))
     if wrong:
         raise BadSpec(_placed(loaded, wrong, "error"))
-    if kept is not None:
-        kept.remember(paths)
     warnings = tuple(sorted((*loaded.warnings, *_placed(loaded, odd, "warning"))))
     config = loaded.config.model_copy(update={"monitors": monitors})
-    return Modelled(replace(loaded, config=config, warnings=warnings), models)
+    return Modelled(replace(loaded, config=config, warnings=warnings), models, paths)
 
 
 def model_problems(path: Path, env: Mapping[str, str], packs: Sequence[PackSpec] = ()) -> tuple[Problem, ...]:

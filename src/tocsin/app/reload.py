@@ -101,6 +101,10 @@ class ConfigFile:
         if self._kept is None:
             return loaded
         found = with_models(loaded, self._kept)
+        try:
+            self._kept.remember(found.paths)
+        except OSError as full:
+            _log.warning("models could not be kept beside the data; a restart needs their files", cause=str(full))
         self.models = found.models
         return found.loaded
 

@@ -115,9 +115,9 @@ def _start(settings: ServeSettings, file: Path | None, duration_s: float | None)
 
         loaded = load_config(file, environment(), load_packs())
         if any(monitor.detect.onnx is not None for monitor in loaded.config.monitors):
-            from tocsin.app.models import with_models  # noqa: PLC0415 - heavy, and most name no model
+            from tocsin.app.models import KeptModels, with_models  # noqa: PLC0415 - heavy, and most name no model
 
-            loaded = with_models(loaded).loaded
+            loaded = with_models(loaded, KeptModels(settings.data_dir / "models")).loaded
     for warning in loaded.warnings if loaded is not None else ():
         say(str(warning))
     sys.exit(serve_until_signal(settings, loaded, SystemClock(), say=line, duration_s=duration_s))
