@@ -123,7 +123,7 @@ class MonitorSpec(Spec):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
     signal: str
     where: dict[str, str] = {}
-    unless: dict[str, str] = {}
+    unless: dict[str, str] = {}  # any of these keeps a series out
     by: list[str] | None = None  # None: every series on its own
     aggregate: Literal["last", "mean", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"] | None = None
     window: WindowSpec | None = None
