@@ -76,7 +76,8 @@ def test_one_odd_review_changes_nothing():
     traits = Traits()
     traits.touch(np.zeros(1, "i4"))
     row, calm = np.zeros(1, "i4"), np.zeros(1, bool)
-    traits.var[0], traits.lag[0], traits.step_s[0] = 1.0, 0.9, 300.0
+    traits.moments[0] = [0.0, 1.0, 0.9, 0.0, 0.0]
+    traits.shares[0] = [0.0, 0.0, 0.0, 0.0, 300.0]
     assert traits.review(row, calm)[0] == Kind.SLOW
     assert traits.review(row, ~calm)[0] == Kind.SLOW
     assert traits.review(row, calm)[0] == Kind.SLOW

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import ClassVar, Final, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from tocsin.model.arrays import F8, I4, I8, U1, Mask
 from tocsin.model.detection import Step
 from tocsin.stats.columns import Columns, column
+from tocsin.stats.jit import njit
 
 MEMORY: Final = 500.0
 """Steps over which shares are averaged."""
@@ -23,6 +25,9 @@ EMPTY: Final = 0.5
 WHOLE: Final = 0.99
 DEPENDENT: Final = 0.3
 """Correlation of a value with the one before it, from which on the way into a value tells something."""
+LONGEST_S: Final = 86_400.0
+MOST: Final = 1e150
+"""Values count no further, so that their squares are numbers."""
 FEW: Final = 100.0
 """Mean up to which whole numbers are counts of events; beyond, their grain is not seen."""
 FIRST_REVIEW: Final = 60
@@ -106,66 +111,28 @@ def members_for(kind: Kind, series: int) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+STILL_AT, ZERO_AT, WHOLE_AT, PAIRED_AT, STEP_S_AT = 0, 1, 2, 3, 4
+"""Shares of values as the one before, that are 0, whole and >= 0, at one of two levels; and the mean step."""
+MEAN_AT, VAR_AT, LAG_AT, GAP_AT, VALUE_AT = 0, 1, 2, 3, 4
+"""Mean, variance, covariance of a value with the one before; the gap of the latest from the mean, and the latest."""
+
+
 class Traits(Columns):
     """Running traits of each row: length of its steps, shares of values of some kind, how one value follows another."""
 
     kind: ClassVar[str] = "traits"
     seen: I4 = column(0, "i4")
     time: I8 = column(0, "i8")
-    value: F8 = column(0.0)
-    step_s: F8 = column(0.0)
-    still: F8 = column(0.0)  # share of values like the one before
-    zero: F8 = column(0.0)
-    whole: F8 = column(0.0)  # share of whole numbers >= 0
-    paired: F8 = column(0.0)  # share of values at one of two levels
+    shares: F8 = column(0.0, shape=(5,))
+    moments: F8 = column(0.0, shape=(5,))
     levels: F8 = column(np.nan, shape=(2,))
-    mean: F8 = column(0.0)
-    var: F8 = column(0.0)
-    lag: F8 = column(0.0)  # covariance of a value with the one before
-    gap: F8 = column(0.0)  # of the value before, from the mean
     verdict: U1 = column(Kind.UNKNOWN, "u1")  # kind in force
     candidate: U1 = column(Kind.UNKNOWN, "u1")  # kind of the latest review
 
     def learn(self, step: Step) -> None:
         """Take finite values in, (n,)."""
         self.touch(step.rows)
-        rows, x = step.rows, step.value
-        seen = self.seen[rows]
-        rate = 1.0 / np.minimum(seen + 1.0, MEMORY)
-        again = seen > 0
-        gap_s = np.maximum(step.time - self.time[rows], 0) / 1e9
-        later = 1.0 / np.minimum(np.maximum(seen, 1), MEMORY)
-        self.step_s[rows] += np.where(again, later * (np.minimum(gap_s, 86_400.0) - self.step_s[rows]), 0.0)
-        self.still[rows] += np.where(again, later * ((x == self.value[rows]) - self.still[rows]), 0.0)
-        self.zero[rows] += rate * ((x == 0.0) - self.zero[rows])
-        self.whole[rows] += rate * (((x >= 0.0) & (np.floor(x) == x)) - self.whole[rows])
-        self._follow(rows, x, rate)
-        self._pair(rows, x, rate)
-        self.time[rows], self.value[rows] = step.time, x
-        self.seen[rows] += 1
-
-    def _follow(self, rows: I4, x: F8, rate: F8) -> None:
-        """Mean, variance and covariance with the value before, a value counting up to 4 sds once there are some."""
-        gap = np.clip(x, -1e150, 1e150) - self.mean[rows]
-        bound = np.where(self.seen[rows] >= 15, 4.0 * np.sqrt(self.var[rows]), np.inf)
-        bound = np.where(bound > 0.0, bound, np.abs(gap))
-        gap = np.clip(gap, -bound, bound)
-        self.mean[rows] += rate * gap
-        self.var[rows] = (1.0 - rate) * (self.var[rows] + rate * gap * gap)
-        self.lag[rows] += rate * (gap * self.gap[rows] - self.lag[rows])
-        self.gap[rows] = gap
-
-    def _pair(self, rows: I4, x: F8, rate: F8) -> None:
-        """Two levels are the first two values there were; where they hold too little, the next two."""
-        levels = self.levels[rows]
-        first = np.isnan(levels[:, 0])
-        levels[first, 0] = x[first]
-        second = np.isnan(levels[:, 1]) & (x != levels[:, 0])
-        levels[second, 1] = x[second]
-        held = (x == levels[:, 0]) | (x == levels[:, 1])
-        self.paired[rows] += rate * (held - self.paired[rows])
-        levels[(self.paired[rows] < EMPTY) & ~held] = np.nan
-        self.levels[rows] = levels
+        _learn(step.rows, step.time, step.value, self.seen, self.time, self.shares, self.moments, self.levels)
 
     def due(self, rows: I4) -> I4:
         """Rows whose kind is to be looked at now."""
@@ -183,14 +150,50 @@ class Traits(Columns):
 
     def kinds(self, rows: I4, seasonal: Mask) -> U1:
         """What the traits say now, (n,); `seasonal` where a season is trusted."""
+        shares, moments = self.shares[rows], self.moments[rows]
         tests = {
-            Kind.STABLE: self.still[rows] >= STILL,
-            Kind.ON_OFF: (self.paired[rows] >= TWO_LEVELS) & ~np.isnan(self.levels[rows, 1]),
-            Kind.SPARSE: (self.step_s[rows] >= SLOW_S) | (self.zero[rows] >= EMPTY),
-            Kind.COUNTS: (self.whole[rows] >= WHOLE) & (self.mean[rows] <= FEW),
+            Kind.STABLE: shares[:, STILL_AT] >= STILL,
+            Kind.ON_OFF: (shares[:, PAIRED_AT] >= TWO_LEVELS) & ~np.isnan(self.levels[rows, 1]),
+            Kind.SPARSE: (shares[:, STEP_S_AT] >= SLOW_S) | (shares[:, ZERO_AT] >= EMPTY),
+            Kind.COUNTS: (shares[:, WHOLE_AT] >= WHOLE) & (moments[:, MEAN_AT] <= FEW),
             Kind.SEASONAL: seasonal,
-            Kind.NOISE: ~(self.lag[rows] >= DEPENDENT * self.var[rows]),
-            Kind.HIGH_FREQUENCY: self.step_s[rows] <= FAST_S,
+            Kind.NOISE: ~(moments[:, LAG_AT] >= DEPENDENT * moments[:, VAR_AT]),
+            Kind.HIGH_FREQUENCY: shares[:, STEP_S_AT] <= FAST_S,
         }
         found: U1 = np.select(list(tests.values()), list(tests), Kind.SLOW).astype("u1")
         return found
+
+
+@njit("void(i4[::1],i8[::1],f8[::1],i4[::1],i8[::1],f8[:,::1],f8[:,::1],f8[:,::1])")
+def _learn(rows: I4, time: I8, value: F8, seen: I4, latest: I8, shares: F8, moments: F8, levels: F8) -> None:
+    for i in range(rows.size):
+        r, x = rows[i], value[i]
+        s, m, two = shares[r], moments[r], levels[r]
+        rate = 1.0 / min(seen[r] + 1.0, MEMORY)
+        if seen[r] > 0:
+            later = 1.0 / min(float(seen[r]), MEMORY)
+            step_s = min(max((time[i] - latest[r]) / 1e9, 0.0), LONGEST_S)
+            s[STEP_S_AT] += later * (step_s - s[STEP_S_AT])
+            s[STILL_AT] += later * ((1.0 if x == m[VALUE_AT] else 0.0) - s[STILL_AT])
+        s[ZERO_AT] += rate * ((1.0 if x == 0.0 else 0.0) - s[ZERO_AT])
+        s[WHOLE_AT] += rate * ((1.0 if x >= 0.0 and math.floor(x) == x else 0.0) - s[WHOLE_AT])
+        # two levels are the first two values there were; where they hold too little, the next two
+        if math.isnan(two[0]):
+            two[0] = x
+        elif math.isnan(two[1]) and x != two[0]:
+            two[1] = x
+        held = x == two[0] or x == two[1]
+        s[PAIRED_AT] += rate * ((1.0 if held else 0.0) - s[PAIRED_AT])
+        if s[PAIRED_AT] < EMPTY and not held:
+            two[0] = two[1] = math.nan
+        # once there are some, a value counts up to 4 sds
+        gap = min(max(x, -MOST), MOST) - m[MEAN_AT]
+        if seen[r] >= 15 and m[VAR_AT] > 0.0:
+            bound = 4.0 * math.sqrt(m[VAR_AT])
+            gap = min(max(gap, -bound), bound)
+        m[MEAN_AT] += rate * gap
+        m[VAR_AT] = (1.0 - rate) * (m[VAR_AT] + rate * gap * gap)
+        m[LAG_AT] += rate * (gap * m[GAP_AT] - m[LAG_AT])
+        m[GAP_AT], m[VALUE_AT] = gap, x
+        latest[r] = time[i]
+        seen[r] += 1

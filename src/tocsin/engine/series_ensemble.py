@@ -19,7 +19,7 @@ from tocsin.model.errors import BadConfig, Corrupt
 from tocsin.plugin.registry import nearest
 from tocsin.stats.columns import Columns, column, numbers_of, rows_of, times_of
 
-RECORDS: Final = 1.25
+RECORDS: Final = 1.5
 """Weight of novelty beside 1 of all others together, nearly: chosen on the Numenta benchmark and on made series."""
 IN_FULL: Final = 8.0
 """Decades that one member reports in full: beyond, a p-value is the extrapolation of an extrapolation."""
@@ -87,6 +87,7 @@ class Ensemble:
         self._record_bit = sum(1 << k for k, name in enumerate(names) if name == "novelty")
         self.warmup = min(member.warmup for member in self.members) + self.calibrators[0].min_scores
         self._told: _Said | None = None  # of the latest step that was scored
+        self._asked: Step | None = None  # that step as it was given
         self._fresh = False  # nothing was learned since
 
     # -- the detector's contract -------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ class Ensemble:
     def score(self, step: Step) -> Scores:
         """Weighted decades of each row, (n,); pure; NaN until warm."""
         said = self._told = self._ask(_plain(step))
-        self._fresh = True
+        self._fresh, self._asked = True, step
         return Scores(said.step.rows, self._combined(said), said.step.time)
 
     def expect(self, step: Step, limit: F8 | None = None) -> Band:
@@ -113,17 +114,21 @@ class Ensemble:
     def learn(self, step: Step, weight: F8) -> None:
         """Take a step in with weights in [0, 1], (n,), after what members say of it has been noted."""
         useful = np.isfinite(step.value) & (weight > 0)
+        said = self._told if self._fresh and step is self._asked else None
         if not useful.all():
-            step, weight = step.take(useful), weight[useful]
+            step, weight, said = step.take(useful), weight[useful], None
         if not len(step):
             return
-        said = self._said(_plain(step))
+        said = said or self._said(_plain(step))
         step, self._fresh = said.step, False
         self.seats.touch(step.rows)
         running = self._running(step.rows)
         for k, (member, calibrator) in enumerate(zip(self.members, self.calibrators, strict=True)):
             on = (running >> k & 1) == 1
-            if on.any():
+            if on.all():
+                calibrator.learn(step.rows, said.score[k])
+                member.learn(step, weight)
+            elif on.any():
                 calibrator.learn(step.rows[on], said.score[k][on])
                 member.learn(step.take(on), weight[on])
         self.traits.learn(step)
@@ -271,8 +276,11 @@ class Ensemble:
         running = self._running(step.rows)
         for k, (member, calibrator) in enumerate(zip(self.members, self.calibrators, strict=True)):
             on = (running >> k & 1) == 1
-            if on.any():
-                asked = step if on.all() else step.take(on)
+            if on.all():
+                score[k] = member.score(step).value
+                log10_p[k], _ = calibrator.log10_p(step.rows, score[k])
+            elif on.any():
+                asked = step.take(on)
                 score[k][on] = member.score(asked).value
                 log10_p[k][on], _ = calibrator.log10_p(asked.rows, score[k][on])
         return _Said(step, score, log10_p)
