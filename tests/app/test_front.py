@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from tocsin.app.front import Front, is_ingest
+from tocsin.app.front import Front, NoForeignPages, is_ingest
 from tocsin.app.internal import SECRET_HEADER, Internal, fetch_exposition
-from tocsin.app.proxy import Proxy
+from tocsin.app.proxy import Proxy, forgive_cancelled_waits
 from tocsin.model.access import OPEN_ACCESS, Access, Scope
 
 WAIT_S = 20.0
@@ -102,7 +102,8 @@ class World:
         self.waiting: list[str] = []
         self.access: Access | None = OPEN_ACCESS
         self.socket = tmp_path / "cold.sock"
-        self.proxy = Proxy(self.socket, max_body_bytes=1000)
+        self.full = ""
+        self.proxy = Proxy(self.socket, max_body_bytes=1000, trouble=lambda: self.full)
         self.front = Front(
             ingest,
             self.proxy,
@@ -333,3 +334,50 @@ def test_which_requests_bring_telemetry():
     assert all(is_ingest("POST", p) for p in ("/v1/traces", "/v1/metrics", "/v1/logs", "/v1/records", "/api/v1/write"))
     assert is_ingest("GET", "/v1/metrics")
     assert not any(is_ingest("GET", p) for p in ("/", "/api/events", "/api/incidents", "/v1"))
+
+
+def test_an_outage_says_whether_telemetry_is_taken_in(world):
+    async def story(client):
+        assert "Telemetry is still received" in (await client.get("/a")).json()["detail"]
+        world.full = "the log input has no room: No space left on device"
+        text = (await client.get("/a")).json()["detail"]
+        assert "Nothing is taken in now: the log input has no room: No space left on device." in text
+        assert "still received" not in text
+
+    world.play(story, with_cold=False)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 202),
+        ({"host": "collector:4318"}, 202),
+        ({"origin": "http://evil.example"}, 403),
+        ({"host": "evil.example:4318", "origin": "http://evil.example:4318", "sec-fetch-site": "same-origin"}, 421),
+    ],
+)
+def test_a_port_for_programs_takes_nothing_from_foreign_pages(headers, status):
+    async def story():
+        app = NoForeignPages(ingest, frozenset({"127.0.0.1"}))
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:4318") as client:
+            assert (await client.post("/v1/logs", headers=headers)).status_code == status
+
+    asyncio.run(story())
+
+
+def test_only_waits_that_were_cancelled_are_forgiven():
+    async def story():
+        loop = asyncio.get_running_loop()
+        told: list[str] = []
+        loop.default_exception_handler = lambda context: told.append(str(context["message"]))
+        forgive_cancelled_waits(loop)
+        gone = loop.create_future()
+        gone.cancel()
+        loop.call_soon(gone.set_result, None)
+        loop.call_soon(int, "x")
+        await asyncio.sleep(0.01)
+        assert len(told) == 1
+        assert "int" in told[0]
+
+    asyncio.run(story())

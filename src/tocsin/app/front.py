@@ -24,6 +24,8 @@ from tocsin.selfmon.metrics import REGISTRY, counter, exposition
 
 MAX_HEADER_BYTES = 64 << 10
 MAX_TARGET_BYTES = 16 << 10
+_BROWSERS = (b"origin", b"sec-fetch-site")
+"""Headers that only browsers send."""
 _REFUSED = counter("tocsin_front_refused_requests_total", "Requests refused before anybody looked at them.", ["reason"])
 
 Waiting = Callable[[], Sequence[str]]
@@ -80,13 +82,7 @@ class Front:
             return _refusal(431, "headers_too_large", f"the headers are over {MAX_HEADER_BYTES} bytes")
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MAX_TARGET_BYTES:
             return _refusal(414, "target_too_large", f"the address is over {MAX_TARGET_BYTES} bytes")
-        headers = Headers(scope=scope)
-        # browsers always send a host; a probe that speaks HTTP/1.0 sends none
-        if self._allowed is not None and "host" in headers and host_name(headers["host"]) not in self._allowed:
-            return _refusal(421, "foreign_host", "this server answers to localhost only; start it with --host ADDRESS")
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(headers):
-            return _refusal(403, "foreign_site", "a page of another site may not send this")
-        return None
+        return _foreign(scope, self._allowed)
 
     def _no_page(self, path: str) -> Response | None:
         if self._page or path.startswith("/api/") or path == "/openapi.json":
@@ -158,6 +154,30 @@ class Front:
                 await self._proxy.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+class NoForeignPages:
+    """ASGI layer of a port for programs, which may call it by any name: what a browser sends must come from here."""
+
+    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str] | None) -> None:
+        self._app = app
+        self._allowed = allowed_hosts
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Refuse what a page of another site, or one by a name of its own, made a browser send."""
+        browser = scope["type"] == "http" and any(name in _BROWSERS for name, _ in scope["headers"])
+        refusal = _foreign(scope, self._allowed) if browser else None
+        await (refusal or self._app)(scope, receive, send)
+
+
+def _foreign(scope: AsgiScope, allowed_hosts: frozenset[str] | None) -> Response | None:
+    headers = Headers(scope=scope)
+    # browsers always send a host; a probe that speaks HTTP/1.0 sends none
+    if allowed_hosts is not None and "host" in headers and host_name(headers["host"]) not in allowed_hosts:
+        return _refusal(421, "foreign_host", "this server answers to localhost only; start it with --host ADDRESS")
+    if scope["method"] not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(headers):
+        return _refusal(403, "foreign_site", "a page of another site may not send this")
+    return None
 
 
 def is_ingest(method: str, path: str) -> bool:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,14 +16,14 @@ import structlog
 from tocsin.api.ports import LOOPBACK_HOSTS
 from tocsin.app.child import Child, die_with_any_thread
 from tocsin.app.clock import clock_of
-from tocsin.app.front import Front, SupervisorCollector
+from tocsin.app.front import Front, NoForeignPages, SupervisorCollector
 from tocsin.app.internal import Internal
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import open_logs, redaction_key
 from tocsin.app.progress import Progress
-from tocsin.app.proxy import Proxy
+from tocsin.app.proxy import Proxy, forgive_cancelled_waits
 from tocsin.app.reload import ConfigFile
 from tocsin.app.serve import grpc_taken
 from tocsin.app.settings import ServeSettings, cache_kernels, environment
@@ -71,6 +72,7 @@ class Hot:
         self.waiting = ["the engine's kernels are compiled", "the log is folded in again"]
         self.runner: Runner | None = None
         self.collectors: Collectors | None = None
+        self.full = ""
         self.caught_up = threading.Event()
 
     def fold(self) -> None:
@@ -119,6 +121,29 @@ class Hot:
         for notice in self.edge.identifier.notices():
             found.setdefault(notice.tenant, []).append(str(notice))
         return found
+
+    def tick(self) -> None:
+        """Append a tick, and remember why not: the log that takes none takes nothing else."""
+        try:
+            self.edge.append_tick().add_done_callback(self._ticked)
+        except Overloaded as full:
+            self._take_nothing(full)
+
+    def _ticked(self, tick: Future[int]) -> None:
+        error = None if tick.cancelled() else tick.exception()
+        if isinstance(error, Overloaded):
+            self._take_nothing(error)
+        elif error is None:
+            self.full = ""
+
+    def _take_nothing(self, full: Overloaded) -> None:
+        if not self.full:
+            _log.error("nothing is taken in; senders are told to try again", reason=str(full))
+        self.full = self.full or str(full)
+
+    def missing(self) -> list[str]:
+        """What stands in the way of taking telemetry in, in words."""
+        return [*self.waiting, *([self.full] if self.full else [])]
 
     def retain(self) -> None:
         """Let retention go as far as snapshot and cold process have both come."""
@@ -173,10 +198,7 @@ async def _tick(hot: Hot) -> None:
     speed = hot.settings.clock.speed if hot.settings.clock else 1.0
     turn = 0
     while not hot.stop.is_set():
-        try:
-            hot.edge.append_tick()
-        except Overloaded as full:
-            _log.warning("no tick could be written; the next will say more", reason=str(full))
+        hot.tick()
         turn += 1
         if turn % 30 == 0:
             await asyncio.to_thread(hot.retain)
@@ -185,24 +207,26 @@ async def _tick(hot: Hot) -> None:
 
 async def _serve(hot: Hot, child: Child) -> None:
     settings = hot.settings
+    guarded = settings.open_access and not settings.insecure
     ingest = ingest_app(hot.edge, hot.keys.authorise)
     front = Front(
         ingest,
-        Proxy(settings.cold_socket),
+        Proxy(settings.cold_socket, trouble=lambda: hot.full),
         authorise=hot.keys.authorise,
-        waiting=lambda: list(hot.waiting),
+        waiting=hot.missing,
         internal_secret=settings.internal_secret,
         page=settings.page,
-        allowed_hosts=LOOPBACK_HOSTS if settings.open_access and not settings.insecure else None,
+        allowed_hosts=LOOPBACK_HOSTS if guarded else None,
     )
+    loop = asyncio.get_running_loop()
+    forgive_cancelled_waits(loop)
     servers = [
         Listener(front, fd=settings.main_fd),
-        Listener(ingest, fd=settings.otlp_http_fd),
+        Listener(NoForeignPages(ingest, LOOPBACK_HOSTS if guarded else None), fd=settings.otlp_http_fd),
         Listener(Internal(ingest, settings.internal_secret, hot.notices), uds=settings.hot_socket),
     ]
     running = [asyncio.create_task(server.run()) for server in servers]
     grpc = _grpc(hot)
-    loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 
     def stop() -> None:

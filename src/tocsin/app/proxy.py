@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from starlette.datastructures import Headers
@@ -37,6 +38,21 @@ _THEIRS = frozenset({"date", "server"})
 _PROXIED = counter("tocsin_front_proxied_requests_total", "Requests handed to the cold process.", ["outcome"])
 
 
+def forgive_cancelled_waits(loop: asyncio.AbstractEventLoop) -> None:
+    """Keep one kind of harmless news out of the log of a loop.
+
+    anyio waits for a Unix socket with `add_reader(socket, future.set_result, None)`; when a caller hangs up just as the
+    socket gets ready, the future is cancelled already, and asyncio reports that as an error with a stack trace.
+    """
+
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        late = isinstance(context.get("exception"), asyncio.InvalidStateError)
+        if not (late and "Future.set_result" in str(context.get("message"))):
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(report)
+
+
 class _ClientGone(Exception):
     """The caller hung up."""
 
@@ -52,10 +68,18 @@ class _UpstreamGone(Exception):
 class Proxy:
     """ASGI application that hands requests to the process behind `socket`."""
 
-    def __init__(self, socket: Path, *, name: str = "store", max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        socket: Path,
+        *,
+        name: str = "store",
+        max_body_bytes: int = MAX_BODY_BYTES,
+        trouble: Callable[[], str] = str,
+    ) -> None:
         limits = httpx2.Limits(max_connections=512, max_keepalive_connections=32, keepalive_expiry=4.0)
         self._transport = httpx2.AsyncHTTPTransport(uds=str(socket), limits=limits, trust_env=False)
         self._name = name
+        self._trouble = trouble
         self._max_body = max_body_bytes
 
     async def aclose(self) -> None:
@@ -146,9 +170,11 @@ class Proxy:
         )
 
     async def _unavailable(self, scope: Scope, receive: Receive, send: Send) -> None:
+        trouble = self._trouble()
+        received = f"Nothing is taken in now: {trouble}. " if trouble else "Telemetry is still received and judged. "
         text = (
             f"The {self._name} process of Tocsin does not answer right now; it is started again by itself. "
-            "Telemetry is still received and judged, and nothing that was acknowledged is lost."
+            f"{received}Nothing that was acknowledged is lost."
         )
         headers = {**HEADERS, "retry-after": str(RETRY_AFTER_S), "cache-control": "no-store"}
         if "text/html" in Headers(scope=scope).get("accept", ""):
