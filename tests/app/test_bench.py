@@ -42,6 +42,7 @@ def test_detect(tmp_path):
         "copy bandwidth",
         "state per series, seasons and calibration included",
         "window close to finding, p99",
+        "ONNX inference, one window, temporal autoencoder, p50",
     }
 
 

@@ -93,6 +93,9 @@ def test_a_pipeline_file_runs_its_model_or_the_baseline(place):
     assert ":4:17: warning: there is no model file" in str(modelled.loaded.warnings[-1])
     (place / "load.onnx").write_bytes(mean_model(card=False))
     assert found(config).loaded.config.monitors[0].detect.name == "onnx"
+    (place / "load.onnx").write_bytes(mean_model(4, ("load", "heat")))
+    (monitor,) = found(config).loaded.config.monitors
+    assert (monitor.together, monitor.detect.name) == (True, "onnx")
     (place / "load.onnx").unlink()
     with pytest.raises(BadSpec, match="add `fallback_strategy: statistical_baseline`"):
         found(written(place, PIPELINE.replace(", fallback_strategy: statistical_baseline", "")))

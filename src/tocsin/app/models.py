@@ -79,6 +79,7 @@ def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
         A model is missing, not to be trusted, or doesn't fit its monitor, and the monitor has no fallback.
     """
     monitors = list(loaded.config.monitors)
+    pipeline = _is_pipeline(parse(loaded.text, loaded.file))
     wrong: list[tuple[int, str]] = []
     odd: list[tuple[int, str]] = []
     models: dict[str, bytes] = {}
@@ -90,10 +91,13 @@ def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
         try:
             path, raw, cautions = _found(onnx, Path(loaded.file).absolute().parent, kept)
             model = OnnxModel(raw)
+            if pipeline and model.features > 1 and model.card.names:  # its language has no word for it
+                monitor = monitor.model_copy(update={"together": True})  # noqa: PLW2901 - as it is judged from here on
             _fits(monitor, onnx, model)
         except BadConfig as bad:
             if onnx.fallback is None:
-                wrong.append((number, f"{bad}; or add `{_fallback(loaded)}`"))
+                way_out = "fallback_strategy: statistical_baseline" if pipeline else "fallback: baseline"
+                wrong.append((number, f"{bad}; or add `{way_out}`"))
             else:
                 odd.append((number, f"{bad}; the statistical baseline is used instead"))
                 monitors[number] = _with(monitor, DetectSpec(baseline={}))
@@ -186,11 +190,6 @@ def _took_s(model: OnnxModel) -> float:
 
 def _is_pipeline(root: Node) -> bool:
     return isinstance(root.items, dict) and "pipeline" in root.items
-
-
-def _fallback(loaded: Loaded) -> str:
-    pipeline = _is_pipeline(parse(loaded.text, loaded.file))
-    return "fallback_strategy: statistical_baseline" if pipeline else "fallback: baseline"
 
 
 def _with(monitor: MonitorSpec, detect: DetectSpec) -> MonitorSpec:

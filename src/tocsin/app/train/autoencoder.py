@@ -15,8 +15,8 @@ from tocsin.model.arrays import F8, I8
 from tocsin.model.errors import BadInput
 
 MOST_WINDOWS: Final = 20_000
-EPOCHS: Final = 80
-PATIENCE: Final = 8
+EPOCHS: Final = 40
+PATIENCE: Final = 5
 BATCH: Final = 128
 WIDEST: Final = 128
 

@@ -20,6 +20,9 @@ LEAST: Final = 50
 HELD_OUT: Final = 0.2
 """Share of the time, at its end, that is kept for validation."""
 SPREAD_OF_MAD: Final = 1.4826
+TAILS: Final = (0.005, 0.995)
+SDS_OF_TAILS: Final = 5.152
+"""Distance of these quantiles under a normal law, in sds."""
 RIGID: Final = 0.03
 """Spread of a signal that never moved, as a share of its level."""
 
@@ -133,10 +136,15 @@ class Scale:
 
     @staticmethod
     def of(values: F4) -> Scale:
-        """Median and 1.48 MAD of each feature of windows (n, length, features); sd where more than half are alike."""
+        """Median and spread of each feature of windows (n, length, features).
+
+        The spread is 1.48 MAD, or what the middle 99 % suggest where that is more: bursts are part of a life. Of a
+        signal that hardly ever moves it is the sd.
+        """
         flat: F8 = values.reshape(-1, values.shape[2]).astype("f8")
         centre = np.median(flat, axis=0)
-        spread = SPREAD_OF_MAD * np.median(np.abs(flat - centre), axis=0)
+        low, high = np.quantile(flat, TAILS, axis=0)
+        spread = np.maximum(SPREAD_OF_MAD * np.median(np.abs(flat - centre), axis=0), (high - low) / SDS_OF_TAILS)
         spread = np.where(spread > 1e-9 * np.abs(centre), spread, flat.std(axis=0))
         rigid = np.where(centre != 0.0, RIGID * np.abs(centre), 1.0)
         spread = np.where(spread > 1e-9 * np.abs(centre), spread, rigid)
