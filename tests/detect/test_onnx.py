@@ -162,6 +162,13 @@ def test_what_reaches_beyond_itself_is_refused(file, expected):
         OnnxModel(file())
 
 
+def test_names_in_a_file_are_no_commands_to_a_terminal():
+    for file in (made(output="a\x1b[31m\nb"), made(domains=("", "\x1b]0;x\x07"))):
+        with pytest.raises(BadConfig) as refused:
+            OnnxModel(file)
+        assert str(refused.value).isprintable()
+
+
 def test_every_damage_is_refused_or_harmless():
     """Cut anywhere, or a byte changed: words, not a crash; and what still loads gives numbers."""
     whole = mean_model(4)

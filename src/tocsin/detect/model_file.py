@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from tocsin.model.errors import BadConfig
+from tocsin.model.text import one_line
 
 MODEL_BYTES: Final = 8 << 20
 """Largest model file; it travels in the log and in every snapshot."""
@@ -118,8 +119,10 @@ def _tensor(raw: memoryview) -> None:
 
 def _domain(domain: str, operator: str = "") -> None:
     if domain not in DOMAINS:
-        what = f"the operator {operator} of " if operator else ""
-        raise BadConfig(f"the model uses {what}{domain!r}; only standard ONNX operators (ai.onnx, ai.onnx.ml) are run")
+        what = f"the operator {one_line(operator)[:60]} of " if operator else ""
+        raise BadConfig(
+            f"the model uses {what}{one_line(domain)[:60]!r}; only standard ONNX operators (ai.onnx, ai.onnx.ml) are run"
+        )
 
 
 def _text(raw: memoryview) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tocsin.detect.model_file import outline
 from tocsin.model.arrays import F8
 from tocsin.model.errors import BadConfig
+from tocsin.model.text import one_line
 
 F4: TypeAlias = NDArray[np.float32]
 
@@ -218,13 +219,13 @@ def _session(raw: bytes) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300]
+    return one_line(str(error).strip().partition("\n")[0])[:300]
 
 
 def _input_of(session: Any) -> tuple[str, int, int, int]:
     """Name, batch (0: any), length and features of the only input."""
     inputs = session.get_inputs()
-    said = ", ".join(f"{i.name} {_typed(i)}" for i in inputs) or "no input"
+    said = one_line(", ".join(f"{i.name} {_typed(i)}" for i in inputs) or "no input")[:300]
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 3:
         raise BadConfig(f"the model has {said}; {NEEDED}")
     batch, length, features = inputs[0].shape
@@ -251,11 +252,12 @@ def _outputs_of(session: Any, features: int) -> list[str]:
 
 def _check_output(output: Any, names: list[str], width: tuple[int, ...]) -> None:
     if output is None:
-        raise BadConfig(f"the model has the outputs {', '.join(names)}, and no {ERROR}; {NEEDED}")
+        told = one_line(", ".join(names))[:300]
+        raise BadConfig(f"the model has the outputs {told}, and no {ERROR}; {NEEDED}")
     rest = tuple(output.shape[1:])
     fits = rest == width or (width == (1,) and rest == ())
     if output.type != "tensor(float)" or not output.shape or not fits:
-        raise BadConfig(f"the model has the output {output.name} {_typed(output)}; {NEEDED}")
+        raise BadConfig(f"the model has the output {output.name} {one_line(_typed(output))[:300]}; {NEEDED}")
 
 
 def _typed(found: Any) -> str:
