@@ -70,7 +70,9 @@ class Api(BaseHTTPRequestHandler):
         elif self.path == "/api/silences":
             self._answer(201, json.dumps(SILENCE).encode())
         elif self.path.endswith("/nope/ack"):
-            self._answer(404, b'{"detail": "there is no incident \'nope\' here", "next": "list them"}')
+            self._answer(
+                404, b'{"title": "Not Found", "detail": "there is no incident \'nope\' here", "next": "list them"}'
+            )
         else:
             self._answer(200, b"{}")
 

@@ -9,7 +9,7 @@ import typer
 
 from tocsin.cli.client import Server
 from tocsin.cli.options import DEFAULT_URL, AsJson, Key, Url
-from tocsin.cli.output import document, say, table
+from tocsin.cli.output import document, say, table, when
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def list_entries(
         document(found)
         return
     rows = [
-        [each["time"], each["actor"], each["action"], each["subject"], json.dumps(each["detail"], sort_keys=True)]
+        [when(each["time"]), each["actor"], each["action"], each["subject"], json.dumps(each["detail"], sort_keys=True)]
         for each in found["entries"]
     ]
     table(["time", "who", "action", "what", "detail"], rows)

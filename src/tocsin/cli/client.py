@@ -95,9 +95,8 @@ def _reason(answer: httpx2.Response) -> str:
         return one_line(answer.text) or answer.reason_phrase
     if not isinstance(body, dict):
         return answer.reason_phrase
-    parts = [
-        str(body[name])
-        for name in ("detail", "title", "message", "next", "next_step")
-        if isinstance(body.get(name), str)
-    ]
+    said = {name: body[name] for name in ("detail", "title", "message", "next") if isinstance(body.get(name), str)}
+    if "detail" in said:
+        said.pop("title", "")  # it only names the status
+    parts = list(said.values())
     return one_line("; ".join(dict.fromkeys(parts)), 500) or answer.reason_phrase

@@ -9,7 +9,7 @@ import typer
 
 from tocsin.cli.client import Server
 from tocsin.cli.options import DEFAULT_URL, AsJson, Key, Stopped, Tenant, Url
-from tocsin.cli.output import document, say, table
+from tocsin.cli.output import document, say, table, when
 from tocsin.model.series import MAIN_TENANT
 
 
@@ -45,7 +45,8 @@ def incidents(
         document(found)
         return
     rows = [
-        [each.get(name) for name in ("id", "severity", "state", "opened_at", "title")] for each in found["incidents"]
+        [each["id"], each["severity"], each["state"], when(each["opened_at"]), each["title"]]
+        for each in found["incidents"]
     ]
     table(["id", "severity", "state", "opened", "title"], rows)
     if not rows:

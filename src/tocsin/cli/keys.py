@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tocsin.cli.options import AsJson, Data, data_dir
-from tocsin.cli.output import document, line, say, table
+from tocsin.cli.output import document, line, say, table, when
 from tocsin.model.access import Scope
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def list_keys(data: Data = None, as_json: AsJson = False) -> None:
     if as_json:
         document({"keys": rows})
     else:
-        table(["id", "scope", "tenant", "created"], [list(row.values()) for row in rows])
+        shown = [[row["id"], row["scope"], row["tenant"], when(row["created_at"])] for row in rows]
+        table(["id", "scope", "tenant", "created"], shown)
 
 
 @keys.command("revoke")

@@ -27,6 +27,15 @@ def document(value: Any) -> None:
     line(json.dumps(value, indent=None if not sys.stdout.isatty() else 2, ensure_ascii=True))
 
 
+def when(time: str) -> str:
+    """A time of the API to the second, for people; programs ask for `--json`.
+
+    >>> when("2026-11-22T06:38:40.000000000Z")
+    '2026-11-22T06:38:40Z'
+    """
+    return f"{time[:19]}Z" if len(time) > 20 and time.endswith("Z") else time
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Rows under heads: drawn on a terminal, separated by tabs in a pipe."""
     shown = [[one_line("" if cell is None else str(cell)) for cell in row] for row in rows]

@@ -9,7 +9,7 @@ import typer
 
 from tocsin.cli.client import Server
 from tocsin.cli.options import DEFAULT_URL, AsJson, Key, Url
-from tocsin.cli.output import document, line, say, table
+from tocsin.cli.output import document, line, say, table, when
 from tocsin.model.errors import BadInput
 
 _INCIDENT = "inc-"
@@ -79,7 +79,9 @@ def silence(
         return
     line(made["id"])
     n = made["incidents"]
-    say(f"silenced until {made['ends_at']}; {n} open incident{'' if n == 1 else 's'} match{'es' if n == 1 else ''}")
+    say(
+        f"silenced until {when(made['ends_at'])}; {n} open incident{'' if n == 1 else 's'} match{'es' if n == 1 else ''}"
+    )
 
 
 def silences(
@@ -101,7 +103,8 @@ def silences(
 
 def _row(each: dict[str, Any]) -> list[object]:
     what = ",".join(f"{name}={value}" for name, value in each["matchers"].items())
-    until = f"over since {each['ends_at']}" if each["over"] else each["ends_at"]
+    ends = when(each["ends_at"])
+    until = f"over since {ends}" if each["over"] else ends
     return [each["id"], until, what, each["by"], each["incidents"], each["note"]]
 
 

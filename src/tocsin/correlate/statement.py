@@ -179,8 +179,13 @@ def title(symptoms: Sequence[Symptom], more: int = 0) -> str:
 
 
 def storm_title(first: int, findings: int, entities: int) -> str:
-    """Title of the incident that takes what a storm of unrelated findings brings."""
-    return f"Many things at once since {clock(first)} UTC: {findings:,} findings on {entities:,} entities"
+    """Title of the incident that takes what a storm of unrelated findings brings.
+
+    >>> storm_title(0, 1, 1), storm_title(0, 1200, 3)[-30:]
+    ('Many things at once since 00:00 UTC: 1 finding on 1 entity', ': 1,200 findings on 3 entities')
+    """
+    what = f"{findings:,} finding{'' if findings == 1 else 's'}"
+    return f"Many things at once since {clock(first)} UTC: {what} on {entities:,} {'entity' if entities == 1 else 'entities'}"
 
 
 def sentence(symptom: Symptom) -> str:

@@ -85,13 +85,14 @@ def first_steps(incident: Incident) -> list[str]:
 
 def finding_line(finding: Finding) -> str:
     """Value and expected band of a finding on one line."""
-    unit = finding.series.signal.unit
+    unit = finding.series.signal.unit.strip("{}")
+    unit = "" if unit == "1" else f" {unit}"
     lower, upper = finding.expected
     known = [f"{limit:.6g}" for limit in (lower, upper) if math.isfinite(limit)]
     band = f"expected {' to '.join(known)}" if len(known) == 2 else f"limit {known[0]}" if known else "nothing expected"
     value = f"{finding.value:.6g}" if math.isfinite(finding.value) else "no value"
     labels = ", ".join(f"{key}={value}" for key, value in finding.series.labels[:6])
-    return one_line(f"{finding.monitor}: {value} {unit}, {band} ({finding.series.signal.name} {labels})", 300)
+    return one_line(f"{finding.monitor}: {value}{unit}, {band} ({finding.series.signal.name} {labels})", 300)
 
 
 def headline(message: Message) -> str:
