@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from tocsin.calibrate.tail import (
     BINS,
     EPISODES,
     FIT,
+    LOW_OCTAVE,
     N_EFF,
+    PER_OCTAVE,
     PIT,
     PROVISIONAL_BELOW,
     learn_rows,
@@ -23,6 +26,18 @@ from tocsin.calibrate.tail import (
 )
 from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.stats.columns import Columns, column, numbers_of, rows_of
+
+RENEWED_COUNT: Final = 100.0
+"""Scores that the normal law weighs as much as when a row begins anew."""
+
+
+def _normal_scores() -> NDArray[np.float32]:
+    """Histogram of absolute values of a normal law, (64,)."""
+    below = [math.erf(2.0 ** (LOW_OCTAVE + (b + 1) / PER_OCTAVE) / math.sqrt(2.0)) for b in range(BINS - 1)]
+    return (RENEWED_COUNT * np.diff([0.0, *below, 1.0])).astype("f4")
+
+
+NORMAL_SCORES: Final = _normal_scores()
 
 
 class Calibrator(Columns):
@@ -94,6 +109,15 @@ class Calibrator(Columns):
             self.run, self.calm, self.peak, self.peak_seen, self.episodes, self.pit, self.drifts,
             self.family_shape, self.family_ratio, self.min_scores, self.memory,
         )  # fmt: skip
+
+    def renew(self, rows: I4) -> None:
+        """Begin anew for rows whose scores come from another model now, with those of a normal law for a start.
+
+        What was large for the old model would be life to the new one, and what recurred daily a season by now.
+        """
+        rows = rows_of(rows[rows < self.size])
+        self.hist[rows], self.pit[rows] = NORMAL_SCORES, 0.0  # the tail is fitted again within 16 scores
+        self.episodes[rows] = self.run[rows] = 0
 
     def family(self, rows: I4) -> I4:
         """Family of each row in the alert budget, (n,): by how much of its past is known and how heavy its tail is."""

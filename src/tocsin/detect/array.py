@@ -54,6 +54,10 @@ class ArrayDetector(Columns):
             self.touch(step.rows)
             self._learn(step, numbers_of(np.minimum(weight, 1.0)))
 
+    def renewed(self) -> I4:
+        """Rows whose expectation stands on new ground since the last call; most detectors have none."""
+        return np.zeros(0, "i4")
+
     def adopt(self, params: Params) -> None:
         """Take what fitting found: columns of this detector by name, with `rows` that they are for."""
         if "rows" not in params:

@@ -31,7 +31,7 @@ class Baseline(ArrayDetector):
     A day that swings by 6 of its own robust sds also accuses where the level predicts as well: a peak that does not
     come. A row that switches between two states is also judged by how long the present one has lasted.
     Where noise grows with the level, the row works on log(x + offset): chosen from the data by likelihood, or told;
-    a share of 1 or 100 works on its logit, so that what is left to the bound counts. A residual pulls level and season by at most 2 sds and adds at most 4 to the scale.
+    of a share of 1 or 100 it is the logit, so that what is left to either bound counts. A residual pulls level and season by at most 2 sds and adds at most 4 to the scale.
     The scale never falls below the value's own granularity, `floor`, or `floor_ratio` of the level; a series
     that rests more than it moves is judged by the size of its moves; one that never moved by 3 % of its
     level. The first move of a constant zero is judged as a count (sd 1) when it is a whole number, as a share
@@ -57,14 +57,16 @@ class Baseline(ArrayDetector):
     core: F8 = column(0.0, shape=(seasonal.CORE,))
     slots: NDArray[np.float32] = column(np.nan, "f4", (seasonal.SLOTS,))
     counts: U1 = column(0, "u1", (seasonal.COUNTS,))
-    runs: F8 = column(0.0, "f8", (RUNS,))
+    runs: NDArray[np.float32] = column(0.0, "f4", (RUNS,))
+    earned: U1 = column(0, "u1")  # the longest season that was ever trusted
     told: U1 = column(0, "u1")  # 1: a share of 1, 2: a share of 100, 3: on a log scale; taken with the first value
-    least: NDArray[np.float32] = column(0.0, "f4")  # least robust sd, on the working scale if told one; as above
+    least: NDArray[np.float32] = column(0.0, "f4")  # least robust sd in the signal's unit; if told 3, over the level
 
     def __init__(
         self, *, season: str = "auto", warmup: float = 15, floor: float = 0.0, floor_ratio: float = 0.001
     ) -> None:
         super().__init__(warmup=warmup)
+        self._renewed: I4 = np.zeros(0, "i4")
         if season not in SEASONS:
             raise ValueError(f"baseline: season must be one of {', '.join(SEASONS)}, got {season!r}")
         if not (floor >= 0 and floor_ratio >= 0):
@@ -98,6 +100,11 @@ class Baseline(ArrayDetector):
             "season_week": float(chosen == seasonal.WEEK),
         }
 
+    def renewed(self) -> I4:
+        """Rows that have come to trust a season, or a longer one, since the last call."""
+        found, self._renewed = self._renewed, np.zeros(0, "i4")
+        return found
+
     def turn(self, rows: I4, hours: I8) -> None:
         """Move what rows learned of the day and the week by whole hours, each (n,): their clock was put forward."""
         for row, by in zip(rows[rows < self.size].tolist(), hours[rows < self.size].tolist(), strict=True):
@@ -127,10 +134,13 @@ class Baseline(ArrayDetector):
 
     def _learn(self, step: Step, weight: F8) -> None:
         self.seen[step.rows] += 1
+        fresh = np.zeros(len(step), "u1")
         learn_rows(
             step.rows, step.time, step.value, weight, _season(step), self.told, self.least, self.times, self.core,
-            self.slots, self.counts, self.runs, self._tuning,
+            self.slots, self.counts, self.runs, self.earned, self._tuning, fresh,
         )  # fmt: skip
+        if fresh.any():
+            self._renewed = np.union1d(self._renewed, step.rows[fresh > 0]).astype("i4")
 
 
 def _season(step: Step) -> I8:

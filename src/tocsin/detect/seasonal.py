@@ -39,7 +39,7 @@ DRIFT: Final = 3  # how far today lies off the learned day
 GRAIN: Final = 4  # smallest change seen, in the signal's unit; 0: none yet
 MOVES: Final = 5  # share of steps with a change
 JUMP: Final = 6  # size of a change, where there was one
-LOW: Final = 7  # share of steps with a value <= 0
+LOW: Final = 7  # share of steps with a value <= 0, or at the top of a share
 LAST: Final = 8
 LINEAR: Final = 9  # mean absolute residual on the linear scale,
 LOGGED: Final = 10  # on the log scale,
@@ -57,7 +57,7 @@ AS_KIND: Final = 30  # by the kind of day,
 MOVED: Final = 31  # and steps that both were tried on
 SWING: Final = 32  # from the lowest to the highest hour of the learned day
 SWITCHED: Final = 33  # 1: the row switches between two states, see `seasonal_runs`
-LEAST: Final = 34  # least scale: on the working scale of a share or a logarithm, else in the signal's unit
+LEAST: Final = 34  # least scale that is told, in the signal's unit; below 0: less this share of the level
 CORE: Final = 35
 
 # slots of a row, (SLOTS,) float32, NaN until seen
@@ -166,7 +166,9 @@ def floor_of(c: F8, k: Tuning) -> float:
     """Least scale on the working scale: from what the value's own changes can tell, its kind, and the user."""
     offset, top = c[OFFSET], c[TOP]
     x = from_work(c[FAST] + c[ANCHOR], offset, top)
-    least = max(k.floor, k.floor_ratio * abs(x), c[LEAST] if offset <= 0.0 and top <= 0.0 else 0.0)
+    # what counts of a share is how far it is from the nearer bound
+    size = abs(min(x, top - x)) if top > 0.0 else abs(x)
+    least = max(k.floor, k.floor_ratio * size, c[LEAST] if c[LEAST] >= 0.0 else -c[LEAST] * size)
     if c[GRAIN] <= 0.0:
         # never changed: its scale is not known; a little of it, or one if it counts things
         least = max(least, RIGID * abs(x), 1.0 if x == math.floor(x) and x != 0.0 else 0.0)
@@ -176,9 +178,8 @@ def floor_of(c: F8, k: Tuning) -> float:
             least = max(least, c[JUMP])
     if top > 0.0 and offset > 0.0:
         # towards the middle: near a bound a step on the working scale is many steps of the value
-        ahead = x + (least if 2.0 * x < top else -least)
-        return max(abs(to_work(ahead, offset, top) - to_work(x, offset, top)), c[LEAST])
-    return max(least * slope(x, offset, top), c[LEAST] if offset > 0.0 else 0.0)
+        return abs(to_work(x + (least if 2.0 * x < top else -least), offset, top) - to_work(x, offset, top))
+    return least * slope(x, offset, top)
 
 
 @njit()
@@ -307,11 +308,11 @@ def missed(  # noqa: PLR0917 - a kernel takes scalars and row views
 @njit(
     types_of(
         np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty((0, 2), "i8"), np.empty((0, 2), "i8"),
-        np.empty((0, CORE)), np.empty((0, SLOTS), "f4"), np.empty((0, RUNS)), DEFAULT, np.empty(0),
+        np.empty((0, CORE)), np.empty((0, SLOTS), "f4"), np.empty((0, RUNS), "f4"), DEFAULT, np.empty(0),
     )
 )  # fmt: skip
 def score_rows(  # noqa: PLR0917 - a kernel takes its columns
-    rows: I4, time: I8, value: F8, season: I8, times: I8, core: F8, slots: F4, runs: F8, k: Tuning, out: F8
+    rows: I4, time: I8, value: F8, season: I8, times: I8, core: F8, slots: F4, runs: F4, k: Tuning, out: F8
 ) -> None:
     """Score of each row, (n,): distance to the nearest plausible prediction in robust sds; see `Baseline`."""
     for i in range(rows.size):

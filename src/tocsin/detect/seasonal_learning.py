@@ -61,6 +61,7 @@ from tocsin.detect.seasonal import (
     WEEK_SLOTS,
     Guess,
     Tuning,
+    choose,
     floor_of,
     from_work,
     predict,
@@ -97,7 +98,7 @@ def learn_motion(x: float, w: float, c: F8) -> None:
     change = abs(x - c[LAST])
     g = w * max(1.0 / (c[SEEN] + 1.0), 0.005)
     c[MOVES] += g * ((1.0 if change > 0.0 else 0.0) - c[MOVES])
-    c[LOW] += g * ((1.0 if x <= 0.0 else 0.0) - c[LOW])
+    c[LOW] += g * ((1.0 if x <= 0.0 or 0.0 < c[TOP] <= x else 0.0) - c[LOW])
     if change > 0.0:
         first = c[GRAIN] <= 0.0
         c[JUMP] = change if first else c[JUMP] + 0.2 * w * (change - c[JUMP])
@@ -181,28 +182,26 @@ def learn_level(y: float, g: float, c: F8) -> None:
 
 
 @njit()
-def scale_of_share(x: float, due: bool, c: F8, slots: F4) -> None:
-    """A share works on its logit once it has moved, and on the plain scale once it was out of its bounds."""
-    if x > c[TOP] or x < 0.0:
-        rescale(0.0, 0.0, c, slots)
-    elif c[OFFSET] <= 0.0 and c[GRAIN] > 0.0 and due:
-        # of values that come in steps the first lies no nearer to the bound than a step
-        rescale(max(min(c[GRAIN], 0.01 * c[TOP]), RESOLUTION * c[TOP]), c[TOP], c, slots)
+def candidate_for(centre: float, top: float) -> float:
+    """Offset of the scale that is weighed against the plain one: a quarter of the distance to the nearer bound."""
+    if top > 0.0:
+        return max(0.25 * min(centre, top - centre), RESOLUTION * top)
+    return 0.25 * centre
 
 
 @njit()
-def evidence_for_log(x: float, first: bool, dt: float, w: float, c: F8) -> float:
-    """Evidence for the log scale by Laplace residuals and the Jacobian, as Box and Cox do; NaN without any."""
-    centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET], 0.0)
-    n = c[SEEN] + 1.0
+def evidence_of(x: float, first: bool, dt: float, w: float, c: F8) -> float:
+    """Evidence for the candidate scale by Laplace residuals and the Jacobian, as Box and Cox do; NaN without any."""
+    n, offset, top = c[SEEN] + 1.0, c[CANDIDATE], c[TOP]
+    centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET], top)
     g = 1.0 if first else w * rate(n - 9.0, dt, 12.0 * HOUR_NS, 0.001, 0.02)
     linear = abs(x - centre)
-    logged = abs(to_work(x, c[CANDIDATE], 0.0) - to_work(centre, c[CANDIDATE], 0.0))
+    logged = abs(to_work(x, offset, top) - to_work(centre, offset, top))
     if n > 24.0:
         linear, logged = min(linear, 6.0 * c[LINEAR]), min(logged, 6.0 * c[LOGGED])
     c[LINEAR] += g * (linear - c[LINEAR])
     c[LOGGED] += g * (logged - c[LOGGED])
-    c[JACOBIAN] += g * (-math.log(slope(x, c[CANDIDATE], 0.0)) - c[JACOBIAN])
+    c[JACOBIAN] += g * (-math.log(slope(x, offset, top)) - c[JACOBIAN])
     if c[LINEAR] <= 0.0 or c[LOGGED] <= 0.0:
         return math.nan
     return math.log(c[LINEAR]) - math.log(c[LOGGED]) - c[JACOBIAN]
@@ -210,27 +209,27 @@ def evidence_for_log(x: float, first: bool, dt: float, w: float, c: F8) -> float
 
 @njit()
 def learn_shape(x: float, dt: float, w: float, told: int, c: F8, slots: F4) -> None:
-    """Choose the working scale: the one that is told, or the likelier of plain and log."""
+    """Choose the working scale: the plain one, or a logarithm (of a share: its logit) that is likelier, or told."""
+    if c[TOP] > 0.0 and (x > c[TOP] or x < 0.0):
+        rescale(0.0, 0.0, c, slots)  # no share of this after all
+        c[CANDIDATE] = 0.0
     n = c[SEEN] + 1.0
-    due = n in {32.0, 64.0, 128.0, 256.0} or n % 512.0 == 0.0
-    if c[TOP] > 0.0:
-        scale_of_share(x, due or n == 16.0, c, slots)
-        return
     first = c[CANDIDATE] <= 0.0
     if first:
-        centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET], 0.0)
+        centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET], c[TOP])
         if n < 9.0 or centre <= 0.0:
             return
-        c[CANDIDATE] = 0.25 * centre
-    evidence = evidence_for_log(x, first, dt, w, c)
+        c[CANDIDATE] = candidate_for(centre, c[TOP])
+    evidence = evidence_of(x, first, dt, w, c)
+    due = n in {32.0, 64.0, 128.0, 256.0} or n % 512.0 == 0.0
     if told == LOGARITHMIC:
         evidence, due = math.inf, due or n == 16.0
     if not due or math.isnan(evidence):
         return
     if c[OFFSET] <= 0.0 and c[LOW] < RARE and evidence > 0.05:
-        rescale(c[CANDIDATE], 0.0, c, slots)
+        rescale(c[CANDIDATE], c[TOP], c, slots)
     elif c[OFFSET] > 0.0 and (c[LOW] >= RARE or evidence < -0.02):
-        rescale(0.0, 0.0, c, slots)
+        rescale(0.0, c[TOP], c, slots)
 
 
 @njit()
@@ -288,21 +287,21 @@ def begin_row(x: float, t: int, told: int, least: float, stamps: I8, c: F8) -> N
     c[ANCHOR], c[LAST] = x, x
     stamps[BORN], stamps[LATEST] = t, t
     c[TOP] = 1.0 if told == SHARE_OF_1 else (100.0 if told == SHARE_OF_100 else 0.0)
-    c[LEAST] = least
+    c[LEAST] = -least if told == LOGARITHMIC else least
 
 
 @njit(
     types_of(
         np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty(0), np.empty((0, 2), "i8"), np.empty(0, "u1"),
         np.empty(0, "f4"), np.empty((0, 2), "i8"), np.empty((0, CORE)), np.empty((0, SLOTS), "f4"),
-        np.empty((0, COUNTS), "u1"), np.empty((0, RUNS)), DEFAULT,
+        np.empty((0, COUNTS), "u1"), np.empty((0, RUNS), "f4"), np.empty(0, "u1"), DEFAULT, np.empty(0, "u1"),
     )
 )  # fmt: skip
 def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
     rows: I4, time: I8, value: F8, weight: F8, season: I8, told: U1, least: F4, times: I8, core: F8, slots: F4,
-    counts: U1, runs: F8, k: Tuning
+    counts: U1, runs: F4, earned: U1, k: Tuning, fresh: U1
 ) -> None:  # fmt: skip
-    """Take one step in; see `Baseline`."""
+    """Take one step in; see `Baseline`. `fresh` (n,) is set where a longer season than ever is trusted now."""
     for i in range(rows.size):
         r, t, x, w = rows[i], time[i], value[i], weight[i]
         c, s = core[r], slots[r]
@@ -329,5 +328,8 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
         if int(c[SEEN]) % 16 == 0:
             learn_swing(c, s)
             c[SWITCHED] = 1.0 if switches(runs[r]) else 0.0
+            chosen = choose(age, guess, c, k)
+            if chosen > earned[r]:
+                earned[r], fresh[i] = chosen, 1
         c[SEEN] += 1.0
         times[r, LATEST] = max(t, times[r, LATEST])

@@ -10,10 +10,14 @@ References: L. S. Nelson, A Control Chart for Parts-per-Million Nonconforming It
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, TypeAlias
 
-from tocsin.model.arrays import F8
+import numpy as np
+from numpy.typing import NDArray
+
 from tocsin.stats.jit import njit
+
+F4: TypeAlias = NDArray[np.float32]
 
 LOW, HIGH = 0, 1  # the two values that steps lie near,
 WITHIN: Final = 2  # mean distance to the nearer one,
@@ -21,10 +25,11 @@ AWAY: Final = 3  # and to the other
 STATE: Final = 4  # 0: unknown, 1: low, 2: high
 LASTED: Final = 5  # steps in this state
 WHOLE: Final = 6  # 1: the beginning of this run was seen
-LOG_AT: Final = 7  # 2: mean log of the lengths of low and high runs,
+LOG_AT: Final = 7  # 2: mean log (see WHOLE_STEPS) of the lengths of low and high runs,
 VARIANCE_AT: Final = 9  # 2: their variance
 COUNT_AT: Final = 11  # 2: and their number
-RUNS: Final = 13
+STEPS: Final = 13
+RUNS: Final = 14
 
 APART: Final = 8.0
 """How much nearer the own value must be than the other for a series to be one of two states."""
@@ -32,27 +37,37 @@ ENOUGH: Final = 8.0
 """Whole runs of each state before one can be too long."""
 LEAST_SD: Final = 0.25
 """Least sd of log lengths: a run twice as long as its like is never ordinary for less."""
-PACE: Final = 0.05
+SLOWEST: Final = 1.0 / 5000.0
+"""Gain of what is learned of the two values: over days, or a daily wave would pass for states that last hours."""
+WHOLE_STEPS: Final = 4.0
+"""Added to lengths before logs are taken: a run of two steps is no double of one, steps are whole."""
+MOST: Final = 6.0
+"""Log of the largest cumulative hazard that is told apart: 28 sds."""
 EULER: Final = 0.5772156649
 SD_OF_LOG: Final = math.pi / math.sqrt(6.0)
 """Sd of the log of an exponential length."""
 
 
 @njit()
-def state_of(x: float, r: F8) -> int:
-    """1 nearer the lower value, 2 nearer the higher."""
-    return 1 if 2.0 * x < r[LOW] + r[HIGH] else 2
+def state_of(x: float, r: F4) -> int:
+    """1 near the lower value, 2 near the higher; in the middle third the state stays as it was."""
+    third = (r[HIGH] - r[LOW]) / 3.0
+    if x <= r[LOW] + third:
+        return 1
+    if x >= r[HIGH] - third:
+        return 2
+    return int(r[STATE])
 
 
 @njit()
-def switches(r: F8) -> bool:
+def switches(r: F4) -> bool:
     """Whether the row is a series of two states, with runs of both known."""
     known = min(r[COUNT_AT], r[COUNT_AT + 1]) >= ENOUGH
     return bool(known and r[AWAY] > APART * r[WITHIN] and r[HIGH] > r[LOW])
 
 
 @njit()
-def overdue(x: float, r: F8) -> float:
+def overdue(x: float, r: F4) -> float:
     """How far beyond its like this run is with a step x more, as sds of a normal law of that rarity; >= 0."""
     state = state_of(x, r)
     if state != int(r[STATE]):
@@ -60,38 +75,39 @@ def overdue(x: float, r: F8) -> float:
     sd = max(math.sqrt(r[VARIANCE_AT + state - 1]), LEAST_SD)
     shape = SD_OF_LOG / sd
     log_scale = r[LOG_AT + state - 1] + EULER / shape
-    hazard = math.exp(min(shape * (math.log(r[LASTED] + 1.0) - log_scale), 20.0))
+    hazard = math.exp(min(shape * (math.log(r[LASTED] + 1.0 + WHOLE_STEPS) - log_scale), MOST))
     return math.sqrt(2.0 * max(hazard - 1.0, 0.0))
 
 
 @njit()
-def learn_run(x: float, w: float, first: bool, r: F8) -> None:
+def learn_run(x: float, w: float, first: bool, r: F4) -> None:
     """Take a step in: the two values, and the run that goes on or ends."""
     if first:
         r[LOW], r[HIGH] = x, x
+    r[STEPS] += 1.0
+    gain = w * max(1.0 / r[STEPS], SLOWEST)
     gap = r[HIGH] - r[LOW]
     if gap > 0.0:
         x = min(max(x, r[LOW] - gap), r[HIGH] + gap)
     elif x != r[LOW]:
         r[LOW], r[HIGH] = min(x, r[LOW]), max(x, r[HIGH])
-    state = state_of(x, r)
-    own, other = (r[LOW], r[HIGH]) if state == 1 else (r[HIGH], r[LOW])
-    r[WITHIN] += w * 0.01 * (abs(x - own) - r[WITHIN])
-    r[AWAY] += w * 0.01 * (abs(x - other) - r[AWAY])
-    r[state - 1] += w * PACE * (x - own)
-    before = int(r[STATE])
+    near = LOW if 2.0 * x < r[LOW] + r[HIGH] else HIGH
+    r[WITHIN] += gain * (abs(x - r[near]) - r[WITHIN])
+    r[AWAY] += gain * (abs(x - r[1 - near]) - r[AWAY])
+    r[near] += min(gain, 0.05) * (x - r[near])
+    state, before = state_of(x, r), int(r[STATE])
     if state == before:
         r[LASTED] += 1.0
         return
     if before > 0:
         if r[WHOLE] > 0.0:
-            learn_length(math.log(max(r[LASTED], 1.0)), before - 1, r)
+            learn_length(math.log(r[LASTED] + WHOLE_STEPS), before - 1, r)
         r[WHOLE] = 1.0
     r[STATE], r[LASTED] = float(state), 1.0
 
 
 @njit()
-def learn_length(log_length: float, which: int, r: F8) -> None:
+def learn_length(log_length: float, which: int, r: F4) -> None:
     """Mean and variance of log lengths: plain at first, then over about thirty runs; one pulls by 2 sds at most."""
     n = r[COUNT_AT + which]
     gain = max(1.0 / (n + 1.0), 1.0 / 30.0)

@@ -84,6 +84,9 @@ class Detector(Protocol):
     def learn(self, step: Step, weight: F8) -> None:
         """Take a step in, each row with weight in [0, 1]; 0 learns nothing; influence is bounded."""
 
+    def renewed(self) -> I4:
+        """Rows, each once, whose expectation stands on new ground since the last call: old scores tell no more."""
+
     def adopt(self, params: Params) -> None:
         """Take what fitting found; it comes as a Control record."""
 

@@ -94,10 +94,9 @@ class EdgeSpec(Spec):
 class FamilySpec(Spec):
     """Signals that are one kind of quantity, by unit (UCUM, exact case) and name, both globs.
 
-    `share` lies in 0..1 and `percent` in 0..100: both are judged by what is left to either bound as well. `duration`
-    is judged on a log scale, `count` and `plain` on the scale that fits the data. `least` is a robust sd that none
-    of them falls below: of shares and durations on that scale (0.1: 40 to 42 %, or a tenth of a duration), else in
-    the signal's unit.
+    `share` lies in 0..1 and `percent` in 0..100: where their noise shrinks towards a bound they are judged by what is
+    left to it. `duration` is judged on a log scale, `count` and `plain` on the scale that fits the data. `least` is a
+    robust sd that none falls below: in the signal's unit, of durations as a share of the level.
     """
 
     family: Literal["share", "percent", "duration", "count", "plain"]
