@@ -132,8 +132,9 @@ def panes_frames(panes: Sequence[tuple[Rows, PaneRows]]) -> list[Frame]:
 
 
 def _batch(panes: Sequence[tuple[Rows, PaneRows]]) -> pa.RecordBatch:
+    of = np.repeat(np.arange(len(panes)), [len(pane.rows) for _, pane in panes])
+    monitor = pa.array([pane.monitor for _, pane in panes], pa.string()).take(pa.array(of))
     columns = {
-        "monitor": [pane.monitor for _, pane in panes for _ in range(len(pane.rows))],
         "series": np.concatenate([groups.refs(pane.rows) for groups, pane in panes]),
         "lower": np.concatenate([pane.band.lower for _, pane in panes]),
         "upper": np.concatenate([pane.band.upper for _, pane in panes]),
@@ -141,4 +142,5 @@ def _batch(panes: Sequence[tuple[Rows, PaneRows]]) -> pa.RecordBatch:
     for name in ("time", "value", "samples", "score", "log10_p", "n_eff"):
         columns[name] = np.concatenate([getattr(pane, name) for _, pane in panes])
     schema = SCHEMAS[FrameKind.PANES]
-    return pa.RecordBatch.from_arrays([pa.array(columns[f.name], type=f.type) for f in schema], schema=schema)
+    arrays = [monitor if f.name == "monitor" else pa.array(columns[f.name], type=f.type) for f in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

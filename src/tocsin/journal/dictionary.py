@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
-from tocsin.model.arrays import I4
+from tocsin.model.arrays import I4, I8, U1
 from tocsin.model.errors import Corrupt
 from tocsin.model.frame import SCHEMAS, FrameKind
+from tocsin.model.rows import grown
 from tocsin.model.series import Catalog, Kind, Series, Signal
 
 _COUNT = struct.Struct("<I")
@@ -34,12 +36,41 @@ def _series(series_id: bytes, said: list[object]) -> Series:
     return Series(series_id, str(tenant), signal, tuple(zip(labels[::2], labels[1::2], strict=True)))
 
 
-def pack_series(series: list[Series]) -> bytes:
-    """Identities, then one JSON list per series behind its length."""
-    # ASCII escapes also carry lone surrogates, which a hostile sender can get into a label
-    texts = [json.dumps(_said(one), separators=(",", ":")).encode("ascii") for one in series]
-    lengths = np.fromiter(map(len, texts), "<u4", len(texts))
-    return b"".join((_COUNT.pack(len(series)), *(one.id for one in series), lengths.tobytes(), *texts))
+# ASCII escapes also carry lone surrogates, which a hostile sender can get into a label
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class SeriesTexts:
+    """What dictionary blocks say of each series, by catalog number: encoded once, however many segments name it."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._texts = bytearray()
+        self._start: I8 = np.full(1024, _NONE, np.int64)
+        self._stop: I8 = np.full(1024, _NONE, np.int64)
+        self._ids: U1 = np.zeros((1024, _ID_BYTES), np.uint8)
+
+    def pack(self, numbers: I4) -> bytes:
+        """A block of these series: identities, then one JSON list per series behind its length."""
+        self._learn(numbers)
+        start, stop = self._start[numbers], self._stop[numbers]
+        # series that became known together lie together
+        cuts = np.flatnonzero(np.r_[True, start[1:] != stop[:-1], True])
+        texts = [self._texts[start[a] : stop[b - 1]] for a, b in pairwise(cuts.tolist())]
+        lengths = (stop - start).astype("<u4").tobytes()
+        return b"".join((_COUNT.pack(len(numbers)), self._ids[numbers].tobytes(), lengths, *texts))
+
+    def _learn(self, numbers: I4) -> None:
+        need = int(numbers.max()) + 1
+        self._start = grown(self._start, need, _NONE).astype(np.int64, copy=False)
+        self._stop = grown(self._stop, need, _NONE).astype(np.int64, copy=False)
+        self._ids = grown(self._ids, need, 0).astype(np.uint8, copy=False)
+        for number in numbers[self._start[numbers] == _NONE].tolist():
+            series = self._catalog[number]
+            self._start[number] = len(self._texts)
+            self._texts += _encoded(_said(series)).encode("ascii")
+            self._stop[number] = len(self._texts)
+            self._ids[number] = np.frombuffer(series.id, np.uint8)
 
 
 def unpack_series(payload: memoryview, catalog: Catalog) -> list[int]:
@@ -78,12 +109,12 @@ def unpack_schema(payload: memoryview) -> tuple[int, FrameKind, pa.Schema]:
 class WrittenDictionary:
     """Codes given out so far in the segment that is being written."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, texts: SeriesTexts) -> None:
+        self._texts = texts
         self._codes: I4 = np.full(1024, _NONE, np.int32)
         self._used = 0
         self._schemas: dict[FrameKind, int] = {}
-        self._fresh: list[Series] = []
+        self._fresh: list[I4] = []
 
     def codes(self, numbers: I4) -> I4:
         """Segment codes of catalog numbers, shape (n,); new ones are remembered for `fresh`."""
@@ -99,7 +130,7 @@ class WrittenDictionary:
             fresh = np.unique(numbers[found == _NONE])
             self._codes[fresh] = np.arange(self._used, self._used + len(fresh), dtype=np.int32)
             self._used += len(fresh)
-            self._fresh.extend(self._catalog[int(number)] for number in fresh)
+            self._fresh.append(fresh)
             found = self._codes[numbers]
         return found
 
@@ -113,9 +144,12 @@ class WrittenDictionary:
 
     def fresh(self) -> Iterator[bytes]:
         """Payloads of the series blocks that must precede what was just encoded."""
-        for at in range(0, len(self._fresh), SERIES_PER_BLOCK):
-            yield pack_series(self._fresh[at : at + SERIES_PER_BLOCK])
+        if not self._fresh:
+            return
+        fresh = np.concatenate(self._fresh)
         self._fresh.clear()
+        for at in range(0, len(fresh), SERIES_PER_BLOCK):
+            yield self._texts.pack(fresh[at : at + SERIES_PER_BLOCK])
 
 
 class ReadDictionary:

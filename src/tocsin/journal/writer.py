@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tocsin.journal.blocks import BlockKind, SegmentHeader, pack_block, pack_header
 from tocsin.journal.codec import encode
-from tocsin.journal.dictionary import WrittenDictionary
+from tocsin.journal.dictionary import SeriesTexts, WrittenDictionary
 from tocsin.journal.files import Files, LogFile
 from tocsin.journal.recovery import KeptSegment
 from tocsin.journal.segment import segment_path
@@ -39,14 +39,14 @@ class SegmentWriter:
         versions: dict[str, str],
     ) -> None:
         self._directory = directory
-        self._catalog = catalog
+        self._texts = SeriesTexts(catalog)
         self._clock = clock
         self._files = files
         self._segment_bytes = segment_bytes
         self._versions = versions
         self._next = end
         self._file: LogFile | None = None
-        self._dictionary = WrittenDictionary(catalog)
+        self._dictionary = WrittenDictionary(self._texts)
         self.kept = kept
         self.disk_bytes = sum(segment.size_bytes for segment in kept)
 
@@ -110,7 +110,7 @@ class SegmentWriter:
         created_ns = self._clock.now()
         header = pack_header(SegmentHeader(self._next, created_ns, versions=self._versions))
         self.kept.append(KeptSegment(self._next, path, 0, created_ns))
-        self._dictionary = WrittenDictionary(self._catalog)
+        self._dictionary = WrittenDictionary(self._texts)
         try:
             self._file = self._files.create(path)
             self._write(header)

@@ -50,6 +50,8 @@ def times_of(values: I8) -> I8:
 class Columns:
     """State of many rows, one array per declared column; `size` rows were ever written.
 
+    Rows are given as arrays that nobody changes afterwards.
+
     >>> class Means(Columns):
     ...     kind = "means"
     ...     mean: F8 = column(0.5)
@@ -72,11 +74,17 @@ class Columns:
             self._columns = {**self._columns, **own}
         self.size = 0
         self._room = 0
+        # one step asks several times over for the same rows
+        self._reserved: I4 | None = None
+        self._touched: I4 | None = None
         for name, found in self._columns.items():
             setattr(self, name, np.full((0, *found.shape), found.fill, found.dtype))
 
     def reserve(self, rows: I4) -> None:
         """Make room for these rows, doubling; new rows are as new as unseen ones."""
+        if rows is self._reserved:
+            return
+        self._reserved = rows
         need = int(rows.max()) + 1 if rows.size else 0
         have = self._room
         if need <= have:
@@ -89,10 +97,11 @@ class Columns:
 
     def touch(self, rows: I4) -> None:
         """Make room for these rows and count them as written."""
-        need = int(rows.max()) + 1 if rows.size else 0
-        if need > self._room:
-            self.reserve(rows)
-        self.size = max(self.size, need)
+        if rows is self._touched:
+            return
+        self._touched = rows
+        self.reserve(rows)
+        self.size = max(self.size, int(rows.max()) + 1 if rows.size else 0)
 
     def snapshot(self) -> State:
         """Copy of all state: arrays of `size` rows."""
@@ -121,6 +130,7 @@ class Columns:
         for name in self._columns:
             setattr(self, name, state[name].copy())
         self.size = self._room = sizes.pop() if sizes else 0
+        self._reserved = self._touched = None
 
     def forget(self, rows: I4) -> None:
         """Make these rows new."""
