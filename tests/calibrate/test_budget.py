@@ -85,8 +85,9 @@ def held(got, weeks):
         assert got.found[b, good].mean() >= 0.95, (budget, dict(zip(got.names, got.found[b], strict=True)))
 
 
-def test_budgets_hold_on_stationary_series_and_spikes_are_found():
-    held(simulate(350, 2), 2)
+@pytest.mark.timeout(1200)
+def test_budgets_hold_on_2000_stationary_series_and_spikes_are_found():
+    held(simulate(2_000, 2), 2)
 
 
 @pytest.mark.soak

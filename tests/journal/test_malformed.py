@@ -1,6 +1,8 @@
 """Blocks whose checksum holds and whose content is nothing this format writes: `Corrupt`, with the place."""
 
 import json
+import struct
+import zlib
 
 import pytest
 
@@ -36,3 +38,14 @@ def test_a_malformed_block_is_named(tmp_path, kind, payload):
             segment.read(0, 10, 10)
     finally:
         segment.close()
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{}", b"[1]", b'{"first": 1e999, "created_ns": 0, "versions": {}}', b"[" * 3_000]
+)
+def test_a_header_that_says_nothing_is_corrupt(tmp_path, text):
+    magic = pack_header(SegmentHeader(0, 0))[:8]
+    path = tmp_path / "0.seg"
+    path.write_bytes(magic + struct.pack("<II", len(text), zlib.crc32(text)) + text + bytes(64))
+    with pytest.raises(Corrupt, match="header can't be read"):
+        Segment(path, Catalog())

@@ -100,8 +100,18 @@ def read_header(raw: bytes) -> tuple[SegmentHeader, int]:
         raise Corrupt("segment header fails its checksum")
     if not 1 <= version <= FORMAT:
         raise Corrupt(f"segment format {version} is newer than this release reads (up to {FORMAT}): upgrade tocsin")
-    said = json.loads(text)
-    return SegmentHeader(said["first"], said["created_ns"], version, said["versions"]), padded(_FILE.size + size)
+    try:
+        said = json.loads(text)
+        header = SegmentHeader(int(said["first"]), int(said["created_ns"]), version, dict(said["versions"]))
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+    ):  # the checksum of nothing is 0, as zeros after a crash are
+        raise Corrupt("segment header can't be read") from None
+    return header, padded(_FILE.size + size)
 
 
 def pack_block(kind: BlockKind, payload: bytes, offset: int, *, unit_end: bool = False) -> bytes:
