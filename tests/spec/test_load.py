@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -313,3 +314,19 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path):
     path = tmp_path / "bom.yaml"
     path.write_bytes(b"\xef\xbb\xbfdry_run: true\n")
     assert load_config(path, {}).config.dry_run
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("for: 99999999999999999999d", "longer than anything lasts; write at most 36500d"),
+        ("for: -5m", "greater than or equal to 0"),
+        ("clear: -1s", "greater than or equal to 0"),
+        ("window: {size: 10s, step: 1ns}", "a step is at least 0.1 s"),
+        ("window: {size: 30d, step: 1s}", "a window at most 100,000 steps"),
+        ("window: {size: 1000000d, step: 1d}", "longer than anything lasts"),
+    ],
+)
+def test_lengths_that_no_engine_could_live_with_are_faults(field, says):
+    with pytest.raises(BadSpec, match=re.escape(says)):
+        parse_config(f"monitors: [{{name: a, signal: x, {field}}}]", "t", {})

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tocsin.spec.quantity import DurationNs, QuantityField
 
 SECOND = 1_000_000_000
+LEAST_STEP = SECOND // 10
+MOST_STEPS = 100_000
 
 
 class Spec(BaseModel):
@@ -28,6 +30,11 @@ class WindowSpec(Spec):
     def _whole_steps(self) -> WindowSpec:
         if self.step <= 0 or self.size <= 0 or self.size % self.step:
             raise ValueError("window size must be a whole multiple of its step")
+        if self.step < LEAST_STEP or self.size // self.step > MOST_STEPS:
+            raise ValueError(
+                f"a step is at least {LEAST_STEP / SECOND:g} s, and a window at most {MOST_STEPS:,} steps: each is "
+                "kept and judged for every series; take longer steps"
+            )
         return self
 
 
@@ -128,8 +135,8 @@ class MonitorSpec(Spec):
     aggregate: Literal["last", "mean", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"] | None = None
     window: WindowSpec | None = None
     detect: DetectSpec = DetectSpec(baseline={})
-    for_: DurationNs = Field(default=0, alias="for")
-    clear: DurationNs = 60 * SECOND
+    for_: DurationNs = Field(default=0, ge=0, alias="for")
+    clear: DurationNs = Field(default=60 * SECOND, ge=0)
     direction: Literal["up", "down", "both"] = "both"
     role: Literal["open", "support"] = "open"
     calendar: str | None = None

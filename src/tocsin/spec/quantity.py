@@ -32,6 +32,10 @@ _BYTES = {
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z%]*)\s*")
 
 
+LONGEST_NS = 36_500 * 86_400 * 10**9
+"""A hundred years: sums of durations and times stay within 64 bits."""
+
+
 def parse_duration_ns(text: object) -> int:
     """Read a duration such as `15m`, `10s` or `1h` (a bare number is seconds) into nanoseconds.
 
@@ -46,7 +50,10 @@ def parse_duration_ns(text: object) -> int:
     match = _NUMBER.fullmatch(str(text))
     if isinstance(text, bool) or match is None or (match[2] or "s") not in _NS:
         raise ValueError(f"{text!r} is not a duration; write it like 30s, 5m, 1h or 7d")
-    return round(float(match[1]) * _NS[match[2] or "s"])
+    length = float(match[1]) * _NS[match[2] or "s"]
+    if abs(length) > LONGEST_NS:
+        raise ValueError(f"{text!r} is longer than anything lasts; write at most {LONGEST_NS // _NS['d']}d")
+    return round(length)
 
 
 def parse_bytes(text: object) -> int:
