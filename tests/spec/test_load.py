@@ -114,8 +114,8 @@ def test_parts_that_have_no_effect_yet_are_said():
         (
             "a: 1",
             (
-                "t.yaml:1:1: unknown key `a`; known here: context, destinations, drift, dry_run, lateness, limits, "
-                "monitors, playbooks, redaction, remediation, routes, severity, sources, teams"
+                "t.yaml:1:1: unknown key `a`; known here: calendars, context, destinations, drift, dry_run, families, "
+                "lateness, limits, monitors, playbooks, redaction, remediation, routes, scores, severity, sources, teams"
             ),
         ),
         (
