@@ -108,7 +108,7 @@ class Edge:
                 self._counting[key] = counting
         rows, size_bytes, lag = counting
         rows.inc(len(frame))
-        size_bytes.inc(frame.batch.nbytes)
+        size_bytes.inc(frame.size_bytes)
         lag.set(lag_ns / SECOND)
         self.identifier.count_overflow(frame)
 

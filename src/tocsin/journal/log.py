@@ -44,7 +44,7 @@ class _Unit(NamedTuple):
 
 
 def _frame_bytes(frame: Frame) -> int:
-    return _ENTRY_BYTES + int(frame.batch.nbytes)
+    return _ENTRY_BYTES + frame.size_bytes
 
 
 def entry_bytes(entry: Entry) -> int:

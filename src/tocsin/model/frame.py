@@ -7,7 +7,7 @@ swaps them for its segment's own dictionary, so that a log needs nothing but its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -166,9 +166,17 @@ class Frame:
     tenant: str
     source: str
     batch: pa.RecordBatch
+    _size_bytes: int = field(default=-1, init=False, repr=False)
 
     def __len__(self) -> int:
         return int(self.batch.num_rows)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that the columns refer to; added up once, since Arrow takes longer for that than for writing them."""
+        if self._size_bytes < 0:
+            object.__setattr__(self, "_size_bytes", int(self.batch.nbytes))
+        return self._size_bytes
 
     def i8(self, name: str) -> I8:
         """One int64 column, shape (n,), read-only."""

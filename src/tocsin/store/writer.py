@@ -154,7 +154,7 @@ class StoreWriter:
                 found.append(record)
                 for frame in _frames(record):
                     rows += len(frame)
-                    size += frame.batch.nbytes
+                    size += frame.size_bytes
                 if rows >= self._max_rows or size >= self._max_bytes:
                     break
             offset = found[-1].offset + 1
