@@ -154,12 +154,31 @@ def in_an_attribute():
         (lambda: made([helper.make_node("Nothing", ["window"], ["reconstruction_error"])]), "no ONNX model that can be run"),
         (lambda: b"", "no ONNX model"),
         (lambda: b"PK\x03\x04 a zip", "no ONNX model"),
+        (lambda: made([helper.make_node("Abs", ["window"], ["reconstruction_error"])] * 5001), "more than 5,000 nodes"),
         (lambda: bytes(MODEL_BYTES + 1), "more than the 8,388,608 that are taken"),
     ],
 )  # fmt: skip
 def test_what_reaches_beyond_itself_is_refused(file, expected):
     with pytest.raises(BadConfig, match=expected):
         OnnxModel(file())
+
+
+def test_a_small_file_that_asks_for_much_memory_is_refused():
+    """Ten million numbers for each value of a window: more than all models may hold."""
+    counts = [
+        numpy_helper.from_array(np.array(10**7, "i8"), "each"),
+        numpy_helper.from_array(np.array([1], "i8"), "row"),
+    ]
+    nodes = [
+        helper.make_node("Size", ["window"], ["size"]),
+        helper.make_node("Mul", ["size", "each"], ["much"]),
+        helper.make_node("Reshape", ["much", "row"], ["shape"]),
+        helper.make_node("ConstantOfShape", ["shape"], ["numbers"]),
+        helper.make_node("ReduceMean", ["numbers"], ["reconstruction_error"], axes=[0], keepdims=1),
+    ]
+    with pytest.raises(BadConfig, match="can't be run"):
+        OnnxModel(made(nodes, constants=counts, shape=(1, 16, 1), out_shape=(1,)))
+    assert OnnxModel(mean_model()).error(np.ones((1, 8, 1), "f4")) == 0.0
 
 
 def test_names_in_a_file_are_no_commands_to_a_terminal():

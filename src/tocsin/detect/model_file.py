@@ -14,6 +14,7 @@ from tocsin.model.text import one_line
 
 MODEL_BYTES: Final = 8 << 20
 """Largest model file; it travels in the log and in every snapshot."""
+NODES_MOST: Final = 5_000
 DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 """Standard operators; all others are code of somebody."""
 CONTROL_FLOW: Final = frozenset({"If", "Loop", "Scan", "SequenceMap"})
@@ -35,6 +36,7 @@ class ModelOutline:
     """What a file says of itself: operators by name, and its metadata."""
 
     operators: set[str] = field(default_factory=set)
+    nodes: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
 
 
@@ -93,6 +95,9 @@ def _node(raw: memoryview, found: ModelOutline) -> None:
     if operator in RANDOM:
         raise BadConfig(f"the model draws random numbers ({operator}); the same input must give the same output")
     found.operators.add(operator)
+    found.nodes += 1
+    if found.nodes > NODES_MOST:
+        raise BadConfig(f"the model has more than {NODES_MOST:,} nodes; train a smaller one")
 
 
 def _attribute(raw: memoryview) -> None:

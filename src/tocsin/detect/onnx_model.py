@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -25,6 +26,8 @@ ERROR: Final = "reconstruction_error"
 CONTRIBUTION: Final = "contribution"
 PREFIX: Final = "tocsin."
 NEEDED: Final = f"expected are one input float32 [batch, L, features] and an output {ERROR} float32 [batch]"
+MEMORY_BYTES: Final = 512 << 20
+"""What all models of a process may hold while they run: a small file can ask for any amount."""
 LENGTH_MOST: Final = 1024
 BATCH: Final = 16
 """Windows that a model whose batch is open is given at once, the last ones padded with zeros."""
@@ -202,15 +205,27 @@ def runtime_errors(runtime: Any) -> tuple[type[Exception], ...]:
     return (*own, RuntimeError, ValueError, TypeError)
 
 
+@cache
+def _bounded_memory() -> None:
+    """Give all models of this process one arena that can't outgrow its bound."""
+    runtime = _runtime()
+    where = runtime.OrtMemoryInfo("Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT)
+    grown_as_asked = 1
+    bounds = runtime.OrtArenaCfg({"max_mem": MEMORY_BYTES, "arena_extend_strategy": grown_as_asked})
+    runtime.create_and_register_allocator(where, bounds)
+
+
 def _session(raw: bytes) -> Any:
     runtime = _runtime()
+    _bounded_memory()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     # only what gives the same numbers on every processor
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.use_deterministic_compute = True
-    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.enable_mem_pattern = False
     options.log_severity_level = 4  # what goes wrong is raised
     try:
         return runtime.InferenceSession(raw, options, providers=["CPUExecutionProvider"], enable_fallback=0)
