@@ -162,6 +162,22 @@ def test_a_row_that_waits_for_its_verdict_is_explained_by_what_was_said_of_it():
     assert detector.explain(1)["member.baseline"] > 10
 
 
+def test_what_rows_measure_is_told_to_the_members_that_can_use_it():
+    detector = Ensemble()
+    rows = np.arange(3, dtype="i4")
+    detector.adopt({"rows": rows, "told": np.array([1, 2, 3], "u1")})
+    assert detector.members[0].told[:3].tolist() == [1, 2, 3]
+    assert [name for name, member in zip(detector.names, detector.members, strict=True) if member.size] == ["baseline"]
+
+
+def test_members_that_do_not_run_take_no_room():
+    values = np.column_stack([life(Kind.ON_OFF, seed)[0] for seed in (5, 6)])
+    detector = Ensemble()
+    run(detector, values[:100], 60.0)
+    sizes = {name: member.size for name, member in zip(detector.names, detector.members, strict=True)}
+    assert sizes == {**dict.fromkeys(NAMES, 0), "baseline": 2, "novelty": 2}
+
+
 @pytest.mark.parametrize(
     ("params", "told"),
     [

@@ -144,8 +144,10 @@ class Ensemble:
         """
         if "rows" not in params:
             return
+        plain = {name: kept for name, kept in params.items() if "." not in name}
         for member in self.members:
-            member.adopt({name: kept for name, kept in params.items() if "." not in name})
+            if any(hasattr(member, name) for name in plain):  # others need no room for these rows
+                member.adopt(plain)
         rows = rows_of(params["rows"].astype(np.int32))
         self._fresh = False
         for part, columns in _split(params).items():
