@@ -27,6 +27,7 @@ class Sizes:
     entity_rows: int
     beside_series: int
     beside_steps: int
+    made_series: int
     kinds: tuple[str, ...] = ("points", "spans", "logs", "samples")
     own_cache: bool = True  # kernels are compiled anew, as after an installation
 
@@ -50,6 +51,7 @@ FULL = Sizes(
     entity_rows=0,
     beside_series=10_000,
     beside_steps=96,
+    made_series=30,
 )
 SMALL = Sizes(
     series=40,
@@ -70,5 +72,6 @@ SMALL = Sizes(
     entity_rows=400,
     beside_series=2,
     beside_steps=8,
+    made_series=3,
     own_cache=False,
 )
