@@ -5,8 +5,9 @@ import pytest
 
 from store.world import SECOND, T0, spans_frame
 from tocsin.model.errors import BadConfig, BadInput, Corrupt
-from tocsin.model.frame import FrameKind, frame_of
+from tocsin.model.frame import SCHEMAS, FrameKind, frame_of
 from tocsin.model.log import Output
+from tocsin.model.series import Kind, Series, Signal
 from tocsin.store.schema import retention_seconds
 from tocsin.store.telemetry import TelemetryStore
 
@@ -32,6 +33,35 @@ def test_points_are_found_by_signal_and_labels_and_never_those_of_another_tenant
     assert world.store.signals("main", "nothing") == []
     assert world.store.signals("main")[0]["series"] == 2
     assert world.store.signals("main")[0]["last_time"] == T0
+
+
+@pytest.mark.parametrize(("cumulative", "means"), [(True, [2.0, 3.0, 5.0]), (False, [2.0, 2.5, 5.0])])
+def test_a_histogram_is_listed_and_drawn_by_its_means(world, cumulative, means):
+    signal = Signal("took", "s", Kind.HISTOGRAM, cumulative=cumulative)
+    ref = world.catalog.intern(Series.of("main", signal, {"host.name": "a"}))
+    rows = [  # the third begins anew, the last one says that there is none
+        {"count": 10.0, "sum": 20.0},
+        {"count": 20.0, "sum": 50.0},
+        {"count": 4.0, "sum": 20.0},
+        {"count": float("nan"), "sum": float("nan")},
+    ]
+    full = [
+        {"series": ref, "time": T0 + at * 60 * SECOND, "start": 0, "flags": 0, "min": 0.0, "max": 9.0, "bounds": [],
+         "counts": [], "zero_count": 0.0, "negative_counts": [], **row}
+        for at, row in enumerate(rows)
+    ]  # fmt: skip
+    columns = {name: [row.get(name) for row in full] for name in SCHEMAS[FrameKind.DISTRIBUTIONS].names}
+    world.input.append([frame_of(FrameKind.DISTRIBUTIONS, "main", "test", columns)])
+    world.writer.drain()
+    (curve,) = world.store.points("main", "took", {"host.name": "a"})
+    assert curve.mean.tolist() == pytest.approx(means)
+    assert [c.series.id for c in world.store.points("main", "took", series_id=curve.series.id)] == [curve.series.id]
+    (row,) = world.store.latest("main", "took")
+    assert (row["id"], row["last_time"], np.isnan(row["last_value"])) == (
+        curve.series.id.hex(),
+        T0 + 180 * SECOND,
+        True,
+    )
 
 
 def test_down_sampling_keeps_extremes_and_bounds_the_answer(world):

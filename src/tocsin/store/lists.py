@@ -95,12 +95,17 @@ class Lists:
         return rows_of(self.db.query(sql, {"tenant": tenant, "signal": signal or ""}))
 
     def latest(self, tenant: str, signal: str, where: Where = (), limit: int = 200) -> list[Row]:
-        """Series of a signal as a list shows them: `id` (hex), `labels, last_time, last_value, state, since, cadence`."""
+        """Series of a signal as a list shows them: `id` (hex), `labels, last_time, last_value, state, since, cadence`.
+
+        The last value of a histogram is NaN.
+        """
         chosen = KINDS["points"].select(tenant, signal, where, 0, _FAR)
         sql = f"""SELECT lower(hex(p.series)) AS id, CAST(s.labels, 'Map(String, String)') AS labels, p.last_time AS last_time,
               p.last_value AS last_value, toString(x.state) AS state, x.since AS since, x.cadence AS cadence
-            FROM (SELECT series, max(time) AS last_time, argMax(value, time) AS last_value FROM {DATABASE}.points
-              WHERE {chosen.conditions} GROUP BY series ORDER BY series LIMIT {bounded(limit)}) AS p
+            FROM (SELECT series, max(time) AS last_time, argMax(value, time) AS last_value FROM (
+                SELECT series, time, value FROM {DATABASE}.points WHERE {chosen.conditions} UNION ALL
+                SELECT series, time, nan AS value FROM {DATABASE}.distributions WHERE {chosen.conditions})
+              GROUP BY series ORDER BY series LIMIT {bounded(limit)}) AS p
             ANY LEFT JOIN (SELECT id, any(labels) AS labels FROM {DATABASE}.series WHERE tenant = {{tenant:String}}
               AND signal = {{signal:String}} GROUP BY id) AS s ON p.series = s.id
             ANY LEFT JOIN (SELECT series, argMax(state, (time, tick)) AS state, argMax(since, (time, tick)) AS since,

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tocsin.model.arrays import F8, I8
+from tocsin.model.series import Kind
 from tocsin.store.database import Database
 from tocsin.store.schema import DATABASE, TABLES
 
@@ -136,14 +137,20 @@ class Queries:
     ) -> list[Curve]:
         """Points of a signal's series, each down-sampled to at most `max_points` buckets of min, mean and max.
 
-        With a `series_id` of this one only, whatever the others are labelled. Ranges over a day are read from the minutes of the rollup, but for the latest hours.
+        With a `series_id` of this one only, whatever the others are labelled; of a histogram the means of what came.
+        Ranges over a day are read from the minutes of the rollup, but for the latest hours.
         """
         if series_id is not None:
             chosen = {k: each for k, each in self.series_by_id(tenant, [series_id]).items() if each.signal == signal}
         else:
             chosen = {each.id: each for each in self.series(tenant, signal, where, limit=max_series)}
-        if not chosen or end <= start:
+        if end <= start:
             return []
+        shapes = {key: each for key, each in chosen.items() if each.kind == Kind.HISTOGRAM.value}
+        means = self._means(tenant, signal, shapes, start, end, max_points) if shapes else []
+        chosen = {key: each for key, each in chosen.items() if key not in shapes}
+        if not chosen:
+            return means
         step = max(1, -(-(self._span(tenant, signal, chosen, start, end)) // max(1, max_points)))
         frontier = self._rolled() if step >= _MINUTE_NS else 0
         if frontier > start:  # whole minutes: a part of one can't be told from the rollup
@@ -173,7 +180,30 @@ class Queries:
               sum(total) / sum(samples) AS m, toInt64(sum(samples)) AS n
             FROM ({" UNION ALL ".join(parts)}) GROUP BY series, t ORDER BY series, t"""
         return [
-            Curve(chosen[key], step, *(_numpy(part, name) for name in ("t", "l", "m", "h", "n")))
+            *means,
+            *(
+                Curve(chosen[key], step, *(_numpy(part, name) for name in ("t", "l", "m", "h", "n")))
+                for key, part in _by(self.db.query(sql, keys), "series")
+            ),
+        ]
+
+    def _means(
+        self, tenant: str, signal: str, chosen: Mapping[bytes, SeriesRow], start: int, end: int, max_points: int
+    ) -> list[Curve]:
+        """Means of histograms: of what came between two readings where they add up, else of each reading."""
+        step = max(1, -(-self._span(tenant, signal, chosen, start, end) // max(1, max_points)))
+        adding = [key for key, each in chosen.items() if each.cumulative]
+        again = f"series IN {_ids(adding)} AND count >= count0" if adding else "0"
+        sql = f"""SELECT series, intDiv(time, {{step:Int64}}) * {{step:Int64}} AS t, min(s / n) AS l, max(s / n) AS h,
+              sum(s) / sum(n) AS m, toInt64(count()) AS k
+            FROM (SELECT series, time, count - if({again}, count0, 0) AS n, sum - if({again}, sum0, 0) AS s
+              FROM (SELECT series, time, count, sum, lagInFrame(count, 1, 0) OVER w AS count0, lagInFrame(sum, 1, 0) OVER w AS sum0
+                FROM {DATABASE}.distributions WHERE {_KEY} AND isFinite(count) AND isFinite(sum) AND series IN {_ids(chosen)}
+                WINDOW w AS (PARTITION BY series ORDER BY time ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)))
+            WHERE n > 0 GROUP BY series, t ORDER BY series, t"""
+        keys = {"tenant": tenant, "signal": signal, "start": start, "end": min(end, _FAR), "step": step}
+        return [
+            Curve(chosen[key], step, *(_numpy(part, name) for name in ("t", "l", "m", "h", "k")))
             for key, part in _by(self.db.query(sql, keys), "series")
         ]
 
@@ -182,7 +212,7 @@ class Queries:
         if end < _FAR and start > 0:
             return end - start
         found = []
-        for table in ("points", "points_1m"):
+        for table in ("points", "points_1m", "distributions"):
             sql = f"""SELECT min(time) AS a, max(time) AS b, count() AS n FROM {DATABASE}.{table}
                 WHERE {_KEY} AND series IN {_ids(chosen)}"""
             row = rows_of(self.db.query(sql, {"tenant": tenant, "signal": signal, "start": start, "end": end}))[0]

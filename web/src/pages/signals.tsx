@@ -152,7 +152,7 @@ function Plots({ signal, chosen, theme }: { signal: string; chosen: SeriesRow | 
       {lines.length === 0 && <p class="quiet">No values in this span of time; last seen <Time at={chosen.last_time} />.</p>}
       {lines.map((line) => (
         <div key={line.monitor + line.series_id}>
-          {line.monitor ? <h3>monitor {line.monitor}</h3> : <p class="note">As received; no monitor has judged this series, so there is no expected band.</p>}
+          {line.monitor ? <h3>monitor {line.monitor}</h3> : <p class="note">As received, of a histogram its mean; no monitor has judged this series, so there is no expected band.</p>}
           <Chart line={line} marks={marks} range={range} height={lines.length > 1 ? 180 : 280} theme={theme} title={`${brief(signal)} ${line.monitor}`} zoom={(a, b) => set({ from: a.toFixed(0), to: b.toFixed(0) })} />
         </div>
       ))}
