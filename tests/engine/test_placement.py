@@ -103,3 +103,19 @@ def test_what_a_signal_is_reaches_the_detector_and_survives_forgetting():
     watch.detector.forget(np.zeros(1, "i4"))
     watch.placement.tell(watch.detector, np.zeros(1, "i4"))
     assert watch.detector.told[0] == 3
+
+
+def test_a_changed_family_is_told_to_known_series_and_a_restart_changes_nothing():
+    catalog, rng = Catalog(), np.random.default_rng(4)
+    start = dt.datetime(2026, 5, 13, 8, tzinfo=dt.UTC)
+    signal = Signal("wait", "s")
+    values = 0.2 + 0.01 * rng.normal(size=40)
+    before, after = spec(families=[FamilySpec(family="duration", units=["s"])]), spec()
+    pipeline, _ = run(before, minutes(catalog, start, values, signal=signal), catalog)
+    pipeline.fold(LogRecord(5_000, after.control()))
+    again = Pipeline(catalog)
+    again.restore(pipeline.snapshot())
+    for one in (pipeline, again):
+        assert next(iter(one.roster.watches.values())).detector.told[0] == 0
+    more = records(minutes(catalog, start + dt.timedelta(minutes=40), values, signal=signal), 5_001)
+    assert said(fold_all(pipeline, more), catalog) == said(fold_all(again, more), catalog)

@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 
 from tocsin.detect.baseline import Baseline
+from tocsin.detect.seasonal import LATEST
 from tocsin.engine.metric_family import PLAIN, MetricFamilies, Told
 from tocsin.engine.season_clock import SeasonClock
 from tocsin.engine.series_ensemble import Ensemble
 from tocsin.model.arrays import I4, Mask
 from tocsin.model.detection import Detector, Step
 from tocsin.model.rows import Rows
-from tocsin.model.series import Series
+from tocsin.model.series import Series, Signal
 from tocsin.spec.monitor import MonitorSpec
 
 HOUR_S: Final = 3600
@@ -26,26 +27,45 @@ class Placement:
         self._spec, self._groups = spec, groups
         self._clock, self._families = SeasonClock(), MetricFamilies()
         self._calendar: I4 = np.zeros(0, "i4")
+        self._signals: dict[int, Signal] = {}
         self._told: dict[int, Told] = {}
         self._untold: list[int] = []
-        self._latest = 0
 
     def settle(self, clock: SeasonClock, families: MetricFamilies, detector: Detector | None) -> None:
         """Put other calendars and families into force; what was learned by another clock is moved to its new hours."""
-        known = np.arange(len(self._calendar), dtype="i4")
-        before = self._clock.ahead(self._calendar, self._latest)
+        before, was = self._calendars(np.arange(len(self._groups), dtype="i4")), self._clock
         self._clock, self._families = clock, families
         self._calendar = np.zeros(0, "i4")
-        after = clock.ahead(self._calendars(known), self._latest)
-        hours = np.rint((after - before) / HOUR_S).astype("i8")
+        for group, signal in self._signals.items():
+            told = families.of(signal, self._spec.aggregate)
+            if told != self._told[group]:
+                self._told[group] = told
+                self._untold.append(group)
+        if detector is not None:
+            self._turn(before, was, detector)
+            self.tell(detector)
+
+    def _turn(self, before: I4, was: SeasonClock, detector: Detector) -> None:
+        learned = _baseline(detector)
+        if (
+            not isinstance(detector, Baseline | Ensemble)
+            or learned is None
+            or not (was.calendars or self._clock.calendars)
+        ):
+            return
+        known = np.arange(min(learned.size, len(before)), dtype="i4")
+        latest = np.ascontiguousarray(learned.times[known, LATEST])
+        ahead = self._clock.ahead(self._calendars(known), latest) - was.ahead(before[known], latest)
+        hours = np.rint(ahead / HOUR_S).astype("i8")
         moved = np.flatnonzero(hours)
-        if isinstance(detector, Baseline | Ensemble) and len(moved):
+        if len(moved):
             detector.turn(known[moved], hours[moved])
 
     def add(self, group: int, series: Series) -> None:
         """Take in a series of a group; the first one says what the group measures."""
         if group in self._told:
             return
+        self._signals[group] = series.signal
         told = self._told[group] = self._families.of(series.signal, self._spec.aggregate)
         if told != PLAIN:
             self._untold.append(group)
@@ -54,7 +74,6 @@ class Placement:
         """The step with the place of each row in the seasons of its calendar."""
         if not self._clock.calendars or not len(step):
             return step
-        self._latest = max(self._latest, int(step.time.max()))
         return Step(step.rows, step.time, step.value, self._clock.season(self._calendars(step.rows), step.time))
 
     def tell(self, detector: Detector, forgotten: I4 | None = None) -> None:
@@ -87,3 +106,9 @@ class Placement:
             self._calendar = np.concatenate([self._calendar, np.array(more, "i4")]).astype("i4", copy=False)
         found: I4 = self._calendar[rows]
         return found
+
+
+def _baseline(detector: Detector | None) -> Baseline | None:
+    """The baseline that a detector is, or has among its members."""
+    several = detector.members if isinstance(detector, Ensemble) else [detector]
+    return next((one for one in several if isinstance(one, Baseline)), None)

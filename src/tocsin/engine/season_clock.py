@@ -131,9 +131,10 @@ class SeasonClock:
             out[mine] = self.calendars[number].at_work(time[mine], hours=hours)
         return out
 
-    def ahead(self, calendar: I4, time: int) -> I8:
-        """Seconds that each row's local time is ahead of UTC at one time, (n,)."""
+    def ahead(self, calendar: I4, time: I8) -> I8:
+        """Seconds that each row's local time is ahead of UTC at its time, (n,)."""
         out = np.zeros(len(calendar), "i8")
         for number in np.unique(calendar[calendar != NONE]).tolist():
-            out[calendar == number] = self.calendars[number].ahead(np.array([time], "i8"))[0]
+            mine = calendar == number
+            out[mine] = self.calendars[number].ahead(time[mine])
         return out
