@@ -23,7 +23,7 @@ from tocsin.spec.config import Config
 from tocsin.spec.source import FileSource, HostSource, JsonlSource, PrometheusSource, SourceBase
 
 RETRY_S = 5.0
-_RESTARTS = counter("tocsin_collect_restarts_total", "Sources whose loop failed and was started again.", ["source"])
+_RESTARTS = counter("tocsin_app_source_restarts_total", "Sources whose loop failed and was started again.", ["source"])
 _log = structlog.get_logger(__name__)
 
 

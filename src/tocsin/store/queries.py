@@ -148,9 +148,13 @@ class Queries:
             return []
         shapes = {key: each for key, each in chosen.items() if each.kind == Kind.HISTOGRAM.value}
         means = self._means(tenant, signal, shapes, start, end, max_points) if shapes else []
-        chosen = {key: each for key, each in chosen.items() if key not in shapes}
-        if not chosen:
-            return means
+        rest = {key: each for key, each in chosen.items() if key not in shapes}
+        return means + (self._values(tenant, signal, rest, start, end, max_points) if rest else [])
+
+    def _values(
+        self, tenant: str, signal: str, chosen: Mapping[bytes, SeriesRow], start: int, end: int, max_points: int
+    ) -> list[Curve]:
+        """Points, from the minutes of the rollup where the buckets are no finer."""
         step = max(1, -(-(self._span(tenant, signal, chosen, start, end)) // max(1, max_points)))
         frontier = self._rolled() if step >= _MINUTE_NS else 0
         if frontier > start:  # whole minutes: a part of one can't be told from the rollup
@@ -180,11 +184,8 @@ class Queries:
               sum(total) / sum(samples) AS m, toInt64(sum(samples)) AS n
             FROM ({" UNION ALL ".join(parts)}) GROUP BY series, t ORDER BY series, t"""
         return [
-            *means,
-            *(
-                Curve(chosen[key], step, *(_numpy(part, name) for name in ("t", "l", "m", "h", "n")))
-                for key, part in _by(self.db.query(sql, keys), "series")
-            ),
+            Curve(chosen[key], step, *(_numpy(part, name) for name in ("t", "l", "m", "h", "n")))
+            for key, part in _by(self.db.query(sql, keys), "series")
         ]
 
     def _means(
