@@ -85,6 +85,8 @@ def _room_of(state: dict[str, Any]) -> Reorder:
 def readings_of(frame: Frame, rows: Rows) -> tuple[Samples, I8]:
     """Samples of a frame of points in log order, and their start times; markers of no value become NaN."""
     row = rows.of_refs(frame.i4("series"))
-    flags = np.asarray(frame.batch.column("flags"))
-    value = np.where((flags & NO_VALUE) != 0, np.nan, frame.f8("value"))
+    none = (np.asarray(frame.batch.column("flags")) & NO_VALUE) != 0
+    value = frame.f8("value")
+    if none.any():
+        value = np.where(none, np.nan, value)
     return Samples.plain(row, frame.i8("time"), value), frame.i8("start")

@@ -123,13 +123,15 @@ class Pipeline:
         readings, start = readings_of(frame, self.rows)
         self._assign()
         kind = self.roster.kind[readings.row]
-        plain = kind != DELTA
-        if not plain.all():
-            delta = ~plain
-            self._behind(intake.readings.push(delta_rates(readings.take(delta), start[delta])))
-        self._behind(intake.readings.push(readings.take(plain)))
+        gauges = readings
+        if kind.any():  # a frame of gauges, as most are, is taken as it is
+            delta = kind == DELTA
+            if delta.any():
+                self._behind(intake.readings.push(delta_rates(readings.take(delta), start[delta])))
+            gauges = readings.take(kind != COUNTER)
+            readings = readings.take(~delta)
+        self._behind(intake.readings.push(readings))
         findings: list[Finding] = []
-        gauges = readings.take(kind != COUNTER)
         for rule in self.roster.rules.values():
             findings += rule.fold(gauges.row, gauges.time, gauges.value)
         return self._findings(findings)

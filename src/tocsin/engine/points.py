@@ -61,7 +61,7 @@ class PointRule:
 
     def fold(self, rows: I4, time: I8, value: F8) -> list[Finding]:
         """News from points in log order, each (n,)."""
-        if not len(rows):
+        if not len(rows) or not len(self._watched):
             return []
         self._reserve(int(rows.max()) + 1)
         beyond = breach(value, self._above[rows], self._below[rows])
