@@ -1,4 +1,4 @@
-"""What is huge stays bounded on the pages: texts of telemetry, lists of numbers."""
+"""What is huge or wrong is shown within bounds: texts of telemetry, lists of numbers, faults of a configuration."""
 
 from __future__ import annotations
 
@@ -52,4 +52,17 @@ def test_numbers_of_many_senders_are_shown_when_they_are_asked_for(view: Make):
         expect(rows).to_have_count(SENDERS)
         page.get_by_role("button", name="Show only 12").click()
         expect(rows).to_have_count(12)
+        made.check()
+
+
+def test_a_fault_of_a_changed_configuration_is_seen_where_people_look(view: Make):
+    fault = "/etc/tocsin.yaml:3:1: unknown key `rutes`; did you mean `routes`?"
+    with served(replace(deps(), config_faults=lambda: [fault])) as world:
+        made = view()
+        made.page.goto(world.url)
+        spots = made.page.get_by_role("region", name="Blind spots")
+        expect(spots).to_contain_text("The changed configuration has a fault and no effect")
+        expect(spots).to_contain_text(fault)
+        made.page.goto(f"{world.url}/status")
+        expect(made.page.get_by_role("region", name="Configuration")).to_contain_text(fault)
         made.check()

@@ -48,7 +48,7 @@ export interface Lines { from: number; to: number; lines: Line[] }
 export interface SignalRow { name: string; unit: string; kind: string; series: number; last_time: string | null }
 export interface SeriesRow { id: string; labels: Record<string, string>; unit: string; last_time: string | null; last_value: number | null; state: string; since: string | null; cadence_s?: number }
 export interface Destination { name: string; type: string; target: string; dry_run: boolean; pending: number; failed: number; last_ok_at: string | null; last_error: string }
-export interface Status { now: string; version: string; not_ready: string[]; notices: string[]; states: Record<string, number>; learning: Learning; own: Own; scopes: string[] }
+export interface Status { now: string; version: string; not_ready: string[]; notices: string[]; config_faults: string[]; states: Record<string, number>; learning: Learning; own: Own; scopes: string[] }
 export interface Applied { time: string; sha256: string; by: string; size_bytes: number }
 export interface AuditEntry { seq: number; time: string; actor: string; action: string; subject: string }
 export interface Session { signed_in: boolean; open: boolean; tenant: string; scopes: string[] }

@@ -20,6 +20,7 @@ from tocsin.model.incident import IncidentState
 from tocsin.model.times import time_to_json
 
 router = APIRouter(prefix="/api", tags=["overview"], responses=RESPONSES)
+_BAD_CONFIG = "The changed configuration has a fault and no effect; the one before it is in force"
 _BLIND_STATES = {"absent": "stopped without a word", "stale": "declared gone by the source"}
 
 
@@ -39,7 +40,7 @@ def overview(
     learning = deps.telemetry.learning(tenant)
     not_ready = deps.ready()
     held = silencing(deps, tenant, active)
-    notices = list(deps.notices(tenant))
+    notices, faults = list(deps.notices(tenant)), list(deps.config_faults())
     how = health(active, states, learning, not_ready)
     start = now - hours * 3600 * NS
     rows = deps.telemetry.strip(tenant, start, now, buckets, "service.name") if states else ()
@@ -60,7 +61,7 @@ def overview(
             },
             "states": dict(states),
             "learning": _learning(learning),
-            "blind": blind(states=dict(states), not_ready=list(not_ready), own=own, notices=notices),
+            "blind": blind(states=dict(states), not_ready=list(not_ready), own=own, notices=notices, faults=faults),
             "changes": rows_document(deps.telemetry.events(tenant, now - 24 * 3600 * NS, now, 30)),
             "own": own.document(),
         }
@@ -72,9 +73,13 @@ def _learning(learning: Learning) -> Json:
     return {"warm": learning.warm, "learning": learning.learning, "first_at": first}
 
 
-def blind(*, states: dict[str, int], not_ready: list[str], own: OwnHealth, notices: list[str]) -> list[Json]:
+def blind(
+    *, states: dict[str, int], not_ready: list[str], own: OwnHealth, notices: list[str], faults: list[str]
+) -> list[Json]:
     """What can't be seen now, and why: caps that were reached, silent series, data dropped or refused, destinations that fail."""
     found: list[Json] = [{"what": text, "why": "Tocsin itself", "link": "/status"} for text in not_ready]
+    if faults:
+        found.append({"what": _BAD_CONFIG, "why": faults[0], "link": "/status"})
     found += [{"what": "New series are not told apart any more", "why": text, "link": "/status"} for text in notices]
     for state, words in _BLIND_STATES.items():
         if states.get(state):
@@ -99,6 +104,7 @@ def status(access: Reader, deps: DepsIn) -> Document:
             "states": dict(deps.telemetry.states(tenant)),
             "learning": _learning(deps.telemetry.learning(tenant)),
             "notices": list(deps.notices(tenant)),
+            "config_faults": list(deps.config_faults()),
             "own": own_health(deps.expositions(), tenant).document(),
             "scopes": sorted(scope.value for scope in access.scopes),
         }

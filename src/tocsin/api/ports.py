@@ -232,7 +232,8 @@ class Deps:
     """Everything the control API is built from.
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
-    `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force.
+    `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
+    `config_faults` says what is wrong with a changed file of configuration that therefore has no effect.
     `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
     """
 
@@ -243,6 +244,7 @@ class Deps:
     clock: Clock
     expositions: Callable[[], Mapping[str, str]] = _no_text
     notices: Callable[[str], Sequence[str]] = _no_notices
+    config_faults: Callable[[], Sequence[str]] = tuple
     grade_finding: Callable[[Finding], Severity] = finding_severity
     teams: Callable[[], Sequence[TeamSpec]] = tuple
     ready: Callable[[], Sequence[str]] = field(default=list)

@@ -191,6 +191,7 @@ class Cold:
             clock=self.clock,
             expositions=self.expositions,
             notices=self.notices,
+            config_faults=lambda: [str(each) for each in self.file.problems if each.level == "error"],
             grade_finding=self.grade_finding,
             teams=lambda: self.file.config.teams,
             backup=self.backup,

@@ -41,7 +41,7 @@ export function Status({ scopes }: { scopes: string[] }) {
       </div>
       <Destinations may={may} />
       <div class="pair">
-        <Configurations />
+        <Configurations faults={it.config_faults} />
         {scopes.includes("admin") && <Trail />}
       </div>
       <Panel title="Take data out" id="export" note="everything stored can be read back">
@@ -93,11 +93,12 @@ function Numbers({ rows, none, what }: { rows: OwnNumber[]; none: string; what: 
   );
 }
 
-function Configurations() {
+function Configurations({ faults }: { faults: string[] }) {
   const answer = useAsk<{ configurations: Applied[] }>("/api/config/history", 60);
   const rows = answer.data?.configurations;
   return (
     <Panel title="Configuration" id="configuration" note="the first is in force">
+      {faults.length > 0 && <div class="fault" role="alert"><p><b>The changed file has a fault and no effect:</b></p>{faults.slice(0, 5).map((each) => <p key={each}><bdi>{each}</bdi></p>)}</div>}
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {!rows ? !answer.error && <Loading what="configurations" /> : rows.length === 0 ? <p class="quiet">No file: the built-in monitors are on. <code>tocsin serve --config tocsin.yaml</code> reads one.</p> : (
         <ul class="list acts">{rows.map((row) => <li key={row.time}><Time at={row.time} seconds /><span><bdi>{row.by}</bdi> <code title={`SHA-256 ${row.sha256}`}>{row.sha256.slice(0, 12)}</code></span></li>)}</ul>
