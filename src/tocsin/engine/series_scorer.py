@@ -21,7 +21,7 @@ USUAL_STEPS: Final = 2016.0
 """Rows a week of such a series. Of ten times as many, chance offers ten times as many strange ones: a decade more."""
 LIMIT_DECADE: Final = 0.5
 WEEK_NS: Final = 7 * 24 * 3600 * 1_000_000_000
-UNUSUAL: Final = 4.0
+UNUSUAL: Final = 6.0
 """Decades of rarity that the baseline grants to life; what is beyond adds to the score."""
 BASELINE_WEIGHT: Final = 0.5
 BASELINE_MOST: Final = 8.0
@@ -104,6 +104,7 @@ class SeriesScorer:
         self.rarity.learn(rows, distance)
         self.calibrator.learn(rows, score)
         self.baseline.learn(step, every)
+        self.rarity.renew(self.baseline.renewed())
         self.novelty.learn(step, every)
         known = np.where(np.isfinite(log10_p), np.maximum(log10_p, DEEPEST), 0.0)
         haste = np.maximum(np.log10(self.pace.fold(step) / USUAL_STEPS), 0.0)
