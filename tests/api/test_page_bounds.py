@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 
 from api.conftest import View, World, served
 from api.fake import deps
-from api.world import NOW
+from api.world import NOW, story
+from tocsin.api.ports import Line
 
 pytestmark = pytest.mark.system
 Make = Callable[..., View]
@@ -66,3 +67,19 @@ def test_a_fault_of_a_changed_configuration_is_seen_where_people_look(view: Make
         made.page.goto(f"{world.url}/status")
         expect(made.page.get_by_role("region", name="Configuration")).to_contain_text(fault)
         made.check()
+
+
+def test_lines_of_one_signal_are_told_apart(full: World, view: Make):
+    def line(name: str) -> Line:
+        labels = {"host.name": "vm", "process.executable.name": name}
+        times = [NOW - (9 - k) * 10**10 for k in range(10)]
+        return Line(name.encode().hex().ljust(32, "0"), "process.cpu.utilization", "1", labels, times, [0.5] * 10)
+
+    names = iter(("python", "chrome", "tocsin", "git", "make"))
+    full.deps.telemetry.panes = lambda *_: [line(next(names, "sh"))]
+    made = view()
+    made.page.goto(f"{full.url}/incidents/{story().id}")
+    charts = made.page.get_by_role("region", name="Timeline").locator(".multiples h3")
+    expect(charts.nth(0)).to_have_text("process.cpu.utilization · vm · python")
+    expect(charts.nth(1)).to_have_text("process.cpu.utilization · vm · chrome")
+    made.check()

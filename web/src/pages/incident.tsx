@@ -119,6 +119,16 @@ const nameOf = (line: Line): string => {
   return where ? `${brief(line.signal)} · ${brief(where, 80)}` : brief(line.signal);
 };
 
+/** Names of lines; those that would be called alike get the labels by which they differ. */
+function namesOf(lines: Line[]): string[] {
+  const plain = lines.map(nameOf);
+  return lines.map((line, i) => {
+    const alike = lines.filter((_, k) => plain[k] === plain[i]);
+    const telling = Object.keys(line.labels).filter((key) => alike.some((each) => each.labels[key] !== line.labels[key]));
+    return [plain[i]!, ...telling.slice(0, 2).map((key) => brief(line.labels[key]!, 40))].join(" · ");
+  });
+}
+
 function Timeline({ it, theme, path }: { it: Answer; theme: string; path: string }) {
   const { params } = usePlace();
   const [from, to, all] = [params.get("from") ?? undefined, params.get("to") ?? undefined, params.get("all")];
@@ -127,6 +137,7 @@ function Timeline({ it, theme, path }: { it: Answer; theme: string; path: string
   const range = useMemo<[number, number] | undefined>(() => (data ? [data.from, data.to] : undefined), [data?.from, data?.to]);
   const marks = useMemo<Mark[]>(() => it.changes.map((each, i) => ({ at: Date.parse(each.time) / 1000, number: i + 1 })), [JSON.stringify(it.changes)]);
   const shown = useMemo(() => data?.signals.slice(0, all ? undefined : MOST) ?? [], [data, all]);
+  const names = useMemo(() => namesOf(shown), [shown]);
   const banded = useMemo(() => shown.filter((line) => line.lower.some((each) => each !== null) || line.upper.some((each) => each !== null)), [shown]);
   const zoom = (a: number, b: number): void => set({ from: a.toFixed(0), to: b.toFixed(0) });
   return (
@@ -137,12 +148,12 @@ function Timeline({ it, theme, path }: { it: Answer; theme: string; path: string
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {!data || !range ? !answer.error && <Loading what="the signals" /> : data.signals.length === 0 ? <p class="quiet">No values of these signals are stored for this span of time.</p> : (
         <>
-          {banded.length > 1 && <><h3>What moved, in half widths of its expected band</h3><Overlay lines={banded} names={banded.map(nameOf)} marks={marks} range={range} theme={theme} zoom={zoom} /></>}
+          {banded.length > 1 && <><h3>What moved, in half widths of its expected band</h3><Overlay lines={banded} names={banded.map((line) => names[shown.indexOf(line)]!)} marks={marks} range={range} theme={theme} zoom={zoom} /></>}
           <div class="multiples">
-            {shown.map((line) => (
+            {shown.map((line, i) => (
               <div key={line.monitor + line.series_id}>
-                <h3>{banded.length > 1 && banded.includes(line) && <Dash index={banded.indexOf(line)} />}<A to={query("/signals", { signal: line.signal, series: line.series_id })}>{nameOf(line)}</A></h3>
-                <Chart line={line} marks={marks} range={range} theme={theme} zoom={zoom} title={nameOf(line)} />
+                <h3>{banded.length > 1 && banded.includes(line) && <Dash index={banded.indexOf(line)} />}<A to={query("/signals", { signal: line.signal, series: line.series_id })}>{names[i]}</A></h3>
+                <Chart line={line} marks={marks} range={range} theme={theme} zoom={zoom} title={names[i]!} />
               </div>
             ))}
           </div>
