@@ -150,3 +150,21 @@ def test_a_slow_model_is_a_warning(place, monkeypatch):
     monkeypatch.setattr("tocsin.app.models._took_s", lambda _: 0.0123)
     (warning,) = found(written(place)).loaded.warnings
     assert "a window takes the model 12 ms, more than 10" in str(warning)
+
+
+@pytest.mark.parametrize(
+    ("detect", "told"),
+    [
+        ('{"pyod:IFrest": {}}', "did you mean 'IForest'"),
+        ("{ensemble: {members: baseline basline}}", "did you mean 'baseline'"),
+        ("{baseline: {season: year}}", "season must be one of"),
+        ("{knn: {windw: 3}}", "did you mean 'window'"),
+    ],
+)
+def test_a_detector_that_cannot_be_made_is_refused_at_its_place(place, detect, told):
+    path = written(place, f"monitors:\n  - name: load\n    signal: load\n    detect: {detect}\n")
+    (problem,) = model_problems(path, {})
+    assert (problem.level, problem.line) == ("error", 4)
+    assert told in problem.message
+    with pytest.raises(BadSpec):
+        with_models(load_config(path, {}))

@@ -14,6 +14,7 @@ import numpy as np
 
 from tocsin.detect.model_file import MODEL_BYTES
 from tocsin.detect.onnx_model import OnnxModel
+from tocsin.engine.watch import check_detector
 from tocsin.model.errors import BadConfig
 from tocsin.spec.explain import place
 from tocsin.spec.load import Loaded, load_config
@@ -73,10 +74,13 @@ class Modelled:
 def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
     """Find and verify the models that the monitors of a configuration name; where a file is gone, its kept copy.
 
+    Other detectors are made once, to see that they can be.
+
     Raises
     ------
     BadSpec
-        A model is missing, not to be trusted, or doesn't fit its monitor, and the monitor has no fallback.
+        A model is missing, not to be trusted, or doesn't fit its monitor, and the monitor has no fallback; or a
+        detector can't be made.
     """
     monitors = list(loaded.config.monitors)
     pipeline = _is_pipeline(parse(loaded.text, loaded.file))
@@ -87,6 +91,10 @@ def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
     for number, monitor in enumerate(monitors):
         onnx = monitor.detect.onnx
         if onnx is None:
+            try:
+                check_detector(monitor)
+            except BadConfig as bad:
+                wrong.append((number, str(bad)))
             continue
         try:
             path, raw, cautions = _found(onnx, Path(loaded.file).absolute().parent, kept)

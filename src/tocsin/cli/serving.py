@@ -114,8 +114,8 @@ def _start(settings: ServeSettings, file: Path | None, duration_s: float | None)
         from tocsin.spec.packs import load_packs  # noqa: PLC0415 - heavy
 
         loaded = load_config(file, environment(), load_packs())
-        if any(monitor.detect.onnx is not None for monitor in loaded.config.monitors):
-            from tocsin.app.models import KeptModels, with_models  # noqa: PLC0415 - heavy, and most name no model
+        if any(monitor.detect.tuned for monitor in loaded.config.monitors):
+            from tocsin.app.models import KeptModels, with_models  # noqa: PLC0415 - heavy, and most tune nothing
 
             loaded = with_models(loaded, KeptModels(settings.data_dir / "models")).loaded
     for warning in loaded.warnings if loaded is not None else ():

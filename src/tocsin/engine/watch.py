@@ -255,6 +255,18 @@ def _group_state(s: Series) -> list[Any]:
     return [s.tenant, s.signal.name, s.signal.unit, s.signal.kind.value, s.labels]
 
 
+def check_detector(spec: MonitorSpec) -> None:
+    """See that a monitor's detector can be made, before the log says that it is in force.
+
+    Raises
+    ------
+    BadConfig
+        It has parameters that nobody knows or that can't be, or needs what is not installed.
+    """
+    if spec.detect.threshold is None and spec.detect.onnx is None and not spec.together:
+        _detector(spec, ModelShelf())
+
+
 def _detector(spec: MonitorSpec, shelf: ModelShelf) -> Detector:
     if spec.detect.ensemble is not None:
         return ensemble(spec.detect.ensemble)

@@ -119,6 +119,11 @@ class DetectSpec(Spec):
         """Name of the chosen detector."""
         return next(name for name in type(self).model_fields if getattr(self, name) is not None)
 
+    @property
+    def tuned(self) -> bool:
+        """Whether it has parameters or a model, which only the detector itself can find wrong."""
+        return self.threshold is None and bool(getattr(self, self.name))
+
 
 class MonitorSpec(Spec):
     """What is watched: a signal (or glob), where, by what, over which window, with which detector.
