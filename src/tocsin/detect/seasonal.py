@@ -178,8 +178,10 @@ def floor_of(c: F8, k: Tuning) -> float:
             least = max(least, c[JUMP])
     if top > 0.0 and offset > 0.0:
         # towards the middle: near a bound a step on the working scale is many steps of the value
-        return abs(to_work(x + (least if 2.0 * x < top else -least), offset, top) - to_work(x, offset, top))
-    return least * slope(x, offset, top)
+        least = abs(to_work(x + (least if 2.0 * x < top else -least), offset, top) - to_work(x, offset, top))
+    else:
+        least *= slope(x, offset, top)
+    return least
 
 
 @njit()
@@ -302,7 +304,8 @@ def missed(  # noqa: PLR0917 - a kernel takes scalars and row views
     if c[SWING] < STRONG * max(sd, floor_of(c, k)):
         return 0.0
     gap = nearest(y, math.nan, math.nan, day if p == DAY else math.nan, week, other)
-    return gap / max(sd * spread_at(season, slots), floor_of(c, k))
+    distance: float = gap / max(sd * spread_at(season, slots), floor_of(c, k))
+    return distance
 
 
 @njit(

@@ -204,7 +204,8 @@ def evidence_of(x: float, first: bool, dt: float, w: float, c: F8) -> float:
     c[JACOBIAN] += g * (-math.log(slope(x, offset, top)) - c[JACOBIAN])
     if c[LINEAR] <= 0.0 or c[LOGGED] <= 0.0:
         return math.nan
-    return math.log(c[LINEAR]) - math.log(c[LOGGED]) - c[JACOBIAN]
+    found: float = math.log(c[LINEAR]) - math.log(c[LOGGED]) - c[JACOBIAN]
+    return found
 
 
 @njit()
@@ -330,6 +331,7 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
             c[SWITCHED] = 1.0 if switches(runs[r]) else 0.0
             chosen = choose(age, guess, c, k)
             if chosen > earned[r]:
-                earned[r], fresh[i] = chosen, 1
+                # an hour changes little of what is strange, and six hours are a short past to let go
+                earned[r], fresh[i] = chosen, 1 if chosen >= DAY else 0
         c[SEEN] += 1.0
         times[r, LATEST] = max(t, times[r, LATEST])

@@ -79,7 +79,8 @@ def _own(values: F8, warm: int) -> float:
         detector.expect(step, np.full(n, 3.0))
         detector.learn(step, every)
         calibrator.learn(rows, score)
-    return n * (len(values) - warm) / max(time.process_time() - began, 1e-9)
+    spent_s = max(time.process_time() - began, 1e-9)
+    return float(n * (len(values) - warm) / spent_s)
 
 
 def _rate(peer: Beside, values: F8, warm: int) -> tuple[float, int]:

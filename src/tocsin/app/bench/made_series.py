@@ -117,4 +117,5 @@ def _noisy(kind: str, past: F8, life: F8, draw: Draw) -> F8:
 def _disordered(kind: str, sd: float, life: F8) -> F8:
     if kind == "seasonal":
         return life[::-1].copy()
-    return life.mean() + 1.5 * sd * np.where(np.arange(len(life)) % 2, 1.0, -1.0)
+    swung: F8 = life.mean() + 1.5 * sd * np.where(np.arange(len(life)) % 2, 1.0, -1.0)
+    return swung
