@@ -181,7 +181,7 @@ def floor_of(c: F8, k: Tuning) -> float:
         least = abs(to_work(x + (least if 2.0 * x < top else -least), offset, top) - to_work(x, offset, top))
     else:
         least *= slope(x, offset, top)
-    return least
+    return float(least)
 
 
 @njit()
