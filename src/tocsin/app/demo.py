@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
@@ -29,8 +30,15 @@ HEADLESS_SPEED = 40.0
 """Nobody watches: only the answer counts."""
 STORY_NS = 19 * 60 * 10**9
 """Event time from the start of live time to the end of the longest story."""
-SETTLE_S = 3.0
+LOOK_S = 1.0
+CALM_LOOKS = 2
+BEHIND_S = 300.0
+"""However slow the machine: what has not been looked at by then is not waited for."""
+LITTLE_RECORDS = 32.0
+"""Records that may wait in a log that goes on growing."""
 GRACE_S = 5.0
+_LAGS = 4
+"""Of the engine, of the store in both logs, and of incidents."""
 
 
 def run_demo(
@@ -112,6 +120,29 @@ def _line(text: str) -> None:
     sys.stdout.flush()
 
 
+async def _caught_up(client: httpx2.AsyncClient) -> None:
+    """Wait until everything that was told is judged, stored and folded into incidents, some looks in a row.
+
+    Raises
+    ------
+    Unreachable
+        It takes longer than `BEHIND_S`.
+    """
+    calm = 0
+    for _ in range(round(BEHIND_S / LOOK_S)):
+        await asyncio.sleep(LOOK_S)
+        with contextlib.suppress(httpx2.HTTPError):  # a busy machine: the next look tells the same
+            text = (await client.get("/metrics")).text
+            lines = (line.rpartition(" ") for line in text.splitlines())
+            lags = [float(value) for name, _, value in lines if "_lag_records" in name and not name.startswith("#")]
+            calm = calm + 1 if len(lags) >= _LAGS and max(lags) <= LITTLE_RECORDS else 0
+        if calm > CALM_LOOKS:
+            return
+    raise Unreachable(
+        f"the machine is too slow for this pace: still behind after {BEHIND_S:g} s; give --speed a lower one"
+    )
+
+
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End the world; it may be in the middle of insisting on a delivery."""
     if process.returncode is not None:
@@ -160,7 +191,7 @@ class _World:
                     code = await process.wait()
                     if code or headless:
                         raise Unreachable(f"the demo world ended with {code}; its messages are above")
-                await asyncio.sleep(SETTLE_S)  # the world goes on: one that ends is an incident of its own
+                await _caught_up(client)  # the world goes on: one that ends is an incident of its own
                 return await self._show(client, as_json=as_json)
         finally:
             for task in watchers:

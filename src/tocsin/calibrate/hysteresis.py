@@ -95,6 +95,10 @@ class Hysteresis(Columns):
         """Fold one step, all (n,); a NaN score is no evidence either way. No row may occur twice."""
         rows, time, score = rows_of(rows), times_of(time), numbers_of(score)
         self.touch(rows)
+        if not np.count_nonzero(breach) and not np.count_nonzero(
+            self.verdict[rows]
+        ):  # all is calm and stays so, as nearly always
+            return _NOTHING
         move = np.zeros(rows.size, np.uint8)
         state = _Rows(*(getattr(self, name) for name in _Rows._fields))
         times = _Times(for_ns, clear_ns, update_ns, absorb_ns)

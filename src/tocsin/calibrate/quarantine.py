@@ -43,7 +43,7 @@ class Quarantine(Columns):
 
     def fold(self, step: Step, verdict: U1) -> list[Step]:
         """Steps that may be learned now, oldest first, given each row's `Verdict` after this step, (n,)."""
-        if not self._kept and not np.any(verdict):  # all is calm and nothing waits, as nearly always
+        if not self._kept and not np.count_nonzero(verdict):  # all is calm and nothing waits, as nearly always
             return [step]
         pending = step.take(verdict == Verdict.PENDING)
         if len(pending):

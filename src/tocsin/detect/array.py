@@ -40,15 +40,16 @@ class ArrayDetector(Columns):
         width = np.full(len(step), 3.0) if limit is None else numbers_of(limit)
         lower, centre, upper = self._band(step, width)
         cold = self.seen[step.rows] < self.warmup
-        for bound in (lower, centre, upper):
-            bound[cold] = np.nan
+        if np.count_nonzero(cold):
+            for bound in (lower, centre, upper):
+                bound[cold] = np.nan
         return Band(lower, centre, upper)
 
     def learn(self, step: Step, weight: F8) -> None:
         """Take a step in with weights in [0, 1], (n,); 0 and values that are not finite teach nothing."""
         step = self._plain(step)
         useful = np.isfinite(step.value) & (weight > 0)
-        if not useful.all():
+        if np.count_nonzero(useful) < len(useful):
             step, weight = step.take(useful), weight[useful]
         if len(step):
             self.touch(step.rows)

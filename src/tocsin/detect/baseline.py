@@ -139,7 +139,7 @@ class Baseline(ArrayDetector):
             step.rows, step.time, step.value, weight, _season(step), self.told, self.least, self.times, self.core,
             self.slots, self.counts, self.runs, self.earned, self._tuning, fresh,
         )  # fmt: skip
-        if fresh.any():
+        if np.count_nonzero(fresh):
             self._renewed = np.union1d(self._renewed, step.rows[fresh > 0]).astype("i4")
 
 

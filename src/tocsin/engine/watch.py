@@ -163,7 +163,9 @@ class Watch:
         self.calibrator.learn(rows, scores.value)
         for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
             self.detector.learn(self.placement.place(known), np.ones(len(known)))
-        self.calibrator.renew(self.detector.renewed())
+        renewed = self.detector.renewed()
+        if len(renewed):
+            self.calibrator.renew(renewed)
         pane = PaneRows(
             tenant, self.spec.name, rows, step.time, closed.value, closed.samples, scores.value, log10_p, n_eff, band
         )
@@ -283,8 +285,11 @@ def _together(closings: list[tuple[int, LaneKey, Closed]]) -> Iterator[tuple[str
     """
     for (_, tenant), several in groupby(closings, key=lambda closing: (closing[0], closing[1][0])):
         parts = [closed for _, _, closed in several]
+        if len(parts) == 1:
+            yield tenant, parts[0]
+            continue
         rows = np.concatenate([part.groups for part in parts])
-        if len(parts) == 1 or np.bincount(rows).max() > 1:
+        if np.bincount(rows).max() > 1:
             yield from ((tenant, part) for part in parts)
         else:
             value = np.concatenate([part.value for part in parts])

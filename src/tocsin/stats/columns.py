@@ -13,6 +13,8 @@ from tocsin.model.errors import Corrupt
 
 T = TypeVar("T", bound=np.generic)
 
+_FEW = 32
+
 
 class _Column(NamedTuple):
     fill: float
@@ -45,6 +47,13 @@ def numbers_of(values: F8) -> F8:
 def times_of(values: I8) -> I8:
     """Times as kernels want them."""
     return plain(values, np.int64)
+
+
+def _above(rows: I4) -> int:
+    """The least number above all rows; most steps have one or a few."""
+    if rows.size > _FEW:
+        return int(rows.max()) + 1
+    return max(rows.tolist(), default=-1) + 1
 
 
 class Columns:
@@ -85,7 +94,7 @@ class Columns:
         if rows is self._reserved:
             return
         self._reserved = rows
-        need = int(rows.max()) + 1 if rows.size else 0
+        need = _above(rows)
         have = self._room
         if need <= have:
             return
@@ -101,7 +110,7 @@ class Columns:
             return
         self._touched = rows
         self.reserve(rows)
-        self.size = max(self.size, int(rows.max()) + 1 if rows.size else 0)
+        self.size = max(self.size, _above(rows))
 
     def snapshot(self) -> State:
         """Copy of all state: arrays of `size` rows."""

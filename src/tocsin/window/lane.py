@@ -111,8 +111,7 @@ class Lane:
             return []
         if self.dense:
             return list(range(int(ends[0]), last + 1, self.step))
-        found: list[int] = ends[np.r_[True, ends[1:] != ends[:-1]]].tolist()
-        return found
+        return [int(ends[0]), *ends[1:][ends[1:] != ends[:-1]].tolist()]
 
     def _advance(self, end: int, samples: Samples) -> Closed | None:
         """Go on to one end: empty the slices left behind, fill the newest, give what has a value."""
@@ -137,7 +136,9 @@ class Lane:
 
     def _localise(self, samples: Samples) -> I4:
         """Lane-local numbers of the samples' groups, so that a lane is as large as what it has seen."""
-        self._local = grown(self._local, int(samples.row.max()) + 1, -1).astype("i4", copy=False)
+        need = int(samples.row.max()) + 1
+        if need > len(self._local):
+            self._local = grown(self._local, need, -1).astype("i4", copy=False)
         found = self._local[samples.row]
         if found.min() < 0:
             for row in np.unique(samples.row[found < 0]).tolist():

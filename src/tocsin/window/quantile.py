@@ -24,13 +24,13 @@ def weighted_quantile(samples: Samples, groups: int, q: float) -> F8:
         return found
     order = np.lexsort((samples.low, samples.high, samples.row))
     row, low, high = samples.row[order], samples.low[order], samples.high[order]
-    new = np.r_[True, (row[1:] != row[:-1]) | (low[1:] != low[:-1]) | (high[1:] != high[:-1])]
+    new = np.ones(len(row), bool)
+    new[1:] = (row[1:] != row[:-1]) | (low[1:] != low[:-1]) | (high[1:] != high[:-1])
     cells = np.flatnonzero(new)
     weight = np.add.reduceat(samples.weight[order], cells)
     row, low, high = row[cells], low[cells], high[cells]
-    starts = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
-    ends = np.r_[starts[1:], len(row)]
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+    starts = [0, *(np.flatnonzero(row[1:] != row[:-1]) + 1).tolist()]
+    for start, end in zip(starts, [*starts[1:], len(row)], strict=True):
         cumulated = np.cumsum(weight[start:end])
         target = q * cumulated[-1]
         i = start + min(int(np.searchsorted(cumulated, target * (1 - 1e-12))), end - start - 1)
