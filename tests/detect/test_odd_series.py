@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from onnx_files import mean_model
 from tocsin.detect.registry import build, detectors
 from tocsin.model.detection import Step
 
@@ -21,9 +22,16 @@ SERIES = {
 MATRIX = np.array(list(SERIES.values())).T
 
 
+NEEDED = {
+    "threshold": {"above": 18.0},
+    "onnx": {"model": mean_model(centre=13.0)},
+    "pyod": {"model": "PCA", "every": 40},
+}
+
+
 @pytest.mark.parametrize("name", detectors())
 def test_answers_are_sane_whatever_comes(name):
-    detector = build(name, {"above": 18.0} if name == "threshold" else {})
+    detector = build(name, NEEDED.get(name, {}))
     rows = np.arange(len(SERIES), dtype="i4")
     for k, values in enumerate(MATRIX):
         step = Step(rows, np.full(len(SERIES), k * 60 * 10**9), values)

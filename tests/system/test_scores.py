@@ -60,10 +60,14 @@ def query(port, text):
         return []
 
 
+def breach(server):
+    body = request("shop", gauge("api.latency", [(time.time_ns(), 4.5, {})], "s"))
+    assert server.http.post("/v1/metrics", json=body).status_code == 200
+
+
 def test_a_verdict_is_in_prometheus_and_at_metrics_a_moment_later(server, prometheus):
     def verdicts():
-        body = request("shop", gauge("api.latency", [(time.time_ns(), 4.5, {})], "s"))
-        assert server.http.post("/v1/metrics", json=body).status_code == 200
+        breach(server)
         return [each for each in query(prometheus, "tocsin_anomaly_verdict") if each["value"][1] == "1"]
 
     (found,) = until(verdicts, 60, 0.5)
@@ -81,9 +85,10 @@ def test_a_verdict_is_in_prometheus_and_at_metrics_a_moment_later(server, promet
 
 def test_the_review_of_a_running_server_knows_what_fired(server):
     def fired():
+        breach(server)
         return server.http.get("/api/review").json()["incidents"]
 
-    (incident,) = until(fired, 30)
+    (incident,) = until(fired, 60, 0.5)
     assert incident["team"] == "rest"
     said = server.http.post(f"/api/incidents/{incident['id']}/feedback", json={"verdict": "false_alarm"})
     assert said.status_code == 200

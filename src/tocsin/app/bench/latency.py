@@ -51,7 +51,8 @@ def _starts(sizes: Sizes, where: Path) -> Iterator[Figure]:
     with Server(where / "started", cache) as server:
         yield Figure("start to ready, warm", server.ready_s, "s", 5.0, aim_high=False, note="a second start, same data")
         yield _first_page(server, "first page after start", 5.0)
-        server.wait_compiled()  # the process that compiles is none of the server's memory
+        if sizes.own_cache:
+            server.wait_compiled()  # the process that compiles is none of the server's memory
         empty = server.memory_bytes()
         yield from _memory(sizes, where, server, empty)
 
