@@ -38,6 +38,8 @@ def _normal_scores() -> NDArray[np.float32]:
 
 
 NORMAL_SCORES: Final = _normal_scores()
+KEPT: Final = 0.1
+"""Share of what was counted that is kept when another model gives the scores."""
 
 
 class Calibrator(Columns):
@@ -111,12 +113,13 @@ class Calibrator(Columns):
         )  # fmt: skip
 
     def renew(self, rows: I4) -> None:
-        """Begin anew for rows whose scores come from another model now, with those of a normal law for a start.
+        """Begin nearly anew for rows whose scores come from another model now, with those of a normal law for a start.
 
         What was large for the old model would be life to the new one, and what recurred daily a season by now.
         """
         rows = rows_of(rows[rows < self.size])
-        self.hist[rows], self.pit[rows] = NORMAL_SCORES, 0.0  # the tail is fitted again within 16 scores
+        # sharp edges, which a season of hours draws soft, stay life; the tail is fitted again within 16 scores
+        self.hist[rows], self.pit[rows] = NORMAL_SCORES + KEPT * self.hist[rows], 0.0
         self.episodes[rows] = self.run[rows] = 0
 
     def family(self, rows: I4) -> I4:

@@ -101,7 +101,7 @@ class Baseline(ArrayDetector):
         }
 
     def renewed(self) -> I4:
-        """Rows that have come to trust a season, or a longer one, since the last call."""
+        """Rows that have come to trust the season of a day for the first time since the last call."""
         found, self._renewed = self._renewed, np.zeros(0, "i4")
         return found
 

@@ -302,7 +302,7 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
     rows: I4, time: I8, value: F8, weight: F8, season: I8, told: U1, least: F4, times: I8, core: F8, slots: F4,
     counts: U1, runs: F4, earned: U1, k: Tuning, fresh: U1
 ) -> None:  # fmt: skip
-    """Take one step in; see `Baseline`. `fresh` (n,) is set where a longer season than ever is trusted now."""
+    """Take one step in; see `Baseline`. `fresh` (n,) is set where the season of a day is trusted for the first time."""
     for i in range(rows.size):
         r, t, x, w = rows[i], time[i], value[i], weight[i]
         c, s = core[r], slots[r]
@@ -332,6 +332,6 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
             chosen = choose(age, guess, c, k)
             if chosen > earned[r]:
                 # an hour changes little of what is strange, and six hours are a short past to let go
-                earned[r], fresh[i] = chosen, 1 if chosen >= DAY else 0
+                earned[r], fresh[i] = chosen, 1 if earned[r] < DAY == chosen else 0
         c[SEEN] += 1.0
         times[r, LATEST] = max(t, times[r, LATEST])
