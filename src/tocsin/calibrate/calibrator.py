@@ -115,12 +115,12 @@ class Calibrator(Columns):
     def renew(self, rows: I4) -> None:
         """Begin nearly anew for rows whose scores come from another model now, with those of a normal law for a start.
 
-        What was large for the old model would be life to the new one, and what recurred daily a season by now.
+        What was large for the old model would be life to the new one. What is known to recur goes on to recur.
         """
         rows = rows_of(rows[rows < self.size])
         # sharp edges, which a season of hours draws soft, stay life; the tail is fitted again within 16 scores
         self.hist[rows], self.pit[rows] = NORMAL_SCORES + KEPT * self.hist[rows], 0.0
-        self.episodes[rows] = self.run[rows] = 0
+        self.run[rows] = 0
 
     def family(self, rows: I4) -> I4:
         """Family of each row in the alert budget, (n,): by how much of its past is known and how heavy its tail is."""
