@@ -15,9 +15,9 @@ from tocsin.demo.delivery import Delivery, Page
 from tocsin.demo.engine_page import RemoteWrite, exposition, families
 from tocsin.demo.story import Story
 from tocsin.demo.world import Live, Options, Stage, Teller, history
-from tocsin.ingest.prometheus_pb import Label, TimeSeries, WriteRequest
 from tocsin.model.clock import ManualClock
 from tocsin.model.errors import Unreachable
+from tocsin.model.prometheus_pb import Label, TimeSeries, WriteRequest
 
 ORIGIN_S = 1_700_000_000.0
 HOUR_S = 3600.0

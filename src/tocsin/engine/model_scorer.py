@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 
@@ -10,32 +10,12 @@ from tocsin.calibrate.calibrator import Calibrator
 from tocsin.calibrate.news import News
 from tocsin.detect.onnx import Onnx
 from tocsin.detect.onnx_model import OnnxModel
-from tocsin.engine.series_scorer import DEEPEST, LEAST_SCORE, USUAL_STEPS, WEEK_NS, Verdicts
-from tocsin.model.arrays import F8, I8, Mask
+from tocsin.engine.series_scorer import DEEPEST, LEAST_SCORE, Pace, Verdicts
+from tocsin.model.arrays import Mask
 from tocsin.model.detection import Step
-from tocsin.stats.columns import Columns, column
 
 BUDGET_PER_WEEK: Final = 3.0
 """Alarms a week that chance may raise on one series."""
-
-
-class _Span(Columns):
-    """First time and number of steps of each row."""
-
-    kind: ClassVar[str] = "span"
-    first: I8 = column(0, "i8")
-    steps: I8 = column(0, "i8")
-
-    def fold(self, step: Step) -> F8:
-        """Steps in a week, (n,), by what was seen so far."""
-        self.touch(step.rows)
-        new = self.steps[step.rows] == 0
-        self.first[step.rows[new]] = step.time[new]
-        span = (step.time - self.first[step.rows]).astype("f8")
-        taken = self.steps[step.rows]
-        self.steps[step.rows] += 1
-        found: F8 = np.where(span > 0.0, WEEK_NS / np.maximum(span, 1.0) * taken, USUAL_STEPS)
-        return found
 
 
 class ModelScorer:
@@ -48,14 +28,14 @@ class ModelScorer:
     def __init__(self, model: OnnxModel, *, budget_per_week: float = BUDGET_PER_WEEK) -> None:
         self.budget_per_week = budget_per_week
         self.detector = Onnx(model=model)
-        self.calibrator, self.news, self.span = Calibrator(), News(), _Span()
+        self.calibrator, self.news, self.pace = Calibrator(), News(), Pace()
 
     def fold(self, step: Step) -> Verdicts:
         """Judge one step, (n,), and learn it; no row may occur twice, and times of a row never fall."""
         rows = step.rows
         score = self.detector.score(step).value
         log10_p, _ = self.calibrator.log10_p(rows, score)
-        wanted = np.log10(np.maximum(self.span.fold(step) / self.budget_per_week, 10.0))
+        wanted = np.log10(np.maximum(self.pace.fold(step) / self.budget_per_week, 10.0))
         needed = self.calibrator.score_at(rows, -wanted)
         limit = np.where(np.isfinite(needed), np.maximum(needed, LEAST_SCORE), LEAST_SCORE)
         band = self.detector.expect(step, limit)

@@ -50,7 +50,7 @@ class Verdicts:
     upper: F8
 
 
-class _Pace(Columns):
+class Pace(Columns):
     """First time and number of steps of each row: how many there are in a week, by what was seen so far."""
 
     kind: ClassVar[str] = "pace"
@@ -60,8 +60,8 @@ class _Pace(Columns):
     def fold(self, step: Step) -> F8:
         """Steps in a week, (n,); `USUAL_STEPS` for a first one."""
         self.touch(step.rows)
-        new = step.rows[self.steps[step.rows] == 0]
-        self.first[new] = step.time[self.steps[step.rows] == 0]
+        new = self.steps[step.rows] == 0
+        self.first[step.rows[new]] = step.time[new]
         span = (step.time - self.first[step.rows]).astype("f8")
         taken = self.steps[step.rows]
         self.steps[step.rows] += 1
@@ -90,7 +90,7 @@ class SeriesScorer:
         self.limit = limit
         self.baseline, self.novelty = Baseline(), Novelty()
         self.rarity, self.calibrator = Calibrator(), Calibrator()
-        self.news, self.pace = News(), _Pace()
+        self.news, self.pace = News(), Pace()
 
     def fold(self, step: Step) -> Verdicts:
         """Judge one step, (n,), and learn it; no row may occur twice, and times of a row never fall."""

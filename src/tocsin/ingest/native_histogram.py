@@ -8,8 +8,8 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from tocsin.ingest.decoded import Unusable
-from tocsin.ingest.prometheus_names import STALE_BITS
 from tocsin.model.frame import NO_VALUE, SCHEMAS, Frame, FrameKind, frame_of
+from tocsin.model.prometheus_pb import STALE_BITS
 
 MS = 1_000_000
 _CUSTOM = -53

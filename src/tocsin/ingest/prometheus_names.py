@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from tocsin.model.series import Kind, Signal
 
-STALE_BITS = 0x7FF0000000000002
-"""Bits of the NaN by which Prometheus says that a series has ended; no other NaN means that."""
-
 METADATA_TYPES = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
 """Types in the order of their numbers in both versions of remote write."""
 

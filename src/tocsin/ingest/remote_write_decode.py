@@ -16,11 +16,11 @@ from tocsin.ingest.decoded import REASONS, YEAR_2000_NS, Refusals, Unusable
 from tocsin.ingest.identify import Identifier, Pairs
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.native_histogram import MS, NativeColumns, is_gauge
-from tocsin.ingest.prometheus_names import METADATA_TYPES, STALE_BITS, family, signal_of
-from tocsin.ingest.prometheus_pb import Label, Request2, TimeSeries, TimeSeries2, WriteRequest, parse
+from tocsin.ingest.prometheus_names import METADATA_TYPES, family, signal_of
 from tocsin.model.arrays import I8, U1
 from tocsin.model.errors import BadInput
 from tocsin.model.frame import NO_VALUE, Frame, points_frame
+from tocsin.model.prometheus_pb import STALE_BITS, Label, Request2, TimeSeries, TimeSeries2, WriteRequest, parse
 from tocsin.model.series import Kind, Signal
 
 if TYPE_CHECKING:

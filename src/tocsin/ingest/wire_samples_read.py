@@ -11,7 +11,6 @@ import numpy as np
 
 from tocsin.ingest.decoded import YEAR_2000_NS, Unusable
 from tocsin.ingest.native_histogram import MS
-from tocsin.ingest.prometheus_names import STALE_BITS
 from tocsin.ingest.wire_samples import (
     BITS,
     EARLIEST,
@@ -35,6 +34,7 @@ from tocsin.ingest.wire_samples import (
 from tocsin.ingest.wire_table import ByteTable
 from tocsin.model.arrays import I4, I8, U1
 from tocsin.model.frame import NO_VALUE, Frame, points_frame
+from tocsin.model.prometheus_pb import STALE_BITS
 
 NewSeries: TypeAlias = Callable[[bytes, "list[bytes]", str], int]
 """Number of a series that was not seen yet, from its message, the symbols of its request, and the tenant."""

@@ -1,24 +1,23 @@
 """Prometheus remote write, the sending side: samples as a request of version 1.0 or 2.0, posted to one receiver.
 
-Sources: prompb/remote.proto, prompb/types.proto and prompb/io/prometheus/write/v2/types.proto of Prometheus;
-Prometheus Remote-Write 1.0 and 2.0 specifications.
+Source: Prometheus Remote-Write 1.0 and 2.0 specifications.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cramjam
 
+from tocsin.model.prometheus_pb import STALE_BITS, Label, Request2, TimeSeries, WriteRequest
+from tocsin.model.prometheus_pb import Sample as Point
 from tocsin.model.series import Labels
 from tocsin.notify.base import Context
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.scores import RemoteWriteTarget
 
-STALE: Final = struct.pack("<Q", 0x7FF0000000000002)
-"""The NaN by which Prometheus knows that a series has ended."""
 GAUGE: Final = 2
 """Number of the type gauge in both versions."""
 _HEADERS = {
@@ -38,47 +37,16 @@ class Sample(NamedTuple):
     time_ms: int
 
 
-def _varint(number: int) -> bytes:
-    """A number as base-128, the least significant first.
-
-    >>> _varint(300).hex()
-    'ac02'
-    """
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "replace")  # a lone surrogate from telemetry must not end the sending
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _integer(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value)
-
-
-def _sample(sample: Sample) -> bytes:
-    value = STALE if sample.value is None else struct.pack("<d", sample.value)
-    return b"\x09" + value + _integer(2, sample.time_ms)
-
-
 def encode_1(samples: Sequence[Sample], help_texts: Mapping[str, str]) -> bytes:
     """A `prometheus.WriteRequest`, not compressed."""
-    out = []
+    request = WriteRequest()
     for sample in samples:
-        pairs = b"".join(_field(1, _field(1, _utf8(k)) + _field(2, _utf8(v))) for k, v in sample.labels)
-        out.append(_field(1, pairs + _field(2, _sample(sample))))
+        one = TimeSeries(samples=[_point(sample)])
+        one.labels.extend(Label(name=_utf8(k), value=_utf8(v)).SerializeToString() for k, v in sample.labels)
+        request.timeseries.append(one.SerializeToString())
     for name in sorted({dict(sample.labels)["__name__"] for sample in samples} & help_texts.keys()):
-        text = _integer(1, GAUGE) + _field(2, name.encode()) + _field(4, help_texts[name].encode())
-        out.append(_field(3, text))
-    return b"".join(out)
+        request.metadata.add(type=GAUGE, metric_family_name=name.encode(), help=help_texts[name].encode())
+    return bytes(request.SerializeToString())
 
 
 def encode_2(samples: Sequence[Sample], help_texts: Mapping[str, str]) -> bytes:
@@ -88,12 +56,23 @@ def encode_2(samples: Sequence[Sample], help_texts: Mapping[str, str]) -> bytes:
     def ref(text: str) -> int:
         return symbols.setdefault(text, len(symbols))
 
-    series = []
+    request = Request2()
     for sample in samples:
-        refs = b"".join(_varint(ref(text)) for pair in sample.labels for text in pair)
-        about = _integer(1, GAUGE) + _integer(3, ref(help_texts.get(dict(sample.labels)["__name__"], "")))
-        series.append(_field(5, _field(1, refs) + _field(2, _sample(sample)) + _field(5, about)))
-    return b"".join(_field(4, _utf8(text)) for text in symbols) + b"".join(series)
+        one = request.timeseries.add(samples=[_point(sample)])
+        one.labels_refs.extend(ref(text) for pair in sample.labels for text in pair)
+        one.metadata.type = GAUGE
+        one.metadata.help_ref = ref(help_texts.get(dict(sample.labels)["__name__"], ""))
+    request.symbols.extend(map(_utf8, symbols))
+    return bytes(request.SerializeToString())
+
+
+def _point(sample: Sample) -> Any:
+    bits = STALE_BITS if sample.value is None else struct.unpack("<Q", struct.pack("<d", sample.value))[0]
+    return Point(value=bits, timestamp=sample.time_ms)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "replace")  # a lone surrogate from telemetry must not end the sending
 
 
 class RemoteWriter:

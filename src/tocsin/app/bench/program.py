@@ -102,15 +102,17 @@ class Program:
             return []
 
     def cpu_s(self) -> dict[str, float]:
-        """CPU seconds (user and system) by role of the process; `all` is their sum."""
-        found = {"all": 0.0}
+        """CPU seconds (user and system) by role of the process; `all` is their sum and never falls.
+
+        What a process that has ended had spent is `other`: a kernel says it of the children its parent waited for.
+        """
+        found = {"other": 0.0}
         for process in self.tree():
             times = process.cpu_times()
-            spent = times.user + times.system
             role = _role(process)
-            found[role] = found.get(role, 0.0) + spent
-            found["all"] += spent
-        return found
+            found[role] = found.get(role, 0.0) + times.user + times.system
+            found["other"] += times.children_user + times.children_system
+        return {**found, "all": sum(found.values())}
 
     def memory_bytes(self) -> dict[str, float]:
         """Resident memory by role of the process; shared pages count in each."""

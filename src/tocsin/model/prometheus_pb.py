@@ -1,4 +1,4 @@
-"""Messages of Prometheus remote write 1.0 and 2.0, built at import from their published field numbers.
+"""Messages of Prometheus remote write 1.0 and 2.0, taken and sent, built at import from their published field numbers.
 
 Doubles are declared `fixed64`, which is the same on the wire: the bits of a NaN tell a stale marker from a value,
 and no float conversion may touch them. Texts are declared `bytes`, so that bad UTF-8 costs one series only.
@@ -13,6 +13,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from tocsin.model.errors import BadInput
+
+STALE_BITS = 0x7FF0000000000002
+"""Bits of the NaN by which Prometheus says that a series has ended; no other NaN means that."""
 
 _HISTOGRAM = (
     "1 count_int uint64, 2 count_float fixed64, 3 sum fixed64, 4 schema sint32, 5 zero_threshold fixed64, "
@@ -37,6 +40,7 @@ _MESSAGES = {
     ),
     "Request2": "4 symbols bytes*, 5 timeseries TimeSeries2*",
 }
+_NUMBERS = ("fixed64", "sint64", "uint32")
 _PACKAGE = "tocsin.remote_write"
 
 
@@ -53,6 +57,8 @@ def _build() -> dict[str, Any]:
             field = message.field.add(
                 name=name, number=int(number), label=field_type.LABEL_REPEATED if many else field_type.LABEL_OPTIONAL
             )
+            if many and kind in _NUMBERS:
+                field.options.packed = True  # as proto3 has it
             if kind in _MESSAGES:
                 field.type, field.type_name = field_type.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
             else:
@@ -66,6 +72,7 @@ def _build() -> dict[str, Any]:
 
 _CLASSES = _build()
 Label = _CLASSES["Label"]
+Sample = _CLASSES["Sample"]
 TimeSeries = _CLASSES["TimeSeries"]
 TimeSeries2 = _CLASSES["TimeSeries2"]
 WriteRequest = _CLASSES["WriteRequest"]
