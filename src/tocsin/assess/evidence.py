@@ -1,102 +1,202 @@
-"""Evidence about the mean of bounded values that may be looked at whenever one likes: a betting e-process.
-
-For x >= -1 and any 0 <= s < 1, `exp(s x - psi(s) x^2) <= 1 + s x` with `psi(s) = -log(1 - s) - s` (Fan, Grama and Liu
-2015, Electron. J. Probab. 20, lemma 4.1). So each stake s has a fortune that can't be expected to grow while the mean
-is at most 0, and neither can a weighted mean of fortunes: by Ville's inequality it ever passes 1/level with
-probability at most `level`, for any distribution, at any stop (Howard, Ramdas, McAuliffe and Sekhon 2021, Ann. Stat.
-49, 1055; Waudby-Smith and Ramdas 2024, J. R. Stat. Soc. B 86, 1). Only n, the sum and the sum of squares are needed,
-so shards merge by adding.
-"""
+"""`FeatureTest`: the bets on one feature - missing, corrupted, outside or unseen, shape - and what they say in words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
-from tocsin.model.arrays import F8
+from tocsin.assess import distances
+from tocsin.assess.cells import MOST_TESTED, CategoryCells, NumericCells, gathered
+from tocsin.assess.drift_test import Bet, shape_bet, share_bet
+from tocsin.assess.reference import FeatureReference
+from tocsin.assess.sketch import FeatureSketch
+from tocsin.model.arrays import F8, I8
 
-STAKES: Final = 128
-_SPREAD: Final = 0.5
-_VARIANCES: Final = ((0.3, 0.7), (0.03, 0.2), (0.001, 0.1))
-"""Variances of one value for which stakes are made, and their weights; the range is about 1."""
-_HALVINGS: Final = 60
-
-
-@lru_cache(maxsize=64)
-def stakes(plan: int) -> tuple[F8, F8]:
-    """Stakes (k,) in (0, 1) and the logarithms of their weights; they gain most when about `plan` values are in."""
-    stake = np.exp(np.linspace(math.log(1e-7), math.log(0.95), STAKES))
-    weight = np.zeros(STAKES)
-    for variance, share in _VARIANCES:
-        best = min(math.sqrt(_drift(0.05) / (variance * plan)), 0.5)
-        bump = np.exp(-((np.log(stake / best) / _SPREAD) ** 2) / 2)
-        weight += share * bump / bump.sum()
-    return stake, np.log(weight)
+LEAST_COUNT: Final = 5
+"""Rows of the reference that a category needs for a cell of its own in the test."""
 
 
-def _drift(level: float) -> float:
-    """The information times squared scale at which a normal mixture is tightest (Howard et al. 2021, eq. 26)."""
-    return 2 * math.log(1 / level) + math.log(1 + 2 * math.log(1 / level))
+@dataclass(frozen=True, slots=True)
+class Aspect:
+    """One thing about a feature that may move: log of the e-value, its size, the sampling noise in it, and words."""
+
+    name: str
+    log_e: float
+    effect: float
+    noise: float
+    said: str
+
+    @property
+    def of_shape(self) -> bool:
+        """Whether the effect is a stability index, else a difference of shares."""
+        return self.name.rpartition(" ")[2] == "shape"
 
 
-def tightest(level: float) -> float:
-    """The same, by name for others: about 7.9 at a level of 0.05.
+class FeatureTest:
+    """The bets on one reference; stateless, so that any number of sketches can be judged by one."""
 
-    >>> round(tightest(0.05), 2)
-    7.94
-    """
-    return _drift(level)
+    def __init__(self, reference: FeatureReference) -> None:
+        self.reference = reference
+        self.parts: Mapping[str, FeatureTest] = {name: FeatureTest(part) for name, part in reference.parts.items()}
+
+    @cached_property
+    def bets(self) -> dict[str, Bet]:
+        """The bets by what they are on; a reference without values has only one, on missing rows."""
+        own, cells = self.reference.own, self.reference.cells
+        bets = {"missing": share_bet(np.array([own.missing + 0.5, own.rows - own.missing + 0.5]), both=True)}
+        if not own.present:
+            return bets
+        bets["corrupted"] = share_bet(np.array([own.corrupted + 0.5, own.present + 0.5]), both=False)
+        if isinstance(cells, NumericCells):
+            # of n + 1 gaps between n values, two lie outside
+            bets["outside"] = share_bet(np.array([2.0, max(own.present - 1.0, 1.0)]), both=False)
+        elif cells is not None and cells.complete:
+            # Good and Turing: what was seen once tells how much was not seen; half as sure as a count, as that varies
+            unseen = min(cells.singletons + 1.0, 0.5 * (own.present + 1.0))
+            bets["unseen"] = share_bet(0.5 * np.array([unseen, own.present + 1.0 - unseen]), both=False)
+        shape = self._shape(own)
+        if len(shape) > 1:
+            exact = isinstance(cells, NumericCells) and cells.exact
+            # exact: of the gaps, the one below the least value is outside
+            prior = shape - np.eye(1, len(shape))[0] if exact else shape + 0.5
+            bets["shape"] = shape_bet(np.maximum(prior, 0.5), ordered=isinstance(cells, NumericCells))
+        return bets
+
+    def counts(self, sketch: FeatureSketch) -> dict[str, I8 | F8]:
+        """What each bet is on, counted in a sketch."""
+        found: dict[str, I8 | F8] = {"missing": np.array([sketch.missing, sketch.rows - sketch.missing])}
+        if not self.reference.own.present:
+            return found
+        found["corrupted"] = np.array([sketch.corrupted, sketch.present])
+        if isinstance(self.reference.cells, NumericCells):
+            outside = int(sketch.counts[0] + sketch.counts[-1])
+            found["outside"] = np.array([outside, sketch.present - outside])
+        elif self.reference.cells is not None:
+            unseen = int(sketch.counts[-1])
+            found["unseen"] = np.array([unseen, sketch.present - unseen])
+        if self.reference.cells is not None:
+            found["shape"] = self._shape(sketch)
+        return found
+
+    def _shape(self, sketch: FeatureSketch) -> F8:
+        """Rows by the cells that are compared one by one, those outside and unseen left out."""
+        cells = self.reference.cells
+        if isinstance(cells, NumericCells):
+            return gathered(cells.bucket[1:-1], sketch.counts[1:-1], int(cells.bucket[-1]) + 1)
+        if isinstance(cells, CategoryCells):
+            kept = self._kept
+            named, rest = sketch.counts[:kept], sketch.counts[kept:-1].sum()
+            full = self.reference.own.counts[kept:-1].sum() > 0 if self.reference.own.rows else rest > 0
+            return np.append(named, rest).astype("f8") if full else named.astype("f8")
+        return np.empty(0)
+
+    @cached_property
+    def _kept(self) -> int:
+        """How many categories, of the most frequent, are compared one by one."""
+        own = self.reference.own.counts[:-2][:MOST_TESTED]
+        return int((own >= LEAST_COUNT).sum())
+
+    def buckets(self, sketch: FeatureSketch) -> F8:
+        """Rows by the 10 buckets, or by category, with what is outside or unseen in the outer ones (buckets,)."""
+        cells = self.reference.cells
+        if isinstance(cells, NumericCells):
+            return gathered(cells.bucket, sketch.counts, int(cells.bucket[-1]) + 1)
+        return np.append(sketch.counts[: self._kept], sketch.counts[self._kept :].sum()).astype("f8")
+
+    def judge(self, sketch: FeatureSketch, before: FeatureSketch | None = None) -> list[Aspect]:
+        """Aspects of a sketch, their e-values weighted so that the sum is an e-value.
+
+        With `before` the bets begin after those rows, which count as reference.
+        """
+        weights = self.weights
+        earlier = self.counts(before) if before is not None else None
+        counts = self.counts(sketch)
+        found = []
+        for name, bet in self.bets.items():
+            started = bet if earlier is None or not earlier[name].sum() else bet.after(earlier[name])
+            log_e = started.log_e(counts[name]) + math.log(weights[name])
+            found.append(self._aspect(name, log_e, sketch, counts[name]))
+        for name, part in self.parts.items():
+            share = math.log(weights["parts"] / len(self.parts))
+            found += [
+                Aspect(f"{name} {a.name}", a.log_e + share, a.effect, a.noise, f"{_words(name)}: {a.said}")
+                for a in part.judge(sketch.parts[name], before.parts[name] if before is not None else None)
+            ]
+        return found
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """Stakes by bet: half of all on the shape (or the parts), the rest even."""
+        main = "parts" if self.parts else "shape"
+        others = [name for name in self.bets if name != main]
+        held = main == "parts" or main in self.bets
+        stakes = dict.fromkeys(others, (0.5 if held else 1.0) / len(others))
+        return {**stakes, main: 0.5} if held else stakes
+
+    def _aspect(self, name: str, log_e: float, sketch: FeatureSketch, counts: I8 | F8) -> Aspect:
+        own = self.reference.own
+        if name == "shape":
+            n, m = sketch.present, own.present
+            reference, current = self.buckets(own), self.buckets(sketch)
+            filled = (reference > 0) | (current > 0)
+            effect = distances.psi(reference, current) if n and m else 0.0
+            noise = (int(filled.sum()) - 1) * (1 / n + 1 / m) if n and m else 0.0
+            return Aspect(name, log_e, effect, noise, self._moved(reference, current) if n and m else "no values")
+        total = float(counts.sum())
+        share = float(counts[0]) / total if total else 0.0
+        prior = self.bets[name].prior
+        usual = {"missing": own.missing_share, "corrupted": own.corrupted / max(own.rows - own.missing, 1)}.get(
+            name, float(prior[0] / prior.sum())
+        )
+        said = f"{_SAID[name]} {_percent(share)} of rows, {_percent(usual)} in the reference"
+        if name in ("outside", "unseen"):
+            said = f"{_SAID[name]} {_percent(share)} of values{self._where(sketch, name)}"
+        return Aspect(name, log_e, share - usual if total else 0.0, 0.0, said)
+
+    def _where(self, sketch: FeatureSketch, name: str) -> str:
+        if name == "unseen":
+            shown = ", ".join(map(repr, sketch.unseen_examples))
+            return f", such as {shown}" if shown else ""
+        low, high = self.reference.range or (math.nan, math.nan)
+        return f", it held {low:.4g} to {high:.4g}"
+
+    def _moved(self, reference: F8, current: F8) -> str:
+        """The bucket or category whose share moved most, and for numbers the means."""
+        p, q = reference / reference.sum(), current / current.sum()
+        k = int(np.argmax(np.abs(q - p)))
+        return f"{_percent(float(q[k]))} of values are {self._bucket(k)}, {_percent(float(p[k]))} in the reference"
+
+    def _bucket(self, k: int) -> str:
+        cells = self.reference.cells
+        if isinstance(cells, CategoryCells):
+            return repr(cells.names[k][:80]) if k < self._kept else "of other categories"
+        if cells is None:
+            return "elsewhere"
+        inner = np.flatnonzero(cells.bucket == k)
+        first, last = int(inner[0]), int(inner[-1])
+        if first == 0:
+            return f"at most {cells.edges[last - 1 if last == len(cells.edges) else last]:.4g}"
+        if last == len(cells.edges):
+            return f"above {cells.edges[first - 1]:.4g}"
+        return f"above {cells.edges[first - 1]:.4g} up to {cells.edges[last]:.4g}"
 
 
-def log_evidence(total: F8, squares: F8, plan: int) -> F8:
-    """Logarithm of the evidence that the mean is above 0, for sums (...) of values >= -1 and of their squares.
-
-    >>> log_evidence(np.array([0.0, 400.0]), np.array([5000.0, 5000.0]), 10_000).round(1).tolist()
-    [-3.4, 13.7]
-    """
-    stake, weight = stakes(plan)
-    psi = -np.log1p(-stake) - stake
-    terms = weight + stake * np.asarray(total)[..., None] - psi * np.asarray(squares)[..., None]
-    most = terms.max(axis=-1)
-    found: F8 = most + np.log(np.exp(terms - most[..., None]).sum(axis=-1))
-    return found
+_SAID: Final = {
+    "missing": "no value in",
+    "corrupted": "no usable value in",
+    "outside": "beyond the reference:",
+    "unseen": "never seen before:",
+}
 
 
-def mean_interval(n: int, total: float, squares: float, level: float, plan: int) -> tuple[float, float]:
-    """Interval that always, at all n at once, holds the mean of values in [-1, 1] but for a share `level` of runs.
-
-    >>> lower, upper = mean_interval(1000, 100.0, 250.0, 0.05, 1000)
-    >>> round(lower, 3), round(upper, 3)
-    (0.049, 0.151)
-    >>> mean_interval(1, 1.0, 1.0, 0.05, 100)
-    (-1.0, 1.0)
-    """
-    if n == 0:
-        return -1.0, 1.0
-    needed = math.log(2 / level)
-
-    def above(mean: float) -> bool:
-        return bool(log_evidence(np.array(total - n * mean), np.array(squares), plan) >= needed)
-
-    def below(mean: float) -> bool:
-        return bool(log_evidence(np.array(n * mean - total), np.array(squares), plan) >= needed)
-
-    middle = total / n
-    return border(above, -1.0, middle), border(below, 1.0, middle)
+def _words(part: str) -> str:
+    return part.replace("_", " ")
 
 
-def border(refused: Callable[[float], bool], far: float, near: float) -> float:
-    """Where refusal ends on the way from `far` to `near`, by halving; `far` itself when it is not refused."""
-    if not refused(far):
-        return far
-    for _ in range(_HALVINGS):
-        middle = (far + near) / 2
-        if refused(middle):
-            far = middle
-        else:
-            near = middle
-    return far
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -1,0 +1,196 @@
+"""Columns as they come (Arrow, numpy, lists), read as numbers, categories, texts or vectors; nothing is guessed twice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tocsin.model.arrays import F8, Mask
+from tocsin.model.errors import BadInput
+
+AnyColumn: TypeAlias = Any
+"""A `pyarrow` array (chunked or not), a numpy array (2-D for vectors) or a list."""
+
+NO_VALUE: Final = ("", "na", "n/a", "nan", "null", "none")
+"""Texts that say that there is no value, in lower case."""
+NUMERIC_SHARE: Final = 0.9
+"""Texts are numbers if at least this share of those that hold anything reads as one."""
+LONG_TEXT: Final = 30
+"""Texts of more characters than this on average, most of them different, are prose and not categories."""
+
+
+class FeatureKind(Enum):
+    """How a feature is summarised and compared."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    EMBEDDING = "embedding"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A column read as numbers: `value` (n,) with NaN where there is none, and which rows held no number at all."""
+
+    value: F8
+    missing: Mask
+    corrupted: Mask
+    example: str = ""
+
+    @property
+    def present(self) -> F8:
+        """The numbers, infinities included, (present,)."""
+        found: F8 = self.value[~(self.missing | self.corrupted)]
+        return found
+
+
+def as_arrow(column: AnyColumn) -> Any:
+    """One Arrow array, dictionaries decoded; what has no common type becomes text.
+
+    >>> as_arrow([1, None, "a"]).to_pylist()
+    ['1', None, 'a']
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.ChunkedArray):  # of no chunks, or of more than one array can hold
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    if isinstance(column, pa.Array):
+        return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    if isinstance(column, np.ndarray) and column.ndim == 2:
+        flat = pa.array(np.ascontiguousarray(column, "f8").ravel())
+        return pa.FixedSizeListArray.from_arrays(flat, column.shape[1])
+    values = column if isinstance(column, np.ndarray) else list(column)
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: object) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return value if isinstance(value, str) else str(value)
+
+
+def kind_of(column: AnyColumn, name: str = "") -> FeatureKind:
+    """The kind of a column, where what it holds says so.
+
+    Raises
+    ------
+    BadInput
+        It holds times, bytes or records, which are no features.
+
+    >>> kind_of([1.5, 2.0]).value, kind_of(["a", "b"]).value, kind_of(["1", "2"]).value, kind_of([[0.1, 0.2]]).value
+    ('numeric', 'categorical', 'numeric', 'embedding')
+    """
+    array = as_arrow(column)
+    kind = array.type
+    if pa.types.is_boolean(kind):
+        return FeatureKind.BOOLEAN
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return FeatureKind.NUMERIC
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return FeatureKind.EMBEDDING
+    if pa.types.is_null(kind):
+        return FeatureKind.CATEGORICAL
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise BadInput(
+            f"feature {name!r} holds {kind}, which is none of numbers, texts, booleans or vectors; "
+            "leave it out, or turn it into a number such as an age in days"
+        )
+    return _kind_of_texts(array)
+
+
+def _kind_of_texts(array: Any) -> FeatureKind:
+    some = array.slice(0, 10_000).drop_null()
+    held = [text for text in some.to_pylist() if text.strip().lower() not in NO_VALUE]
+    if not held:
+        return FeatureKind.CATEGORICAL
+    if sum(_number(text) is not None for text in held) >= NUMERIC_SHARE * len(held):
+        return FeatureKind.NUMERIC
+    long = sum(map(len, held)) > LONG_TEXT * len(held)
+    return FeatureKind.TEXT if long and 2 * len(set(held)) > len(held) else FeatureKind.CATEGORICAL
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def numbers(column: AnyColumn) -> Numbers:
+    """A column read as numbers; texts that are none are corrupted, not missing.
+
+    >>> found = numbers(["1", "2.5", "abc", None, "nan"])
+    >>> found.present.tolist(), int(found.missing.sum()), int(found.corrupted.sum()), found.example
+    ([1.0, 2.5], 2, 1, 'abc')
+    """
+    array = as_arrow(column)
+    kind = array.type
+    if (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+    ):
+        array = array.cast(pa.uint8()) if pa.types.is_boolean(kind) else array
+        value = np.asarray(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), "f8")
+        return Numbers(value, np.isnan(value), np.zeros(len(value), bool))
+    if pa.types.is_null(kind):
+        return Numbers(np.full(len(array), np.nan), np.ones(len(array), bool), np.zeros(len(array), bool))
+    return _parsed(texts(array))
+
+
+def _parsed(array: Any) -> Numbers:
+    """Numbers of texts: each different text is read once."""
+    coded = array.dictionary_encode()
+    known: Sequence[str | None] = coded.dictionary.to_pylist()
+    read = [_number(text) if text is not None else None for text in known]
+    value_of = np.array([*(math.nan if number is None else number for number in read), math.nan])
+    wrong_of = np.array(
+        [
+            *(
+                n is None and t is not None and t.strip().lower() not in NO_VALUE
+                for t, n in zip(known, read, strict=True)
+            ),
+            False,
+        ]
+    )
+    codes = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+    value, corrupted = value_of[codes], wrong_of[codes]
+    first = int(np.argmax(corrupted)) if corrupted.any() else -1
+    example = str(known[codes[first]]) if first >= 0 else ""
+    return Numbers(value, np.isnan(value) & ~corrupted, corrupted, example[:80])
+
+
+def texts(column: AnyColumn) -> Any:
+    """A column as one Arrow array of texts, null where there is no value (empty texts and NaN included).
+
+    >>> texts([1, 2, None]).to_pylist(), texts(["a", "", "NaN"]).to_pylist()
+    (['1', '2', None], ['a', None, None])
+    """
+    array = as_arrow(column)
+    kind = array.type
+    if pa.types.is_null(kind):
+        return pa.nulls(len(array), pa.large_string())
+    if pa.types.is_floating(kind):
+        # a code that went through a float (3.0) is the same category as the integer
+        whole = pc.cast(array, pa.int64(), safe=False)
+        finite = pc.is_finite(array)
+        integral = pc.fill_null(pc.and_(finite, pc.equal(pc.cast(whole, pa.float64(), safe=False), array)), False)
+        if bool(pc.all(pc.or_(integral, pc.fill_null(pc.is_nan(array), True))).as_py()):
+            array = pc.if_else(integral, whole, pa.scalar(None, pa.int64()))
+    if pa.types.is_nested(array.type):
+        array = pa.array([None if value is None else str(value) for value in array.to_pylist()], pa.large_string())
+    text = array.cast(pa.large_string())
+    empty = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(text)), pa.array(NO_VALUE, pa.large_string()))
+    return pc.if_else(empty, pa.scalar(None, pa.large_string()), text)
