@@ -87,6 +87,8 @@ def make_frame(kind: FrameKind, text: str, rows: int = 1) -> Frame:
         value: object = 0
         if pa.types.is_map(field.type):
             value = [("some.key", text), ("n", "1")]
+        elif pa.types.is_list(field.type):
+            value = [0.5]
         elif pa.types.is_string(field.type):
             value = text
         elif pa.types.is_fixed_size_binary(field.type):

@@ -143,6 +143,10 @@ def test_distributions_logs_records_events_and_states_come_back(world):
         "tags": [[("seg", "x")]],
         "truth": [""],
         "feedback": [""],
+        "kind": ["prediction"],
+        "embedding": [[0.5, 0.25]],
+        "attributions": ['{"a":0.5}'],
+        "attention": [""],
     }
     event = {"time": [T0], "kind": ["deploy"], "entity": ["bot"], "what": ["v2"], "source": ["api"], "attributes": [[]]}
     state = {"series": [ref], "time": [T0], "state": ["late"], "since": [T0], "cadence": [1]}
@@ -178,6 +182,9 @@ def test_distributions_logs_records_events_and_states_come_back(world):
         "tags": {"seg": "x"},
         "truth": None,
         "feedback": None,
+        "embedding": [0.5, 0.25],
+        "attributions": {"a": 0.5},
+        "attention": None,
     }
     assert jsonl(world, "events") == [{"time": AT, "kind": "deploy", "entity": "bot", "what": "v2", "source": "api"}]
     assert jsonl(world, "states") == [{"time": AT, "signal": "lat", "labels": {}, "state": "late"}]

@@ -8,9 +8,11 @@ from typing import Any, TypeAlias
 
 from tocsin.ingest.decoded import Decoded, Refusals, Unusable, decoded
 from tocsin.ingest.limits import Limits
+from tocsin.ingest.record_numbers import attention_text, embedding_of, numbers_text
 from tocsin.ingest.times import check_time, parse_time_ns
 from tocsin.model.errors import BadInput
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind, frame_of
+from tocsin.model.record import FEEDBACK, PREDICTION, TRUTH
 
 Row: TypeAlias = dict[str, Any]
 
@@ -78,13 +80,19 @@ def _load(line: bytes) -> Mapping[str, object]:
     return found
 
 
-def _record(line: bytes, received: int, ahead_ns: int) -> Row:
-    found = _load(line)
+def record_row(found: Mapping[str, object], received: int, ahead_ns: int) -> Row:
+    """One inference record as a row of a RECORDS frame; a time that is not told is that of receipt.
+
+    Raises
+    ------
+    Unusable
+        A field has the wrong type, the time can't be, or truth and feedback have nothing to be joined by.
+    """
     features = found.get("features")
     if features is not None and not isinstance(features, dict):
         raise Unusable("bad_field")
     time = received if found.get("time") is None else parse_time_ns(found["time"])
-    return {
+    row = {
         "time": check_time(time, received, ahead_ns),
         "prediction_id": _text(found.get("prediction_id")),
         "model": _text(found.get("model")),
@@ -95,7 +103,34 @@ def _record(line: bytes, received: int, ahead_ns: int) -> Row:
         "tags": _pairs(found.get("tags")),
         "truth": _json(found.get("truth")),
         "feedback": _json(found.get("feedback")),
+        "kind": _kind(found),
+        "embedding": embedding_of(found.get("embedding")),
+        "attributions": numbers_text(found.get("attributions")),
+        "attention": attention_text(found.get("attention")),
     }
+    if row["kind"] != PREDICTION and not row["prediction_id"]:
+        raise Unusable("no_prediction_id")
+    return row
+
+
+def _kind(found: Mapping[str, object]) -> str:
+    """What a record says it is; without a word: a prediction, unless it brings nothing but truth or feedback."""
+    told = found.get("kind")
+    if told is not None:
+        if told not in (PREDICTION, TRUTH, FEEDBACK) or (told != PREDICTION and found.get(told) is None):
+            raise Unusable("bad_field")
+        return told
+    if any(found.get(name) for name in ("features", "embedding", "attributions", "attention")):
+        return PREDICTION
+    if found.get("prediction") is None and found.get("score") is None:
+        for kind in (TRUTH, FEEDBACK):
+            if found.get(kind) is not None:
+                return kind
+    return PREDICTION
+
+
+def _record(line: bytes, received: int, ahead_ns: int) -> Row:
+    return record_row(_load(line), received, ahead_ns)
 
 
 def decode_records(body: bytes, tenant: str, received: int, limits: Limits) -> Decoded:
@@ -109,11 +144,12 @@ def decode_records(body: bytes, tenant: str, received: int, limits: Limits) -> D
             rows.append(_record(line, received, limits.ahead_ns))
         except Unusable as bad:
             refusals.add(RECORDS_SOURCE, bad.reason, f"line {number}")
-    frames = [_frame(FrameKind.RECORDS, tenant, RECORDS_SOURCE, rows)] if rows else []
+    frames = [rows_frame(FrameKind.RECORDS, tenant, RECORDS_SOURCE, rows)] if rows else []
     return decoded(frames, refusals)
 
 
-def _frame(kind: FrameKind, tenant: str, source: str, rows: list[Row]) -> Frame:
+def rows_frame(kind: FrameKind, tenant: str, source: str, rows: list[Row]) -> Frame:
+    """A frame of rows that have the columns of their kind."""
     return frame_of(kind, tenant, source, {name: [row[name] for row in rows] for name in SCHEMAS[kind].names})
 
 
@@ -144,4 +180,4 @@ def decode_event(body: bytes, tenant: str, received: int, limits: Limits) -> Fra
         "source": _text(found.get("source")) or "api",
         "attributes": _pairs(found.get("attributes")),
     }
-    return _frame(FrameKind.EVENTS, tenant, EVENTS_SOURCE, [row])
+    return rows_frame(FrameKind.EVENTS, tenant, EVENTS_SOURCE, [row])

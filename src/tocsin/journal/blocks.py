@@ -16,7 +16,7 @@ from isal import isal_zlib
 
 from tocsin.model.errors import Corrupt
 
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"TOCSEG"
 SUFFIX = ".seg"
 ALIGN = 8

@@ -14,6 +14,7 @@ from tocsin.journal.dictionary import ReadDictionary, WrittenDictionary
 from tocsin.model.errors import Corrupt
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind
 from tocsin.model.log import Control, Entry, Output, Tick
+from tocsin.model.record import PREDICTION
 
 _FRAME = struct.Struct("<BBHIIIQ")  # schema code, flags, reserved, tenant, source, message bytes, bytes when unpacked
 _OUTPUT = struct.Struct("<qqII")  # cause, received, tick, frames
@@ -31,7 +32,18 @@ MALFORMED: tuple[type[Exception], ...] = (
 """What decoding bytes that this format never writes can end in."""
 
 Upcast: TypeAlias = Callable[[pa.RecordBatch], pa.RecordBatch]
-UPCASTS: Mapping[tuple[int, FrameKind], Upcast] = {}
+
+
+def _with_kinds(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Records of format 1: all of them predictions, without embedding, attributions and attention."""
+    n = batch.num_rows
+    schema = SCHEMAS[FrameKind.RECORDS]
+    texts = {"kind": pa.array([PREDICTION] * n, pa.string())}
+    new = [texts.get(name, pa.nulls(n, schema.field(name).type)) for name in schema.names[batch.num_columns :]]
+    return pa.RecordBatch.from_arrays([*batch.columns, *new], schema=schema)
+
+
+UPCASTS: Mapping[tuple[int, FrameKind], Upcast] = {(1, FrameKind.RECORDS): _with_kinds}
 """From frames of format n to frames of format n + 1; a release that changes a layout adds its entry and stays."""
 
 

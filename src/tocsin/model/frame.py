@@ -103,6 +103,10 @@ SCHEMAS: dict[FrameKind, pa.Schema] = {
             ("tags", _PAIRS),
             ("truth", _TEXT),  # JSON, "" = none
             ("feedback", _TEXT),  # JSON, "" = none
+            ("kind", _TEXT),  # see model.record: prediction truth feedback outcome
+            ("embedding", pa.list_(pa.float32())),
+            ("attributions", _TEXT),  # JSON object: feature -> share of the say it had
+            ("attention", _TEXT),  # JSON object: statistic -> number
         ]
     ),
     FrameKind.EVENTS: pa.schema(

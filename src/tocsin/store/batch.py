@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tocsin.model.arrays import I8
 from tocsin.model.frame import Frame, FrameKind
 from tocsin.model.log import LogRecord, Output
+from tocsin.model.record import OUTCOMES_SOURCE
 from tocsin.store.genai import SpanMapper
 from tocsin.store.naming import SeriesNames
 from tocsin.store.schema import BY_NAME
@@ -42,7 +43,8 @@ class Batch:
         """Add what one log record holds; controls and ticks have no rows."""
         entry = record.entry
         if isinstance(entry, Frame):
-            if entry.kind is not FrameKind.EVENTS:  # the engine hands them on: they are stored from the output log
+            # the engine hands events on: they are stored from the output log; outcomes are made of what is stored
+            if entry.kind is not FrameKind.EVENTS and entry.source != OUTCOMES_SOURCE:
                 self._add_frame(entry, record.offset, 0)
         elif isinstance(entry, Output):
             for place, frame in enumerate(entry.frames):

@@ -14,6 +14,7 @@ from tocsin.model.errors import BadInput
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.series import Kind, Series, Signal
 from tocsin.store.queries import Where
+from tocsin.store.record_rows import JOINED_ROWS, PREDICTIONS_ONLY, RECORD_COLUMNS, RECORD_TYPES, record_of
 from tocsin.store.schema import DATABASE
 
 Row: TypeAlias = dict[str, Any]
@@ -43,7 +44,8 @@ class Selection:
 class Exported:
     """One kind: `columns` are (field, expression, class); `t` is the row, `s` its series where `with_series`.
 
-    `direct` are columns that `where` may name; any other key is a label, looked up in `labels`.
+    `direct` are columns that `where` may name; any other key is a label, looked up in `labels`. `only` is a condition
+    on every row; `rows` is the SQL that gives them, in which `%source%` stands for where they come from.
     """
 
     table: str
@@ -56,6 +58,8 @@ class Exported:
     direct: tuple[str, ...] = ()
     decode: Callable[[Row, str], Row] | None = None
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    only: str = ""
+    rows: str = ""
 
     @property
     def fields(self) -> list[str]:
@@ -89,6 +93,7 @@ class Exported:
         if labelled:
             picked = " AND ".join(["tenant = {tenant:String}", *labelled])
             clauses.append(f"series IN (SELECT id FROM {DATABASE}.series WHERE {picked})")
+        clauses += [self.only] if self.only else []
         return Selection(" AND ".join(clauses), values, start, end)
 
     def extent_sql(self, chosen: Selection) -> str:
@@ -101,7 +106,7 @@ class Exported:
             f"{_for_csv(expression, kind) if for_csv else expression} AS {name}"
             for name, expression, kind in self.columns
         )
-        rows = f"(SELECT * FROM {self._source(chosen)}) AS t"
+        rows = (self.rows or "(SELECT * FROM %source%) AS t").replace("%source%", self._source(chosen))
         if self.with_series:
             ids = f"SELECT series FROM {self._source(chosen)}"
             rows += f""" ANY LEFT JOIN (SELECT id, any(unit) AS unit, any(kind) AS kind, any(monotonic) AS monotonic,
@@ -145,20 +150,6 @@ _NUMBERS = ("count", "sum", "min", "max")
 _INTEGERS = ("input_tokens", "output_tokens", "total_tokens")
 
 _STRING, _DOUBLE = pa.string(), pa.float64()
-
-
-def _record(row: Row, _tenant: str) -> Row:
-    for name in ("prediction", "features", "truth", "feedback"):
-        row[name] = _loaded(row[name])
-    row["tags"] = dict(row["tags"])
-    return row
-
-
-def _loaded(text: str) -> object:
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return text
 
 
 def _finding(row: Row, tenant: str) -> Row:
@@ -264,34 +255,14 @@ KINDS: Mapping[str, Exported] = {
     ),
     "records": Exported(
         "records",
-        (
-            ("prediction_id", "t.prediction_id", _TEXT),
-            ("time", _time("t.time"), _NUMBER),
-            ("model", "toString(t.model)", _TEXT),
-            ("version", "toString(t.version)", _TEXT),
-            ("prediction", "t.prediction", _TEXT),
-            ("score", _or_null("t.score"), _NUMBER),
-            ("features", "t.features", _TEXT),
-            ("tags", "CAST(t.tags, 'Map(String, String)')", _NESTED),
-            ("truth", "t.truth", _TEXT),
-            ("feedback", "t.feedback", _TEXT),
-        ),
+        RECORD_COLUMNS,
         "tags",
         "t.time, t.model, t.prediction_id",
         direct=("prediction_id", "model", "version"),
-        decode=_record,
-        types={
-            "prediction_id": _STRING,
-            "time": _STRING,
-            "model": _STRING,
-            "version": _STRING,
-            "prediction": _STRING,
-            "score": _DOUBLE,
-            "features": _STRING,
-            "tags": _STRING,
-            "truth": _STRING,
-            "feedback": _STRING,
-        },
+        decode=record_of,
+        types=RECORD_TYPES,
+        only=PREDICTIONS_ONLY,
+        rows=JOINED_ROWS,
     ),
     "events": Exported(
         "events",

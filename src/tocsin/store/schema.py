@@ -14,7 +14,7 @@ from tocsin.model.errors import BadConfig
 
 DAY_NS = 86_400 * 10**9
 DATABASE = "tocsin"
-VERSION = 1
+VERSION = 2
 """Layout version: a store written by a newer program is refused, an older one is migrated at opening."""
 
 RETENTION_DAYS: Mapping[str, int] = {
@@ -234,11 +234,15 @@ TABLES: tuple[Table, ...] = (
             ("tags", _PAIRS, _ZSTD),
             ("truth", "String", _ZSTD),
             ("feedback", "String", _ZSTD),
+            ("kind", "LowCardinality(String) DEFAULT 'prediction'", _ZSTD),
+            ("embedding", "Array(Float32)", _ZSTD),
+            ("attributions", "String", _ZSTD),
+            ("attention", "String", _ZSTD),
             _STORED,
         ),
         order="tenant, model, time, prediction_id",
         partition_days=1,
-        indexes=(_BY_STORED,),
+        indexes=(_BY_STORED, "by_prediction prediction_id TYPE bloom_filter(0.01) GRANULARITY 1"),
     ),
     Table(
         "events",

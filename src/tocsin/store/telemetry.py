@@ -92,8 +92,23 @@ class TelemetryStore(Queries, Lists):
         for table in TABLES:
             kept_s = self._kept_s.get(table.name) if table.kept else None
             self.db.command(table.ddl(kept_s))
+        self._grow()
         self._apply_retention()
         (self.path / _LAYOUT).write_text(json.dumps({"version": VERSION}) + "\n")
+
+    def _grow(self) -> None:
+        """Give tables of an older program the columns and indexes that came since."""
+        names = f"SELECT table, name FROM system.columns WHERE database = '{DATABASE}'"
+        indexes = f"SELECT table, name FROM system.data_skipping_indices WHERE database = '{DATABASE}'"
+        have = {(row["table"], row["name"]) for row in self.db.write_query(names).to_pylist()}
+        have |= {(row["table"], row["name"]) for row in self.db.write_query(indexes).to_pylist()}
+        for table in TABLES:
+            for name, kind, codec in table.columns:
+                if (table.name, name) not in have:
+                    self.db.command(f"ALTER TABLE {DATABASE}.{table.name} ADD COLUMN `{name}` {kind} CODEC({codec})")
+            for index in table.indexes:  # of parts that are there already it knows nothing until they are merged
+                if (table.name, index.split(" ", 1)[0]) not in have:
+                    self.db.command(f"ALTER TABLE {DATABASE}.{table.name} ADD INDEX {index}")
 
     def _apply_retention(self) -> None:
         sql = f"SELECT name, create_table_query AS made FROM system.tables WHERE database = '{DATABASE}'"

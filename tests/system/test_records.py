@@ -1,0 +1,29 @@
+"""Inference records through a real server: the SDK logs, the server joins, the export gives them out."""
+
+import pytest
+
+from system.server import until
+from tocsin.sdk.client import Client
+
+
+@pytest.fixture(scope="module")
+def server(make_server):
+    return make_server()
+
+
+def test_what_the_sdk_logs_is_exported_joined(server):
+    client = Client(server.url, linger_s=0.01)
+    client.truth("r-2", "left")
+    client.log(prediction_id="r-1", model="churn", version="3", prediction="stays", score=0.9, features={"age": 41},
+               tags={"region": "eu"}, embedding=[0.5, 0.25], attributions={"age": 0.7})  # fmt: skip
+    client.log_bulk({"prediction_id": ["r-2"], "age": [52], "prediction": ["stays"]}, model="churn", version="3")
+    client.feedback("r-1", clicked=True)
+    assert client.flush(30)
+    assert client.stats()["sent"] == 4
+    client.truth("r-1", "stays")
+    assert client.close(30)
+    rows = until(lambda: len(found := server.export("records")) == 2 and found[0]["truth"] and found, 30)
+    first, second = sorted(rows, key=lambda row: row["prediction_id"])
+    assert (first["prediction"], first["truth"], first["feedback"]) == ("stays", "stays", {"clicked": True})
+    assert (first["embedding"], first["attributions"], first["tags"]) == ([0.5, 0.25], {"age": 0.7}, {"region": "eu"})
+    assert (second["features"], second["truth"], second["feedback"]) == ({"age": 52}, "left", None)
