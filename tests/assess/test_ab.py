@@ -9,8 +9,8 @@ import pytest
 
 from tocsin.assess.ab import Design, Experiment
 from tocsin.assess.allocation import log_mismatch
+from tocsin.assess.bounded_mean import log_evidence, mean_interval
 from tocsin.assess.contrast import Moments
-from tocsin.assess.evidence import log_evidence, mean_interval
 
 SIDE, BATCHES = 20_000, 40
 

@@ -1,7 +1,7 @@
 """Two or more models or prompts on live traffic, compared so that one may look, and stop, at any time.
 
 `exact`, for metrics with known bounds (0/1 above all): rows of both arms are taken in pairs, in the order they came,
-and one bets on the difference (`assess.evidence`); nothing is assumed but that rows are independent. `clt`, for any
+and one bets on the difference (`assess.bounded_mean`); nothing is assumed but that rows are independent. `clt`, for any
 metric with a variance: the normal mixture of Robbins as an asymptotic confidence sequence (Waudby-Smith, Arbour,
 Sinha, Kennedy and Ramdas 2024, Ann. Stat. 52, 2613; the always-valid p-value is that of Johari, Koomen, Pekelis and
 Walsh 2022, Oper. Res. 70, 1806). The evidence of several treatments is corrected by their number.

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from tocsin.assess.evidence import border, log_evidence, tightest
+from tocsin.assess.bounded_mean import border, log_evidence, tightest
 from tocsin.model.arrays import F8
 
 LEAST_CLT: Final = 100
