@@ -1,0 +1,96 @@
+"""A whole CSV or Parquet file in memory, column by column, with the place of every cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tocsin.app.score.cells import MISSING, is_text, plain, times
+from tocsin.app.score.table import Table
+from tocsin.assess.column import numbers, texts
+from tocsin.model.arrays import F8, I8, Mask
+from tocsin.model.errors import BadInput
+from tocsin.model.text import one_line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A table read in full: `columns` are Arrow arrays (n,), text trimmed, by name in the order of the file."""
+
+    table: Table
+    columns: dict[str, Any]
+    rows: int
+
+    @staticmethod
+    def read(path: Path) -> Frame:
+        """Read a file.
+
+        Raises
+        ------
+        BadInput
+            It can't be read, or has no rows.
+        """
+        table = Table(path)
+        chunks = [chunk.columns for chunk in table.chunks() if len(chunk)]
+        if not chunks:
+            raise BadInput(f"{path}:{1 if table.is_parquet else 2}: there are no rows, only the names of columns")
+        columns = {name: _joined([each[name] for each in chunks]) for name in table.names}
+        return Frame(table, columns, len(next(iter(columns.values()))))
+
+    def numbers(self, name: str, *, may_be_missing: bool = True) -> F8:
+        """A column as numbers (n,), NaN where there is none.
+
+        Raises
+        ------
+        BadInput
+            A cell is text, or is missing where it may not be.
+        """
+        found = numbers(self.columns[name])
+        if found.corrupted.any():
+            at = int(np.argmax(found.corrupted))
+            raise BadInput(
+                f"{self.table.place(at)}: column {name!r}: {one_line(found.example)[:40]!r} is not a number; "
+                "write one, or leave the cell empty"
+            )
+        if not may_be_missing and found.missing.any():
+            raise BadInput(f"{self.table.place(int(np.argmax(found.missing)))}: column {name!r}: the cell is empty")
+        return found.value
+
+    def labels(self, name: str) -> Any:
+        """A column as texts (n,), null where there is no value; 1, 1.0 and "1" are the same."""
+        return texts(self.columns[name])
+
+    def times(self, name: str) -> I8:
+        """A column as nanoseconds since 1970, (n,).
+
+        Raises
+        ------
+        BadInput
+            A cell is no time, or empty.
+        """
+        return times(self.columns[name], self.table, 0, name)
+
+    def taken(self, rows: I8 | Mask) -> Frame:
+        """Some rows, in the order given; places are told of the file's rows no more."""
+        index = pa.array(np.flatnonzero(rows) if rows.dtype == bool else rows)
+        return Frame(self.table, {name: cells.take(index) for name, cells in self.columns.items()}, len(index))
+
+
+def _joined(parts: list[Any]) -> Any:
+    parts = [plain(part) for part in parts]
+    if is_text(parts[0]):
+        parts = [part.cast(pa.large_string()) for part in parts]
+    return pa.concat_arrays(parts)
+
+
+def filled(cells: Any) -> Any:
+    """Cells of a column that hold something."""
+    if not is_text(cells):
+        return cells.drop_null()
+    lowered = pc.utf8_lower(cells)
+    return cells.filter(pc.invert(pc.fill_null(pc.is_in(lowered, value_set=MISSING.cast(lowered.type)), True)))

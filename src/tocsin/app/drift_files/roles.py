@@ -1,0 +1,219 @@
+"""What the columns of two files are: taken from the command line, else inferred where only one reading is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tocsin.app.drift_files.frame import Frame, filled
+from tocsin.assess.column import FeatureKind, kind_of, numbers
+from tocsin.model.errors import BadInput
+from tocsin.model.text import one_line
+from tocsin.plugin.registry import nearest
+
+PREDICTION: Final = (
+    "prediction", "predicted", "y_pred", "pred", "predicted_label", "predicted_class", "prediction_label", "yhat", "y_hat",
+)  # fmt: skip
+SCORE: Final = (
+    "score", "probability", "predicted_probability", "prediction_score", "prediction_probability", "y_score", "proba",
+    "y_pred_proba", "y_proba", "y_prob", "pred_proba", "confidence", "prediction_confidence",
+)  # fmt: skip
+TARGET: Final = ("target", "truth", "actual", "label", "y_true", "ground_truth", "y")
+IDENTITY: Final = ("prediction_id", "id", "row_id", "record_id", "request_id", "uuid", "index", "identifier")
+TIME: Final = ("timestamp", "time", "datetime", "date", "ts", "event_time", "created_at", "predicted_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Columns named on the command line: None is to be inferred, "" is none."""
+
+    time: str | None = None
+    prediction: str | None = None
+    score: str | None = None
+    target: str | None = None
+    identity: str | None = None
+    segments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Columns by their part; `left_out` says why a column takes part in nothing."""
+
+    features: tuple[str, ...]
+    kinds: dict[str, FeatureKind]
+    time: str | None = None
+    prediction: str | None = None
+    score: str | None = None
+    target: str | None = None
+    identity: str | None = None
+    segments: tuple[str, ...] = ()
+    inferred: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The public JSON: names of columns by part."""
+        return {
+            "id": self.identity, "time": self.time, "prediction": self.prediction, "score": self.score,
+            "target": self.target, "segments": list(self.segments), "features": list(self.features),
+            "inferred": list(self.inferred), "left_out": dict(self.left_out),
+        }  # fmt: skip
+
+
+def infer(reference: Frame, current: Frame, truth: Frame | None, asked: Asked) -> Roles:
+    """The part of each column.
+
+    Raises
+    ------
+    BadInput
+        A named column is missing, a column of the reference is missing from the current file, or several columns
+        could have the same part.
+    """
+    return _Inference(reference, current, truth, asked).roles()
+
+
+class _Inference:
+    def __init__(self, reference: Frame, current: Frame, truth: Frame | None, asked: Asked) -> None:
+        self.reference, self.current, self.truth, self.asked = reference, current, truth, asked
+        self.inferred: list[str] = []
+        self.used: set[str] = set()
+
+    def roles(self) -> Roles:
+        asked = self.asked
+        identity = self._identity()
+        target = self._target(identity)
+        prediction = self._one("prediction", asked.prediction, PREDICTION)
+        score = self._one("score", asked.score, SCORE)
+        time = self._one("time", asked.time, TIME, only_current=True)
+        if time is not None and asked.time is None and not _times_of(self.current, time):
+            time = None
+            self.inferred.remove("time")
+        segments = tuple(self._named(name, "--segment") for name in asked.segments)
+        taken = {identity, target, prediction, score, time}
+        features, kinds, left = self._features({name for name in taken if name is not None})
+        return Roles(
+            features, kinds, time, prediction, score, target, identity, segments, tuple(self.inferred), left
+        )  # fmt: skip
+
+    def _named(self, name: str, option: str, *, only_current: bool = False) -> str:
+        if not only_current:
+            self.reference.table.column(name, option)
+        return self.current.table.column(name, option)
+
+    def _one(self, part: str, asked: str | None, known: Sequence[str], *, only_current: bool = False) -> str | None:
+        if asked is not None:
+            return self._named(asked, f"--{part}", only_current=only_current) if asked else None
+        there = self.current.table.names
+        both = there if only_current else [name for name in there if name in self.reference.table.names]
+        found = [name for name in both if _plain(name) in known and name not in self.used]
+        if len(found) > 1:
+            raise BadInput(
+                f"{self.current.table.path}:1: {' and '.join(map(repr, found))} could both be the {part}; "
+                f'name one with --{part}, or none with --{part} ""'
+            )
+        if found:
+            self.inferred.append(part)
+            self.used.add(found[0])
+        return found[0] if found else None
+
+    def _identity(self) -> str | None:
+        asked = self.asked.identity
+        if asked:
+            if self.truth is not None:
+                self.truth.table.column(asked, "--id")
+            return self.current.table.column(asked, "--id")
+        there = self.current.table.names
+        found = [name for name in there if _plain(name) in IDENTITY and _distinct(self.current, name)]
+        if self.truth is not None:
+            shared = [name for name in self.truth.table.names if name in there]
+            found = [name for name in found if name in shared] or shared
+            if len(found) != 1:
+                what = f"{' and '.join(map(repr, found))} could be" if found else "no column is in both, to be"
+                raise BadInput(f"{self.truth.table.path}:1: {what} the id that joins truth; name it with --id")
+        if len(found) != 1:
+            return None
+        self.inferred.append("id")
+        self.used.add(found[0])
+        return found[0]
+
+    def _target(self, identity: str | None) -> str | None:
+        asked = self.asked.target
+        if asked is not None:
+            if not asked:
+                return None
+            where = self.truth if self.truth is not None else self.reference
+            return where.table.column(asked, "--target")
+        if self.truth is not None:
+            rest = [name for name in self.truth.table.names if name != identity]
+            shared = [name for name in rest if name in self.reference.table.names and _plain(name) not in TIME]
+            found = shared or [name for name in rest if _plain(name) in TARGET]
+        else:
+            names = self.reference.table.names
+            found = [name for name in names if _plain(name) in TARGET]
+            absent = [name for name in names if name not in self.current.table.names]
+            found = found or (absent if len(absent) == 1 else [])
+        if len(found) > 1:
+            raise BadInput(
+                f"{self.reference.table.path}:1: {' and '.join(map(repr, found))} could each be the truth; "
+                "name one with --target"
+            )
+        if found:
+            self.inferred.append("target")
+            self.used.add(found[0])
+        return found[0] if found else None
+
+    def _features(self, taken: set[str]) -> tuple[tuple[str, ...], dict[str, FeatureKind], dict[str, str]]:
+        kinds: dict[str, FeatureKind] = {}
+        left: dict[str, str] = {}
+        for name in self.reference.table.names:
+            if name in taken:
+                continue
+            if name not in self.current.columns:
+                raise BadInput(
+                    f"{self.current.table.path}:1: no column {name!r}, which the reference has: "
+                    f"{nearest(name, self.current.table.names)}; add it, or take it out of the reference"
+                )
+            if _plain(name) in IDENTITY and _distinct(self.reference, name):
+                left[name] = "its values tell rows apart, nothing else"
+                continue
+            try:
+                kinds[name] = kind_of(self.reference.columns[name], name)
+            except BadInput as error:
+                left[name] = one_line(str(error))
+        for name in self.current.table.names:
+            if name not in self.reference.columns and name not in taken:
+                left[name] = "the reference has no such column"
+        return tuple(kinds), kinds, left
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_").replace(".", "_")
+
+
+def _distinct(frame: Frame, name: str) -> bool:
+    """Whether each row has a value of its own."""
+    cells = frame.columns[name]
+    if pa.types.is_floating(cells.type) or pa.types.is_nested(cells.type):
+        return False
+    return bool(pc.count_distinct(cells).as_py() >= 0.99 * len(cells))
+
+
+def _times_of(frame: Frame, name: str) -> bool:
+    """Whether a column that is called like a time holds times (a lone year or an age in days is none)."""
+    cells = filled(frame.columns[name])
+    if not len(cells):
+        return False
+    kind = cells.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return True
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return bool(np.nanmin(numbers(cells).value) > 1e8)
+    try:
+        frame.times(name)
+    except BadInput:
+        return False
+    return True

@@ -1,0 +1,241 @@
+"""The whole comparison of two files, from their names to the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tocsin.app.drift_files.cut import ChunkSize, Part, cut
+from tocsin.app.drift_files.frame import Frame
+from tocsin.app.drift_files.model import ModelWatch, Performance
+from tocsin.app.drift_files.outcome import outcome
+from tocsin.app.drift_files.roles import Asked, Roles, infer
+from tocsin.app.drift_files.truth import Joined, join
+from tocsin.assess.drift import FeatureDrift, compare_chunks
+from tocsin.assess.intervals import Measure
+from tocsin.assess.reference import FeatureReference
+from tocsin.model.arrays import I8, Mask
+
+MOST_SEGMENTS: Final = 10
+"""Values of a column of segments that are shown, the most frequent ones of the reference."""
+MOST_UNKNOWN: Final = 0.1
+"""Share of rows with something new from which an estimate is not relied on alone."""
+Said = Callable[[str], None]
+Advanced = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command was told."""
+
+    reference: Path
+    current: Path
+    truth: Path | None = None
+    chunk: str | None = None
+    asked: Asked = field(default_factory=Asked)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentResult:
+    """One segment of a chunk."""
+
+    column: str
+    value: str
+    performance: Performance
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkResult:
+    """All that is said of one chunk."""
+
+    part: Part
+    features: tuple[FeatureDrift, ...]
+    prediction: FeatureDrift | None
+    target: FeatureDrift | None
+    performance: Performance | None
+    segments: tuple[SegmentResult, ...]
+    alarm: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Which laws moved: of the inputs, of the truth, of truth given inputs."""
+        data = any(each.alarm for each in self.features) or (self.prediction is not None and self.prediction.alarm)
+        label = self.target is not None and self.target.alarm
+        concept = self.performance is not None and self.performance.concept
+        names = (("data", data), ("label", label), ("concept", concept))
+        return tuple(name for name, moved in names if moved)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All that is said of two files."""
+
+    wanted: Wanted
+    roles: Roles
+    task: str | None
+    positive: str | None
+    reference_rows: int
+    current_rows: int
+    reference: Mapping[str, Measure]
+    chunks: tuple[ChunkResult, ...]
+    notes: tuple[str, ...]
+    joined: Joined | None
+    estimate_error: Mapping[str, tuple[float, int]]
+
+
+def compare_files(wanted: Wanted, say: Said, advance: Advanced = lambda _done, _all: None) -> Result:
+    """Compare the current file with the reference.
+
+    Raises
+    ------
+    BadInput
+        A file is not as it should be; the message says where.
+    """
+    size = ChunkSize.read(wanted.chunk)
+    reference, current = Frame.read(wanted.reference), Frame.read(wanted.current)
+    truth = Frame.read(wanted.truth) if wanted.truth is not None else None
+    roles = infer(reference, current, truth, wanted.asked)
+    return _Comparison(wanted, (reference, current, truth), roles, size, say).result(advance)
+
+
+class _Comparison:
+    def __init__(
+        self, wanted: Wanted, frames: tuple[Frame, Frame, Frame | None], roles: Roles, size: ChunkSize, say: Said
+    ) -> None:
+        self.wanted, self.roles, self.size = wanted, roles, size
+        self.reference, self.current, truth = frames
+        self.notes: list[str] = []
+        self._say = say
+        self.time = self.current.times(roles.time) if roles.time is not None else None
+        if self.time is not None:
+            back = int(np.count_nonzero(np.diff(self.time) < 0))
+            if back:
+                self._note(f"{back} rows are older than the row before them; all are taken in order of {roles.time!r}")
+        self.joined = join(self.current, truth, roles, self.time) if truth is not None else None
+        if self.joined is not None:
+            for sentence in self.joined.sentences():
+                self._note(sentence)
+        self.truth = self.joined.cells if self.joined is not None else self.current.columns.get(roles.target or "")
+        for name, why in roles.left_out.items():
+            self._note(f"column {name!r} takes no part: {why}")
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        self._say(text)
+
+    def result(self, advance: Advanced) -> Result:
+        parts = list(cut(self.current.rows, self.time, self.size))
+        features, prediction, target = self._drift(parts)
+        found = outcome(self.reference, self.current, self.truth, self.roles)
+        watch = None
+        if found is not None:
+            watch = ModelWatch(found, int(np.median([part.rows.size for part in parts])))
+            for note in watch.notes:
+                self._note(note)
+        segments = self._segments()
+        chunks = []
+        for k, part in enumerate(parts):
+            performance = watch.chunk(part.rows) if watch is not None else None
+            pieces = tuple(self._of_segments(watch, part, segments)) if watch is not None else ()
+            chunks.append(_chunk(part, features[k], prediction[k], target[k], performance, pieces))
+            advance(k + 1, len(parts))
+        errors = {} if watch is None else {name: (e.mean_absolute, e.chunks) for name, e in watch.errors.items()}
+        return Result(
+            self.wanted, self.roles, None if found is None else found.task.value,
+            None if found is None else found.positive, self.reference.rows, self.current.rows,
+            {} if watch is None else watch.reference, tuple(chunks), tuple(self.notes), self.joined, errors,
+        )  # fmt: skip
+
+    def _drift(
+        self, parts: Sequence[Part]
+    ) -> tuple[list[list[FeatureDrift]], list[FeatureDrift | None], list[FeatureDrift | None]]:
+        """Of features decided on together, of the prediction, and of the truth, each by chunk."""
+        roles = self.roles
+        features = {name: self.reference.columns[name] for name in roles.features}
+        kinds = dict(roles.kinds)
+        told = roles.score or roles.prediction
+        every = self._compared(features, self.current.columns, parts, kinds)
+        said: list[FeatureDrift | None] = [None] * len(parts)
+        if told is not None:
+            found = self._compared({told: self.reference.columns[told]}, self.current.columns, parts, {})
+            said = [each[0] for each in found]
+        target: list[FeatureDrift | None] = [None] * len(parts)
+        if roles.target is not None and roles.target in self.reference.columns and self.truth is not None:
+            there = {roles.target: self.truth}
+            found = self._compared({roles.target: self.reference.columns[roles.target]}, there, parts, {}, known=True)
+            target = [each[0] for each in found]
+        return every, said, target
+
+    @staticmethod
+    def _compared(
+        reference: Mapping[str, Any], current: Mapping[str, Any], parts: Sequence[Part], kinds: Mapping[str, Any],
+        *, known: bool = False,
+    ) -> list[list[FeatureDrift]]:  # fmt: skip
+        if not reference:
+            return [[] for _ in parts]
+        learned = {name: FeatureReference.learn(name, cells, kinds.get(name)) for name, cells in reference.items()}
+        sketches = []
+        for part in parts:
+            index = pa.array(part.rows)
+            columns = {name: current[name].take(index) for name in learned}
+            if known:
+                columns = {name: cells.drop_null() for name, cells in columns.items()}
+            sketches.append({name: each.sketch(columns[name]) for name, each in learned.items()})
+        return compare_chunks(learned, sketches)
+
+    def _segments(self) -> list[tuple[str, str, Mask, Mask]]:
+        """Column, value, rows of the reference and of the current file, most frequent values first."""
+        found = []
+        for column in self.roles.segments:
+            there, here = (frame.labels(column) for frame in (self.reference, self.current))
+            counted = pc.value_counts(there.drop_null())
+            order = np.argsort(-counted.field("counts").to_numpy(), kind="stable")
+            names = [counted.field("values")[int(k)].as_py() for k in order[:MOST_SEGMENTS]]
+            if len(order) > MOST_SEGMENTS:
+                self._note(f"--segment {column}: {len(order)} values, the {MOST_SEGMENTS} most frequent are shown")
+            found += [(column, name, _is(there, name), _is(here, name)) for name in names]
+        return found
+
+    @staticmethod
+    def _of_segments(
+        watch: ModelWatch, part: Part, segments: Sequence[tuple[str, str, Mask, Mask]]
+    ) -> list[SegmentResult]:
+        found = []
+        for column, value, there, here in segments:
+            rows: I8 = part.rows[here[part.rows]]
+            performance = watch.segment(rows, column, value, there, len(segments))
+            found.append(SegmentResult(column, value, performance))
+        return found
+
+
+def _is(cells: Any, value: str) -> Mask:
+    same = pc.fill_null(pc.equal(cells, pa.scalar(value, cells.type)), False)
+    return np.asarray(same.to_numpy(zero_copy_only=False), bool)
+
+
+def _chunk(
+    part: Part,
+    features: Sequence[FeatureDrift],
+    prediction: FeatureDrift | None,
+    target: FeatureDrift | None,
+    performance: Performance | None,
+    segments: tuple[SegmentResult, ...],
+) -> ChunkResult:
+    """Whether somebody should look: performance, else the prediction; features where no estimate answers for them."""
+    reasons = [] if performance is None else list(performance.reasons)
+    reasons += [f"{s.column} {s.value}: {why}" for s in segments for why in s.performance.reasons]
+    if prediction is not None and prediction.alarm:
+        reasons.append(f"prediction {prediction.name}: {prediction.reason}")
+    moved = [each for each in features if each.alarm]
+    estimated = performance.estimated if performance is not None else None
+    if moved and (estimated is None or estimated.unknown_share > MOST_UNKNOWN):
+        why = "" if estimated is None else " (the reference knows too little of these rows for an estimate)"
+        reasons += [f"{each.name}: {each.reason}{why}" for each in moved]
+    return ChunkResult(part, tuple(features), prediction, target, performance, segments, bool(reasons), tuple(reasons))

@@ -1,0 +1,136 @@
+"""A result as JSON, and as rows for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tocsin.app.drift_files.model import intervals, values
+from tocsin.app.drift_files.run import ChunkResult, Result, SegmentResult
+from tocsin.assess.intervals import number
+from tocsin.model.text import one_line
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """The public JSON."""
+    shown: dict[str, Any] = {
+        "columns": {**result.roles.to_json(), "task": result.task, "positive": result.positive},
+        "reference": {
+            "file": str(result.wanted.reference), "rows": result.reference_rows, **values(result.reference),
+            "interval": intervals(result.reference),
+        },
+        "current": {"file": str(result.wanted.current), "rows": result.current_rows},
+        "chunks": [chunk_json(chunk) for chunk in result.chunks],
+        "estimate_error": {
+            name: {"mean_absolute": number(error), "chunks": chunks}
+            for name, (error, chunks) in result.estimate_error.items()
+        },
+        "notes": list(result.notes),
+    }  # fmt: skip
+    if result.joined is not None:
+        shown["truth"] = {"file": str(result.wanted.truth), **result.joined.counted}
+    return shown
+
+
+def chunk_json(chunk: ChunkResult) -> dict[str, Any]:
+    """One chunk of the public JSON."""
+    performance = chunk.performance
+    return {
+        "index": chunk.part.index,
+        "start": chunk.part.start,
+        "end": chunk.part.end,
+        "n": int(chunk.part.rows.size),
+        "alarm": chunk.alarm,
+        "reasons": list(chunk.reasons),
+        "estimated": performance.estimated_json() if performance is not None else None,
+        "realised": performance.realised_json() if performance is not None else None,
+        "performance_alarm": performance.alarm if performance is not None else False,
+        "features": [each.to_json() for each in chunk.features],
+        "prediction": chunk.prediction.to_json() if chunk.prediction is not None else None,
+        "target": chunk.target.to_json() if chunk.target is not None else None,
+        "moved": list(chunk.moved),
+        "segments": [_segment_json(each) for each in chunk.segments],
+    }
+
+
+def _segment_json(segment: SegmentResult) -> dict[str, Any]:
+    performance = segment.performance
+    return {
+        "column": segment.column, "value": segment.value, "n": performance.n,
+        "estimated": performance.estimated_json(), "realised": performance.realised_json(),
+        "performance_alarm": performance.alarm, "reasons": list(performance.reasons),
+    }  # fmt: skip
+
+
+def heads(result: Result) -> list[str]:
+    """Heads of the table of chunks."""
+    main = main_measure(result)
+    shown = ["chunk", "start", "end", "rows"]
+    if main:
+        shown += [f"estimated {main}", "interval", "realised"]
+    return [*shown, "features that moved", "alarm"]
+
+
+def rows(result: Result) -> list[list[object]]:
+    """One row for each chunk."""
+    return [_row(result, chunk) for chunk in result.chunks]
+
+
+def _row(result: Result, chunk: ChunkResult) -> list[object]:
+    main = main_measure(result)
+    start, end = (str(x)[:19] if isinstance(x, str) else x for x in (chunk.part.start, chunk.part.end))
+    shown: list[object] = [chunk.part.index, start, end, chunk.part.rows.size]
+    performance = chunk.performance
+    if main and performance is not None:
+        guess = performance.estimated.measures[main] if performance.estimated is not None else None
+        real = performance.realised.get(main) if performance.realised is not None else None
+        shown += [
+            "" if guess is None else f"{guess.value:.4g}",
+            "" if guess is None else f"{guess.low:.3g} to {guess.high:.3g}",
+            "" if real is None else f"{real.value:.4g}",
+        ]
+    shown.append(moved_names(chunk))
+    shown.append("; ".join(chunk.reasons[:2]) if chunk.alarm else "")
+    return shown
+
+
+def moved_names(chunk: ChunkResult) -> str:
+    """How many features moved, and the names of some."""
+    moved = [each.name for each in chunk.features if each.alarm]
+    some = ", ".join(one_line(name)[:24] for name in moved[:3])
+    return f"{len(moved)}: {some}{', ...' if len(moved) > 3 else ''}" if moved else "0"
+
+
+def main_measure(result: Result) -> str | None:
+    """The measure that tables and charts show."""
+    if result.task is None:
+        return None
+    return "mae" if result.task == "regression" else "accuracy"
+
+
+def summary(result: Result) -> str:
+    """One sentence on all chunks."""
+    alarms = [chunk.part.index for chunk in result.chunks if chunk.alarm]
+    some = ", ".join(str(k) for k in alarms[:20]) + (", ..." if len(alarms) > 20 else "")
+    said = f"{len(result.chunks)} chunks, {len(alarms)} alarms" + (f" (chunks {some})" if alarms else "")
+    main = main_measure(result)
+    if main is not None and main in result.estimate_error:
+        error, chunks = result.estimate_error[main]
+        said += f"; estimated {main} is off the realised one by {error:.4g} on average of {chunks} chunks"
+    return said
+
+
+def columns_said(result: Result) -> str:
+    """Which column is what, in one sentence."""
+    roles = result.roles
+    parts = (
+        ("id", roles.identity),
+        ("time", roles.time),
+        ("prediction", roles.prediction),
+        ("score", roles.score),
+        ("target", roles.target),
+    )
+    guessed = set(roles.inferred)
+    said = [f"{part} {name!r}{' (inferred)' if part in guessed else ''}" for part, name in parts if name is not None]
+    if result.task is not None:
+        said.append(f"a model of {result.task}" + (f", positive is {result.positive!r}" if result.positive else ""))
+    return one_line(f"columns: {', '.join([*said, f'{len(roles.features)} features'])}", 1000)
