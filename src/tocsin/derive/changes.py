@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tocsin.derive.fields import Fields
-from tocsin.model.frame import Frame
+from tocsin.derive.fields import Coded
+from tocsin.model.frame import Frame, FrameKind
 from tocsin.spec.pack import PackSpec
 
 FORGET_NS = 24 * 3600 * 10**9
 MAX_ENTITIES = 10_000
 MAX_VALUES = 64
+
+
+class ByField(Protocol):
+    """Columns by the name of their field."""
+
+    def __getitem__(self, field: str) -> Coded:
+        """One field of all rows."""
 
 
 class Sighting(NamedTuple):
@@ -49,14 +56,15 @@ class Changes:
         # (tenant, spec, entity) -> value -> [first, last, count, settled]
         self._known: dict[tuple[str, int, str], dict[str, list[int]]] = {}
 
-    def sight(self, frames: Sequence[Frame], fields: Fields) -> list[list[Sighting]]:
-        """Sightings in frames of spans of one tenant, by frame, in no particular order."""
+    def sight(self, frames: Sequence[Frame], fields: ByField) -> list[list[Sighting]]:
+        """Sightings in frames of spans or records of one tenant, by frame, in no particular order."""
         found: list[list[Sighting]] = [[] for _ in frames]
         if not self._specs:
             return found
         number = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
         # a version was in force when the work began, not when it ended
-        times = np.concatenate([frame.i8("start") for frame in frames])
+        began = "start" if frames[0].kind is FrameKind.SPANS else "time"
+        times = np.concatenate([frame.i8(began) for frame in frames])
         tenant = frames[0].tenant
         for i, spec in enumerate(self._specs):
             entity, value = fields[spec.entity], fields[spec.field]

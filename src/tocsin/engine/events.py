@@ -1,4 +1,4 @@
-"""Spans and logs wait for the next tick and are then read together: many at once cost a fraction of one by one."""
+"""Spans, logs and records wait for the next tick and are then read together: many at once cost a fraction of one by one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tocsin.derive.changes import Changes
+from tocsin.derive.changes import ByField, Changes
 from tocsin.derive.drawn import Drawn, numbered
 from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
+from tocsin.derive.records import RecordFields, RecordSignals
 from tocsin.derive.spans import SpanSignals
 from tocsin.engine.intake import Intake
 from tocsin.model.arrays import I8
@@ -22,9 +23,19 @@ MOST_ROWS = 1 << 16
 """So many rows don't wait for a tick."""
 
 
+@dataclass(frozen=True, slots=True)
+class EventReaders:
+    """What makes samples of each kind of event, under the spec in force."""
+
+    fields: FieldReader
+    spans: SpanSignals
+    logs: LogCounts
+    records: RecordSignals
+
+
 @dataclass(slots=True)
 class EventFrames:
-    """Frames of spans and logs since the last tick, each with the intake of its source.
+    """Frames of spans, logs and records since the last tick, each with the intake of its source.
 
     When they are read leaves no trace: nothing is let go between ticks, and series are numbered in the order of the
     frames.
@@ -40,17 +51,22 @@ class EventFrames:
             self.rows += len(frame)
         return self.rows >= MOST_ROWS
 
-    def read(self, reader: FieldReader, spans: SpanSignals, logs: LogCounts, changes: Changes, rows: Rows) -> None:
+    def read(self, readers: EventReaders, changes: Changes, rows: Rows) -> None:
         """Turn what is held into samples and sightings of its sources."""
         held, self.held, self.rows = self.held, [], 0
         drawn: list[tuple[Drawn, I8]] = []
         for (kind, _), places in _alike(held).items():
             frames = [held[place][1] for place in places]
-            fields = reader.read(frames)
             if kind is FrameKind.LOGS:
-                drawn.append((logs.draw(frames, fields), np.array(places)))
+                drawn.append((readers.logs.draw(frames, readers.fields.read(frames)), np.array(places)))
                 continue
-            drawn.append((spans.draw(frames, fields), np.array(places)))
+            fields: ByField
+            if kind is FrameKind.RECORDS:
+                fields = RecordFields(frames)
+                drawn.append((readers.records.draw(frames), np.array(places)))
+            else:
+                fields = of_spans = readers.fields.read(frames)
+                drawn.append((readers.spans.draw(frames, of_spans), np.array(places)))
             for place, sightings in zip(places, changes.sight(frames, fields), strict=True):
                 held[place][0].sightings += sightings
         for (some, places_of), samples in zip(drawn, numbered(rows, drawn), strict=True):

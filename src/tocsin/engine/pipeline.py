@@ -16,10 +16,12 @@ from tocsin.derive.changes import Changes, Found
 from tocsin.derive.counters import Rates, delta_rates
 from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
+from tocsin.derive.records import RecordSignals
 from tocsin.derive.shares import Shares
 from tocsin.derive.spans import SpanSignals
+from tocsin.derive.vocabulary import Vocabulary
 from tocsin.engine.budget import TeamBudgets
-from tocsin.engine.events import EventFrames
+from tocsin.engine.events import EventFrames, EventReaders
 from tocsin.engine.histograms import distributions_of
 from tocsin.engine.intake import Intake, distribution_of, readings_of
 from tocsin.engine.model_shelf import ModelShelf
@@ -53,6 +55,7 @@ class Pipeline:
         self.received = 0
         self.intakes: dict[SourceKey, Intake] = {}
         self.events = EventFrames()
+        self.words = Vocabulary()
         self.rates = Rates()
         self.growth = Growth()
         self.presences = Presences()
@@ -81,10 +84,13 @@ class Pipeline:
         self._read_events()  # by the rules under which they came
         self.control = control
         self.spec = EngineSpec.of(control)
-        self.fields = FieldReader(self.spec.packs)
-        self.spans = SpanSignals(self.spec.packs)
+        self.readers = EventReaders(
+            FieldReader(self.spec.packs),
+            SpanSignals(self.spec.packs),
+            LogCounts(),
+            RecordSignals(self.spec.packs, self.words),
+        )
         self.shares = Shares(self.spec.packs, self.rows)
-        self.logs = LogCounts()
         self.changes = Changes(self.spec.packs)
         self.changes.restore(known)
         self.roster = Roster(self.spec, self.rows, before, self.shelf)
@@ -103,7 +109,7 @@ class Pipeline:
                 timely = [d for d in readings if d.time > intake.readings.released]
                 intake.readings.late += len(readings) - len(timely)
                 intake.distributions += timely
-            case FrameKind.SPANS | FrameKind.LOGS:
+            case FrameKind.SPANS | FrameKind.LOGS | FrameKind.RECORDS:
                 if not self.events.hold(intake, frame):
                     return []
                 self._read_events()
@@ -138,7 +144,7 @@ class Pipeline:
 
     def _read_events(self) -> None:
         if self.events.held:
-            self.events.read(self.fields, self.spans, self.logs, self.changes, self.rows)
+            self.events.read(self.readers, self.changes, self.rows)
             self._assign()
 
     def _behind(self, late: Samples) -> None:
@@ -148,6 +154,10 @@ class Pipeline:
     def late(self) -> int:
         """How many samples came after their watermark and were left out."""
         return sum(intake.readings.late + intake.events.late for intake in self.intakes.values())
+
+    def left_out(self) -> int:
+        """How many values of records (models, classes, features, segments) were beyond their caps."""
+        return self.words.left_out
 
     def _intake(self, key: SourceKey) -> Intake:
         found = self.intakes.get(key)
@@ -287,6 +297,7 @@ class Pipeline:
             "growth": [[d.row, d.time, d.edges, d.counts, d.total, d.low, d.high] for d in self.growth.last.values()],
             "presences": dict(self.presences.snapshot()),
             "changes": self.changes.snapshot(),
+            "words": self.words.snapshot(),
             "models": self.shelf.snapshot(),
             "budget": self.budget.snapshot(),
             "roster": self.roster.snapshot(),
@@ -299,6 +310,7 @@ class Pipeline:
             self.rows.of_series(Series.of(tenant, signal, [(k, v) for k, v in labels]))
         self.received = state["received"]
         self.shelf.restore(state.get("models", {}))
+        self.words.restore(state.get("words", {"left_out": 0, "words": []}))
         self._adopt(Control(*state["control"]), None, state["changes"])
         self.intakes = {(key[0], key[1]): Intake.of(intake) for key, intake in state["intakes"].items()}
         self.rates.restore(state["rates"])

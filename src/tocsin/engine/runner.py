@@ -30,6 +30,10 @@ HELD_BACK = counter(
 LATE = counter(
     "tocsin_engine_late_samples_total", "Samples that came after their window had been judged, and were left out"
 )
+LEFT_OUT = counter(
+    "tocsin_engine_record_values_left_out_total",
+    "Models, classes, features and segments of records beyond their caps: counted under (other) or not on their own",
+)
 SNAPSHOTS = counter("tocsin_engine_snapshots_total", "Snapshots written")
 SNAPSHOT_FAILURES = counter("tocsin_engine_snapshot_failures_total", "Snapshots that could not be written")
 
@@ -51,6 +55,7 @@ class Runner:
         self.pipeline, self.offset = _restored(snapshots, input_log, catalog)
         self._snapshot_at = self.pipeline.received
         self._late = self.pipeline.late()
+        self._left_out = self.pipeline.left_out()
 
     def step(self) -> int:
         """Fold what the log has to offer, at most a batch; how many records it was."""
@@ -73,6 +78,9 @@ class Runner:
         late = self.pipeline.late()
         LATE.inc(late - self._late)
         self._late = late
+        left_out = self.pipeline.left_out()
+        LEFT_OUT.inc(left_out - self._left_out)
+        self._left_out = left_out
         OFFSET.set(self.offset)
         LAG.set(self._input.end() - self.offset)
         return len(records)

@@ -117,6 +117,7 @@ class PackSpec(Spec):
     span_signals: list[SpanSignalSpec] = []
     share_signals: list[ShareSignalSpec] = []
     changes: list[ChangeSpec] = []
+    segments: list[str] = []  # tags of inference records whose values are watched on their own
     monitors: list[MonitorSpec] = []
     edges: list[EdgeSpec] = []
     families: list[FamilySpec] = []
