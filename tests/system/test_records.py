@@ -27,3 +27,19 @@ def test_what_the_sdk_logs_is_exported_joined(server):
     assert (first["prediction"], first["truth"], first["feedback"]) == ("stays", "stays", {"clicked": True})
     assert (first["embedding"], first["attributions"], first["tags"]) == ([0.5, 0.25], {"age": 0.7}, {"region": "eu"})
     assert (second["features"], second["truth"], second["feedback"]) == ({"age": 52}, "left", None)
+
+
+def test_what_came_of_a_prediction_comes_back_to_the_engine(server):
+    client = Client(server.url, linger_s=0.01)
+    client.feedback("f-1", clicked=False)
+    client.log(prediction_id="f-1", model="ranker", version="1", score=0.5)
+    assert client.flush(30)
+    client.feedback("f-1", clicked=True)
+    assert client.close(30)
+    name = "tocsin_ingest_accepted_rows_total"
+    assert until(lambda: server.metric(name, source="outcomes", kind="records") >= 2, 30), server.log()
+    assert until(lambda: server.metric("tocsin_records_joined_total") >= 2)
+    stored = until(lambda: [row for row in server.export("records") if row["prediction_id"] == "f-1"])
+    assert [row["feedback"] for row in stored] == [{"clicked": True}], (
+        "outcomes are not stored beside what they are made of"
+    )

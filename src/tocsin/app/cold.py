@@ -19,7 +19,9 @@ from tocsin.app.child import Child, die_with_any_thread
 from tocsin.app.clock import clock_of
 from tocsin.app.correlating import Correlating
 from tocsin.app.deliveries import Deliveries, routes_of
+from tocsin.app.handover import sender
 from tocsin.app.internal import Internal, fetch_exposition, fetch_notices
+from tocsin.app.joining import Joining
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
@@ -45,6 +47,7 @@ from tocsin.spec.config import Config
 from tocsin.spec.packs import load_packs
 from tocsin.store.backup import frozen
 from tocsin.store.genai import SpanMapper
+from tocsin.store.outcomes import Outcomes
 from tocsin.store.state import StateStore
 from tocsin.store.telemetry import TelemetryStore
 from tocsin.store.writer import StoreWriter
@@ -52,6 +55,7 @@ from tocsin.store.writer import StoreWriter
 IDLE_S = 0.02
 STORE_EVERY_S = 0.5
 """Small inserts cost as much as large ones: what is not urgent is gathered for so long."""
+JOIN_EVERY_S = 1.0
 FULL_BATCH = 256
 RETRY_S = 1.0
 SEEDED = 1000
@@ -79,6 +83,7 @@ class Cold:
         self.senders = Senders(config.scores.remote_write, self.board, self.clock, Context(settings.page_url))
         self.deliveries = Deliveries(config, self.state, self.clock, settings.page_url, self.senders.statuses)
         self.writer = self._writer()
+        self.joining = self._joining()
         self.correlating = self._correlating(config)
         self.correlating.recall(self.clock.now())
         self._remember_config()
@@ -88,6 +93,11 @@ class Cold:
         input_log, output_log = read_logs(self.settings.data_dir, catalog)
         mapper = SpanMapper(self.packs)
         return StoreWriter(self.telemetry, input_log, output_log, catalog, mapper, self.clock)
+
+    def _joining(self) -> Joining:
+        send = sender(self.settings.hot_socket, self.settings.internal_secret)
+        outcomes = Outcomes(self.telemetry.db)
+        return Joining(outcomes, self.state, lambda: self.writer.touched("records"), send, self.clock)
 
     def _correlating(self, config: Config) -> Correlating:
         catalog = Catalog()
@@ -149,6 +159,11 @@ class Cold:
                 self.stop.wait(IDLE_S)
         while self._try("correlate", self.correlating.step):
             pass
+
+    def keep_joining(self) -> None:
+        """The thread that joins truth to predictions."""
+        while not self.stop.wait(JOIN_EVERY_S):
+            self._try("join", self.joining.step)
 
     def _try(self, loop: str, step: Callable[[], int]) -> int:
         try:
@@ -240,6 +255,7 @@ def main(argv: Sequence[str]) -> int:
     threads = [
         threading.Thread(target=cold.keep_storing, name="store"),
         threading.Thread(target=cold.keep_correlating, name="correlate"),
+        threading.Thread(target=cold.keep_joining, name="join"),
     ]
     for thread in threads:
         thread.start()

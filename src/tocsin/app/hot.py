@@ -17,6 +17,7 @@ from tocsin.api.ports import LOOPBACK_HOSTS
 from tocsin.app.child import Child, die_with_any_thread
 from tocsin.app.clock import clock_of
 from tocsin.app.front import Front, NoForeignPages, SupervisorCollector
+from tocsin.app.handover import outcomes_frame
 from tocsin.app.internal import Internal
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
@@ -122,6 +123,10 @@ class Hot:
             found.setdefault(notice.tenant, []).append(str(notice))
         return found
 
+    async def take_outcomes(self, tenant: str, body: bytes) -> None:
+        """Take truth and feedback that the cold process joined to their predictions; returns when they are durable."""
+        await self.edge.accept([outcomes_frame(tenant, body)])
+
     def tick(self) -> None:
         """Append a tick, and remember why not: the log that takes none takes nothing else."""
         try:
@@ -223,7 +228,9 @@ async def _serve(hot: Hot, child: Child) -> None:
     servers = [
         Listener(front, fd=settings.main_fd),
         Listener(NoForeignPages(ingest, LOOPBACK_HOSTS if guarded else None), fd=settings.otlp_http_fd),
-        Listener(Internal(ingest, settings.internal_secret, hot.notices), uds=settings.hot_socket),
+        Listener(
+            Internal(ingest, settings.internal_secret, hot.notices, outcomes=hot.take_outcomes), uds=settings.hot_socket
+        ),
     ]
     running = [asyncio.create_task(server.run()) for server in servers]
     grpc = _grpc(hot)

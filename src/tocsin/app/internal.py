@@ -6,13 +6,15 @@ import hmac
 import http.client
 import json
 import socket as socket_module
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tocsin.model.errors import BadInput, TocsinError
 from tocsin.selfmon.metrics import exposition
 
 SECRET_HEADER = "x-tocsin-internal"  # noqa: S105 - the name of a header
@@ -20,11 +22,14 @@ METRICS_PATH = "/internal/metrics"
 SCORES_PATH = "/internal/scores"
 TENANT_HEADER = "x-tocsin-tenant"
 NOTICES_PATH = "/internal/notices"
+OUTCOMES_PATH = "/internal/outcomes"
 MAX_EXPOSITION_BYTES = 8 << 20
 
 
 Notices = Callable[[], Mapping[str, Sequence[str]]]
 """Caps that are reached now, in words, by tenant."""
+Outcomes = Callable[[str, bytes], Awaitable[None]]
+"""Takes in outcomes of a tenant; returns when they are durable."""
 Scores = Callable[[str], str]
 """Prometheus text of the scores that are written back, of one tenant."""
 
@@ -32,8 +37,16 @@ Scores = Callable[[str], str]
 class Internal:
     """ASGI layer that answers `/internal/...` to who knows the secret, and hands everything else on."""
 
-    def __init__(self, app: ASGIApp, secret: str, notices: Notices = dict, scores: Scores = lambda _: "") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        secret: str,
+        notices: Notices = dict,
+        scores: Scores = lambda _: "",
+        outcomes: Outcomes | None = None,
+    ) -> None:
         self._app = app
+        self._outcomes = outcomes
         self._scores = scores
         self._notices = notices
         self._secret = secret.encode()
@@ -44,9 +57,22 @@ class Internal:
             headers = Headers(scope=scope)
             given = headers.get(SECRET_HEADER, "").encode("latin-1", "replace")
             known = bool(self._secret) and hmac.compare_digest(given, self._secret)
-            await (self._answer(scope["path"], headers) if known else Response(status_code=404))(scope, receive, send)
+            answer = Response(status_code=404)
+            if known and scope["path"] == OUTCOMES_PATH and self._outcomes is not None:
+                answer = await self._taken(self._outcomes, Request(scope, receive))
+            elif known:
+                answer = self._answer(scope["path"], headers)
+            await answer(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    @staticmethod
+    async def _taken(outcomes: Outcomes, request: Request) -> Response:
+        try:
+            await outcomes(request.headers.get(TENANT_HEADER, ""), await request.body())
+        except TocsinError as error:
+            return Response(str(error), 400 if isinstance(error, BadInput) else 503)
+        return Response(status_code=204)
 
     def _answer(self, path: str, headers: Headers) -> Response:
         if path == METRICS_PATH:
@@ -79,7 +105,7 @@ def fetch_notices(socket: Path, secret: str, *, timeout_s: float = 2.0) -> dict[
 
 
 def _fetch(socket: Path, secret: str, path: str, timeout_s: float) -> str:
-    connection = _UnixConnection(socket, timeout_s)
+    connection = UnixConnection(socket, timeout_s)
     try:
         connection.request("GET", path, headers={SECRET_HEADER: secret})
         answer = connection.getresponse()
@@ -91,7 +117,7 @@ def _fetch(socket: Path, secret: str, path: str, timeout_s: float) -> str:
     return body.decode(errors="replace") if answer.status == 200 else ""
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """The standard library's client over a Unix socket."""
 
     def __init__(self, path: Path, timeout_s: float) -> None:

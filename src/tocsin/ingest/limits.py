@@ -17,7 +17,13 @@ from tocsin.model.errors import BadInput, Overloaded, TooLarge, Unsupported
 
 MIB = 2**20
 SECOND = 1_000_000_000
-LATENESS_NS = {"otlp": 5 * SECOND, "records": 5 * SECOND, "remote_write": 5 * SECOND, "scrape": 2 * SECOND}
+LATENESS_NS = {
+    "otlp": 5 * SECOND,
+    "records": 5 * SECOND,
+    "outcomes": 30 * SECOND,  # they have been through the store
+    "remote_write": 5 * SECOND,
+    "scrape": 2 * SECOND,
+}
 """Senders with several connections, and targets scraped one after another, deliver out of order by a little."""
 ENCODINGS = ("gzip", "deflate", "zstd", "identity")
 _STEP_BYTES = 256 * 1024

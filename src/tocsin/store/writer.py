@@ -104,11 +104,17 @@ class StoreWriter:
         self._dead_rows = {log: found[2] for log, found in applied.items()}
         self._stamp = max([found[1] for found in applied.values()] + [store.applied("rollup")[1]])
         self._rolled_at = clock.now()
+        self._touched: dict[str, int] = {}
         self._recover()
+        self._first_stamp = self._stamp
 
     def offset(self, log: str) -> int:
         """All records of `log` ("input", "output") below this offset are stored: retention may pass it."""
         return self._next[log]
+
+    def touched(self, table: str) -> int:
+        """Stamp (ms) of the last whole batch that gave a table rows; after a start that of the last batch at all."""
+        return self._touched.get(table, self._first_stamp)
 
     def step(self) -> int:
         """Store what both logs have, at most one batch of each; the number of log records stored, 0 when caught up.
@@ -191,11 +197,13 @@ class StoreWriter:
         for record in records:
             batch.add(record)
         rows = 0
-        for name, table in batch.tables().items():
+        tables = batch.tables()
+        for name, table in tables.items():
             rows += self._store_table(cut, name, table, recovering=recovering)
         self._store.record(cut.log, cut.last + 1, rows, self._dead_rows[cut.log], cut.stamp)
         batch.confirm()
         self._next[cut.log] = cut.last + 1
+        self._touched.update(dict.fromkeys(tables, cut.stamp))
 
     def _store_table(self, cut: Cut, name: str, rows: pa.Table, *, recovering: bool) -> int:
         """Insert rows, at most `MAX_PARTITIONS` partitions a time; the number of rows now stored."""
