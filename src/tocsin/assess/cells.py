@@ -42,7 +42,8 @@ class NumericCells:
 
     `bucket` and `bin` (cells,) tell in which of the 10 buckets and 20 bins a cell lies; both have open ends. `exact`
     says that edges are order statistics of values without ties: then the shares of the cells, the reference being
-    drawn at random, follow a Dirichlet law exactly, whatever the distribution.
+    drawn at random, follow a Dirichlet law exactly, whatever the distribution. `mode_share` is the share of the most
+    frequent value.
 
     References: S. S. Wilks, Determination of Sample Sizes for Setting Tolerance Limits, Ann. Math. Stat. 1941 (the
     law of coverages).
@@ -57,6 +58,7 @@ class NumericCells:
     bucket: I8
     bin: I8
     exact: bool
+    mode_share: float = 0.0
 
     @staticmethod
     def learn(values: F8) -> NumericCells:
@@ -79,7 +81,9 @@ class NumericCells:
             np.searchsorted(level[:-1] if level[-1] >= high else level, inner, "left") for level in levels[:2]
         )
         exact = len(new) == len(ordered) - 1 and len(ordered) == len(values)
-        return NumericCells(edges, _open_ended(bucket), _open_ended(bins), exact)
+        runs = np.diff(np.concatenate([[-1], new, [len(ordered) - 1]]))
+        mode_share = float(runs.max()) / len(ordered)
+        return NumericCells(edges, _open_ended(bucket), _open_ended(bins), exact, mode_share)
 
     @property
     def size(self) -> int:
@@ -123,6 +127,7 @@ class CategoryCells:
     complete: bool
     singletons: int
     distinct: int
+    mode_share: float
     _table: Any = field(default=None, repr=False, compare=False)
 
     @staticmethod
@@ -133,9 +138,13 @@ class CategoryCells:
         order = np.lexsort((pc.array_sort_indices(pc.array_sort_indices(names)).to_numpy(), -counts))
         kept = names.take(pa.array(order[:MOST_CATEGORIES]))
         return CategoryCells(
-            tuple(kept.to_pylist()), len(names) <= MOST_CATEGORIES, int((counts == 1).sum()), len(names),
-            kept.cast(pa.large_string()),
-        )  # fmt: skip
+            names=tuple(kept.to_pylist()),
+            complete=len(names) <= MOST_CATEGORIES,
+            singletons=int((counts == 1).sum()),
+            distinct=len(names),
+            mode_share=float(counts.max(initial=0)) / max(len(values), 1),
+            _table=kept.cast(pa.large_string()),
+        )
 
     @property
     def size(self) -> int:

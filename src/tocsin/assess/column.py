@@ -194,3 +194,28 @@ def texts(column: AnyColumn) -> Any:
     text = array.cast(pa.large_string())
     empty = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(text)), pa.array(NO_VALUE, pa.large_string()))
     return pc.if_else(empty, pa.scalar(None, pa.large_string()), text)
+
+
+def codes(column: AnyColumn, kind: FeatureKind) -> F8:
+    """A number for each row (n,) that is the same where the value is the same, NaN where there is none."""
+    if kind is FeatureKind.NUMERIC:
+        found = numbers(column)
+        return np.where(found.corrupted, np.nan, found.value)
+    indices = texts(column).dictionary_encode().indices
+    return np.asarray(indices.cast(pa.float64()).to_numpy(zero_copy_only=False), "f8")
+
+
+def longest_run(value: F8) -> tuple[int, int]:
+    """Length and last place of the longest run of equal numbers (n,); NaN ends a run.
+
+    >>> longest_run(np.array([1.0, 2.0, 2.0, np.nan, 2.0]))
+    (2, 2)
+    """
+    if not len(value):
+        return 0, 0
+    breaks = np.flatnonzero(~(value[1:] == value[:-1]))
+    ends = np.append(breaks, len(value) - 1)
+    lengths = np.diff(np.concatenate([[-1], ends]))
+    lengths[np.isnan(value[ends])] = 0
+    k = int(np.argmax(lengths))
+    return int(lengths[k]), int(ends[k])

@@ -159,7 +159,7 @@ def wasserstein(reference: F8, current: F8) -> float:
 
 
 def wasserstein_binned(reference: I8, reference_sums: F8, current: I8, current_sums: F8) -> float:
-    """Earth mover's distance where all of a cell stands at its mean; it is below that of the samples, by a cell's width.
+    """Earth mover's distance where all of a cell stands at its mean: off that of the samples by a cell's width at most.
 
     >>> wasserstein_binned(np.array([2, 2]), np.array([0.0, 2.0]), np.array([0, 4]), np.array([0.0, 8.0]))
     1.5

@@ -141,13 +141,19 @@ class Verdict:
 
 def weigh(test: FeatureTest, sketch: FeatureSketch, policy: DriftPolicy) -> Verdict:
     """The evidence of one sketch; what moved less than matters counts as no evidence."""
-    own = test.reference.own
-    for side, rows in (("reference", own.rows), ("current data", sketch.rows)):
-        if rows < policy.min_n:
-            few = f"not decided: the {side} has {rows} row{'s' * (rows != 1)}, and {policy.min_n} are needed"
-            return Verdict(test, sketch, (), 0.0, -math.inf, few)
+    few = few_rows(test, sketch, policy)
+    if few:
+        return Verdict(test, sketch, (), 0.0, -math.inf, few)
     aspects = test.judge(sketch)
     return verdict_of(test, sketch, aspects, policy)
+
+
+def few_rows(test: FeatureTest, sketch: FeatureSketch, policy: DriftPolicy) -> str:
+    """Why nothing can be decided yet, empty where it can."""
+    for side, rows in (("reference", test.reference.own.rows), ("current data", sketch.rows)):
+        if rows < policy.min_n:
+            return f"not decided: the {side} has {rows} row{'s' * (rows != 1)}, and {policy.min_n} are needed"
+    return ""
 
 
 def verdict_of(test: FeatureTest, sketch: FeatureSketch, aspects: Sequence[Aspect], policy: DriftPolicy) -> Verdict:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -37,26 +38,19 @@ def log_gamma(x: F8) -> F8:
     True
     """
     x = np.asarray(x, "f8")
-    shift = np.ones_like(x)
-    for _ in range(8):
-        small = x < 8.0
-        shift = np.where(small, shift * x, shift)
-        x = np.where(small, x + 1.0, x)
+    low = np.minimum(x, 8.0)
+    small = low < 8.0
+    fallen = np.zeros_like(x)
+    if small.any():
+        # Stirling's series wants 8 and more: gamma(x) = gamma(x + 8) / (x (x + 1) ... (x + 7))
+        product = low.copy()
+        for k in range(1, 8):
+            product *= low + k
+        fallen = np.where(small, np.log(product), 0.0)
+        x = np.where(small, x + 8.0, x)
     z = 1.0 / (x * x)
     series = (1 / 12 - z * (1 / 360 - z * (1 / 1260 - z * (1 / 1680 - z * (1 / 1188 - z * 691 / 360360))))) / x
-    found: F8 = (x - 0.5) * np.log(x) - x + 0.5 * math.log(2 * math.pi) + series - np.log(shift)
-    return found
-
-
-def log_likelihood(counts: I8 | F8, prior: F8) -> F8:
-    """Log probability of rows in cells, in the order they came, under Dirichlet laws `prior` (..., cells); (...).
-
-    >>> round(float(np.exp(log_likelihood(np.array([1, 1]), np.array([1.0, 1.0])))), 4)
-    0.1667
-    """
-    total = prior.sum(axis=-1)
-    gained = (log_gamma(prior + counts) - log_gamma(prior)).sum(axis=-1)
-    found: F8 = gained - log_gamma(total + counts.sum()) + log_gamma(total)
+    found: F8 = (x - 0.5) * np.log(x) - x + 0.5 * math.log(2 * math.pi) + series - fallen
     return found
 
 
@@ -70,7 +64,7 @@ def log_sum(values: F8) -> float:
     return most + math.log(float(np.exp(values - most).sum())) if math.isfinite(most) else most
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bet:
     """A null law of cells and the alternatives that are bet on: `prior` (cells,), `alternatives` (bets, cells)."""
 
@@ -78,12 +72,24 @@ class Bet:
     alternatives: F8
     log_weight: F8
 
+    @cached_property
+    def _laws(self) -> F8:
+        """The null in the first row, then the alternatives, (1 + bets, cells)."""
+        return np.vstack([self.prior, self.alternatives])
+
+    @cached_property
+    def _norm(self) -> F8:
+        """What the likelihoods have in common for all counts, (1 + bets,)."""
+        found: F8 = log_gamma(self._laws.sum(axis=1)) - log_gamma(self._laws).sum(axis=1)
+        return found
+
     def log_e(self, counts: I8 | F8) -> float:
         """Natural logarithm of what a stake of 1 has become after rows in cells (cells,)."""
         if not counts.sum():
             return 0.0
-        gains = log_likelihood(counts, self.alternatives) - log_likelihood(counts, self.prior)
-        return log_sum(gains + self.log_weight)
+        after = self._laws + counts
+        gains = log_gamma(after).sum(axis=1) - log_gamma(after.sum(axis=1)) + self._norm
+        return log_sum(gains[1:] - gains[0] + self.log_weight)
 
     def after(self, counts: I8 | F8) -> Bet:
         """The bet that starts when rows in cells have been seen, which count as reference from then on."""
