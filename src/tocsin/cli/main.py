@@ -18,6 +18,7 @@ from tocsin.cli import (
     drifting,
     events,
     exporting,
+    gating,
     incidents,
     keys,
     review,
@@ -57,6 +58,7 @@ for part in (
     scoring,
     drifting,
     training,
+    gating,
     bench,
     doctor,
 ):
