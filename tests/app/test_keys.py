@@ -87,9 +87,8 @@ def test_an_open_bind_is_open_also_once_there_are_keys(tmp_path):
 
 def test_a_damaged_file_grants_nothing_and_is_not_overwritten(ring, tmp_path):
     (tmp_path / "keys.json").write_text("{")
+    assert ring.authorise("Bearer tk_000000000000_" + "a" * 43) is None
     with pytest.raises(Corrupt, match="is not a file of keys"):
-        ring.authorise("Bearer tk_000000000000_" + "a" * 43)
-    with pytest.raises(Corrupt):
         ring.create(Scope.READ)
     assert (tmp_path / "keys.json").read_text() == "{"
 
@@ -106,3 +105,20 @@ def test_keys_made_at_the_same_time_are_all_kept(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: KeyRing(tmp_path / "keys.json", ManualClock()).create(Scope.READ), range(24)))
     assert len(set(made)) == len(KeyRing(tmp_path / "keys.json", ManualClock()).list()) == 24
+
+
+def test_a_file_broken_by_hand_leaves_the_known_keys_in_force(ring, tmp_path, capsys):
+    key = ring.create(Scope.READ)
+    path = tmp_path / "keys.json"
+    good = path.read_text()
+    assert ring.authorise(f"Bearer {key}") is not None
+    path.write_text(good[:-9])
+    assert ring.authorise(f"Bearer {key}") is not None
+    assert ring.authorise(f"Bearer {key[:-1]}") is None
+    assert capsys.readouterr().out.count("stay in force") == 1
+    newcomer = KeyRing(path, ManualClock())
+    assert newcomer.authorise(f"Bearer {key}") is None
+    with pytest.raises(Corrupt, match="restore it from a backup"):
+        newcomer.list()
+    path.write_text(good)
+    assert newcomer.authorise(f"Bearer {key}") is not None

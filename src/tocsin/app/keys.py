@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tocsin.model.access import OPEN_ACCESS, Access, Scope
@@ -30,6 +31,7 @@ from tocsin.spec.problem import nearest
 _KEY = re.compile(r"tk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NO_HASH = "0" * 64
+_log = structlog.get_logger(__name__)
 
 
 class KeyEntry(BaseModel):
@@ -63,6 +65,7 @@ class KeyRing:
         self._open = open_access
         self._guard = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
+        self._broken: tuple[int, int, int] | None = None
         self._entries: dict[str, KeyEntry] = {}
 
     def create(self, scope: Scope, tenant: str = MAIN_TENANT) -> str:
@@ -120,19 +123,36 @@ class KeyRing:
         match = _KEY.fullmatch(token)
         if match is None:
             return None
-        entry = self._current().get(match[1])
+        entry = self._known().get(match[1])
         digest = hashlib.sha256(match[2].encode()).hexdigest()
         if not hmac.compare_digest(digest, entry.sha256 if entry else _NO_HASH) or entry is None:
             return None
         return Access(entry.tenant, frozenset({entry.scope}), entry.id)
 
-    def _current(self) -> dict[str, KeyEntry]:
-        """The keys as the file has them now; reading it anew only when it changed."""
+    def _known(self) -> dict[str, KeyEntry]:
+        """The keys as they are now; a file that a hand has broken leaves in force what was read last."""
+        try:
+            return self._current()
+        except Corrupt as broken:
+            stamp = self._stamp_now()
+            with self._guard:
+                if stamp != self._broken:
+                    self._broken = stamp
+                    _log.error(
+                        "the keys that were read last stay in force", keys=len(self._entries), reason=str(broken)
+                    )
+                return dict(self._entries)
+
+    def _stamp_now(self) -> tuple[int, int, int]:
         try:
             stat = self._path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
         except FileNotFoundError:
-            stamp = (0, 0, 0)
+            return (0, 0, 0)
+        return (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+
+    def _current(self) -> dict[str, KeyEntry]:
+        """The keys as the file has them now; reading it anew only when it changed."""
+        stamp = self._stamp_now()
         with self._guard:
             if stamp != self._stamp:
                 self._entries = self._load()
