@@ -207,6 +207,24 @@ def test_a_session_ends_after_its_time_and_with_its_key():
     assert client.get("/api/overview").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("host", "headers", "secure"),
+    [
+        ("tocsin.example", {}, True),
+        ("localhost", {}, False),
+        ("localhost", {"x-forwarded-proto": "https"}, True),
+    ],
+)
+def test_the_cookie_of_a_session_by_tls_is_sent_by_tls_only(host, headers, secure):
+    found = deps(open_to_all=False)
+    app = control_app(
+        found.__class__(**{**_fields(found), "base_url": "https://tocsin.example", "allowed_hosts": None})
+    )
+    client = TestClient(app, base_url=f"http://{host}")
+    answer = client.post("/api/session", json={"key": "operator"}, headers=headers)
+    assert ("secure" in answer.headers["set-cookie"].lower()) is secure
+
+
 def _granted(found, text, keys):
     return found.authorise(text) if text in keys else None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
@@ -42,9 +44,17 @@ def sign_in(request: Request, deps: DepsIn, key: Key) -> Document:
         raise HttpProblem(401, "this key is not known here", next_step=step, code="unauthenticated")
     token = sessions_of(request).open(header, deps.clock.now())
     answer = Document({"signed_in": True, "scopes": sorted(scope.value for scope in access.scopes)})
-    secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+    secure = _is_secure(request, deps.base_url)
     answer.set_cookie(COOKIE, token, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
     return answer
+
+
+def _is_secure(request: Request, base_url: str) -> bool:
+    """Whether the browser came by TLS, which a proxy before us ends: it says so, or the stated address does."""
+    if request.headers.get("x-forwarded-proto", request.url.scheme) == "https":
+        return True
+    stated = urlsplit(base_url)
+    return stated.scheme == "https" and stated.netloc == request.headers.get("host")
 
 
 @router.delete("", response_class=Document)
