@@ -22,8 +22,12 @@ def test_what_the_sdk_logs_is_exported_joined(server):
     assert client.stats()["sent"] == 4
     client.truth("r-1", "stays")
     assert client.close(30)
-    rows = until(lambda: len(found := server.export("records")) == 2 and found[0]["truth"] and found, 30)
-    first, second = sorted(rows, key=lambda row: row["prediction_id"])
+
+    def joined():
+        found = [row for row in server.export("records") if row["model"] == "churn" and row["truth"]]
+        return found if len(found) == 2 else []
+
+    first, second = sorted(until(joined, 60), key=lambda row: row["prediction_id"])
     assert (first["prediction"], first["truth"], first["feedback"]) == ("stays", "stays", {"clicked": True})
     assert (first["embedding"], first["attributions"], first["tags"]) == ([0.5, 0.25], {"age": 0.7}, {"region": "eu"})
     assert (second["features"], second["truth"], second["feedback"]) == ({"age": 52}, "left", None)
