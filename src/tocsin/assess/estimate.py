@@ -20,7 +20,7 @@ import numpy as np
 
 from tocsin.assess.calibrated import Calibrated
 from tocsin.assess.density_ratio import DensityRatio, effective_size
-from tocsin.assess.estimate_measures import Expected, binary, classes, numbers
+from tocsin.assess.estimate_measures import Expected, Known, binary, classes, numbers
 from tocsin.assess.grid import Grid
 from tocsin.assess.intervals import Measure
 from tocsin.model.arrays import F8, I8, Array, Mask
@@ -113,6 +113,10 @@ class Estimator:
         else:
             target = np.abs(truth.astype("f8") - said.predicted.astype("f8"))
         self._calibrated = self._calibrate(said, target)
+        self._chance = np.empty(0) if self._calibrated is None else self._calibrated(_score_of(said))
+        self._known: Known | None = None
+        if task is Task.BINARY:
+            self._known = Known.of(np.asarray(truth, bool), self._chance, np.asarray(said.predicted, bool), said.score)
         self._used = _telling(said.features, target, n)
         columns = self._columns(said)
         grid = Grid.of(columns, _cells_of(len(columns), n))
@@ -166,15 +170,10 @@ class Estimator:
             here, there = coded[:, -1] - last, self._coded[:, -1] - last
             return numbers(self.truth, reference.predicted, there, here, weights)
         assert self._calibrated is not None
-        known, asked = (self._calibrated(_score_of(each)) for each in (reference, said))
-        if self.task is Task.CLASSES:
-            return classes(self.truth == reference.predicted, known, asked, weights)
-        return binary(
-            truth=np.asarray(self.truth, bool),
-            known=(known, np.asarray(reference.predicted, bool), reference.score),
-            asked=(asked, np.asarray(said.predicted, bool), said.score),
-            weights=weights,
-        )
+        chance = self._calibrated(_score_of(said))
+        if self._known is None:
+            return classes(self.truth == reference.predicted, self._chance, chance, weights)
+        return binary(self._known, chance, np.asarray(said.predicted, bool), said.score, weights)
 
 
 def _score_of(said: Said) -> F8:

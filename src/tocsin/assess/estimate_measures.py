@@ -50,38 +50,68 @@ def classes(correct: Mask, known: F8, asked: F8, weights: F8) -> dict[str, Expec
     return {"accuracy": _finished(value, part, correct - known, asked, weights, 1.0)}
 
 
-def binary(
-    *, truth: Mask, known: tuple[F8, Mask, F8 | None], asked: tuple[F8, Mask, F8 | None], weights: F8
-) -> dict[str, Expected]:
-    """Measures of a model that says yes or no; `known` and `asked` are (chance of yes, said yes, score)."""
-    q0, p0, s0 = known[0], known[1].astype("f8"), known[2]
-    q1, p1, s1 = asked[0], asked[1].astype("f8"), asked[2]
-    missed = truth - q0
-    said = float(p1.mean())
-    hits = _share(q1 * p1, missed * p0, weights)
-    positive = max(_share(q1, missed, weights), hits)
-    hits = min(hits, said)
-    both = said + positive
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What of a reference enters every estimate of yes or no: (n,) each, made once.
+
+    Attributes
+    ----------
+    chance : calibrated chance of yes; `missed` is truth less that
+    said : 1 where yes was said
+    slope : what the log loss of a row gains when its truth turns from no to yes; None without scores
+    order : number of the row's score among the distinct ones; None without scores
+    """
+
+    truth: F8
+    chance: F8
+    missed: F8
+    said: F8
+    slope: F8 | None
+    order: I8 | None
+
+    @staticmethod
+    def of(truth: Mask, chance: F8, said: Mask, score: F8 | None) -> Known:
+        """From rows of a reference."""
+        slope = order = None
+        if score is not None:
+            slope = _slope(score)
+            order = np.unique(score, return_inverse=True)[1].astype("i8")
+        real = truth.astype("f8")
+        return Known(real, chance, real - chance, said.astype("f8"), slope, order)
+
+
+def _slope(score: F8) -> F8:
+    return log_losses(np.ones(1), score) - log_losses(np.zeros(1), score)
+
+
+def binary(known: Known, chance: F8, said: Mask, score: F8 | None, weights: F8) -> dict[str, Expected]:
+    """Measures of a model that says yes or no: `chance` of yes, whether yes was `said`, and `score`, of a chunk."""
+    p0, p1, missed = known.said, said.astype("f8"), known.missed
+    yes = float(p1.mean())
+    hits = _share(chance * p1, missed * p0, weights)
+    positive = max(_share(chance, missed, weights), hits)
+    hits = min(hits, yes)
+    both = yes + positive
 
     def made(value: float, slopes: tuple[F8, F8], rest: F8, ceiling: float = 1.0) -> Expected:
-        return _finished(value, _Linear(*slopes, rest), missed, q1, weights, ceiling)
+        return _finished(value, _Linear(*slopes, rest), missed, chance, weights, ceiling)
 
-    found = {"accuracy": made(1 - said - positive + 2 * hits, (2 * p0 - 1, 2 * p1 - 1), 1 - p1)}
-    if said > _LEAST:
-        rate = hits / said
-        found["precision"] = made(rate, (p0 / said, p1 / said), -rate * p1 / said)
+    found = {"accuracy": made(1 - yes - positive + 2 * hits, (2 * p0 - 1, 2 * p1 - 1), 1 - p1)}
+    if yes > _LEAST:
+        rate = hits / yes
+        found["precision"] = made(rate, (p0 / yes, p1 / yes), -rate * p1 / yes)
     if positive > _LEAST:
         rate = hits / positive
         found["recall"] = made(rate, ((p0 - rate) / positive, (p1 - rate) / positive), np.zeros_like(p1))
     if both > _LEAST:
         rate = 2 * hits / both
         found["f1"] = made(rate, ((2 * p0 - rate) / both, (2 * p1 - rate) / both), -rate * p1 / both)
-    if s0 is not None and s1 is not None:
-        yes, no = np.ones(1), np.zeros(1)
-        slopes = (log_losses(yes, s0) - log_losses(no, s0), log_losses(yes, s1) - log_losses(no, s1))
-        value = float(log_losses(q1, s1).mean() + (weights * missed * slopes[0]).mean())
-        found["log_loss"] = made(max(value, 0.0), slopes, log_losses(no, s1), math.inf)
-        found["auc"] = _auc(truth, (q0, s0), (q1, s1), weights, positive)
+    if known.slope is not None and known.order is not None and score is not None:
+        value = float(log_losses(chance, score).mean() + (weights * missed * known.slope).mean())
+        found["log_loss"] = made(
+            max(value, 0.0), (known.slope, _slope(score)), log_losses(np.zeros(1), score), math.inf
+        )
+        found["auc"] = _auc(known, chance, score, weights, positive)
     return found
 
 
@@ -99,19 +129,21 @@ def _finished(value: float, part: _Linear, missed: F8, asked: F8, weights: F8, c
     return Expected(value, math.sqrt(own + lent) if n > 1 else NONE, math.sqrt(chance), 0.0, ceiling)
 
 
-def _auc(truth: Mask, known: tuple[F8, F8], asked: tuple[F8, F8], weights: F8, positive: float) -> Expected:
+def _auc(known: Known, chance: F8, score: F8, weights: F8, positive: float) -> Expected:
     """Area under the curve: that of the chances of the chunk, mended by what the chances missed of the reference.
 
     Its error is that of Hanley and McNeil (1982).
     """
-    own = weighted_auc(asked[1], asked[0], 1 - asked[0])
-    real = weighted_auc(known[1], weights * truth, weights * ~truth)
-    believed = weighted_auc(known[1], weights * known[0], weights * (1 - known[0]))
+    assert known.order is not None
+    place = np.unique(score, return_inverse=True)[1].astype("i8")
+    own = weighted_auc(place, chance, 1 - chance)
+    real = weighted_auc(known.order, weights * known.truth, weights * (1 - known.truth))
+    believed = weighted_auc(known.order, weights * known.chance, weights * (1 - known.chance))
     value = own + real - believed
     if math.isnan(value):
         return Expected(NONE, NONE, NONE)
     value = min(max(value, 0.0), 1.0)
-    n = asked[0].size
+    n = score.size
     ones, zeros = max(positive * n, 1.0), max((1 - positive) * n, 1.0)
     q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
     spread = value * (1 - value) + (ones - 1) * (q1 - value**2) + (zeros - 1) * (q2 - value**2)
@@ -119,14 +151,13 @@ def _auc(truth: Mask, known: tuple[F8, F8], asked: tuple[F8, F8], weights: F8, p
     return Expected(value, error, error, 0.0, 1.0)
 
 
-def weighted_auc(score: F8, positive: F8, negative: F8) -> float:
-    """Area under the curve of (n,) scores where each row is so much positive and so much negative; NaN if none.
+def weighted_auc(order: I8, positive: F8, negative: F8) -> float:
+    """Area under the curve of (n,) rows in `order`, each so much positive and so much negative; NaN if none.
 
-    >>> weighted_auc(np.array([0.1, 0.9]), np.array([0.0, 1.0]), np.array([1.0, 0.0]))
+    >>> weighted_auc(np.array([0, 1]), np.array([0.0, 1.0]), np.array([1.0, 0.0]))
     1.0
     """
-    _, place = np.unique(score, return_inverse=True)
-    yes, no = np.bincount(place, positive), np.bincount(place, negative)
+    yes, no = np.bincount(order, positive), np.bincount(order, negative)
     below = np.cumsum(no) - no / 2
     whole = float(yes.sum() * no.sum())
     return float((yes * below).sum()) / whole if whole > _LEAST else NONE

@@ -13,18 +13,22 @@ import pyarrow.compute as pc
 from tocsin.app.score.cells import MISSING, is_text, plain, times
 from tocsin.app.score.table import Table
 from tocsin.assess.column import numbers, texts
-from tocsin.model.arrays import F8, I8, Mask
+from tocsin.model.arrays import F8, I8
 from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A table read in full: `columns` are Arrow arrays (n,), text trimmed, by name in the order of the file."""
+    """A table read in full: `columns` are Arrow arrays (n,), text trimmed, by name in the order of the file.
+
+    `typed_text` names the columns of which the file itself says that they are text, as only Parquet does.
+    """
 
     table: Table
     columns: dict[str, Any]
     rows: int
+    typed_text: frozenset[str] = frozenset()
 
     @staticmethod
     def read(path: Path) -> Frame:
@@ -40,7 +44,8 @@ class Frame:
         if not chunks:
             raise BadInput(f"{path}:{1 if table.is_parquet else 2}: there are no rows, only the names of columns")
         columns = {name: _joined([each[name] for each in chunks]) for name in table.names}
-        return Frame(table, columns, len(next(iter(columns.values()))))
+        typed = [name for name, cells in chunks[0].items() if table.is_parquet and is_text(plain(cells))]
+        return Frame(table, columns, len(next(iter(columns.values()))), frozenset(typed))
 
     def numbers(self, name: str, *, may_be_missing: bool = True) -> F8:
         """A column as numbers (n,), NaN where there is none.
@@ -74,11 +79,6 @@ class Frame:
             A cell is no time, or empty.
         """
         return times(self.columns[name], self.table, 0, name)
-
-    def taken(self, rows: I8 | Mask) -> Frame:
-        """Some rows, in the order given; places are told of the file's rows no more."""
-        index = pa.array(np.flatnonzero(rows) if rows.dtype == bool else rows)
-        return Frame(self.table, {name: cells.take(index) for name, cells in self.columns.items()}, len(index))
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -19,6 +19,8 @@ from tocsin.model.arrays import I8, Array, Mask
 
 LEAST_ROWS: Final = 30
 """Rows of a chunk below which its performance is shown, never judged."""
+MOST_REFERENCE: Final = 200_000
+"""Rows of the reference that estimates rest on; more would tell no more."""
 _SEED: Final = 20150
 
 
@@ -97,6 +99,11 @@ class ModelWatch:
         self.outcome, self.task = outcome, outcome.task
         known = np.flatnonzero(outcome.reference.known)
         self.notes: list[str] = list(outcome.notes)
+        if known.size > MOST_REFERENCE:
+            known = known[np.linspace(0, known.size - 1, MOST_REFERENCE).astype("i8")]
+            self.notes.append(
+                f"performance is judged by {MOST_REFERENCE:,} rows of the reference, evenly spread over it"
+            )
         self.estimator: Estimator | None = None
         self.errors: dict[str, EstimateError] = {}
         self._known, self._chunk_rows = known, max(chunk_rows, 1)

@@ -133,7 +133,7 @@ def _chunks(result: Result) -> str:
     main = main_measure(result)
     heads = ["chunk", "start", "end", "rows"]
     heads += [f"estimated {main}", "realised"] if main else []
-    heads += ["features moved", "moved", "alarm"]
+    heads += ["features that moved", "what moved", "alarm"]
     rows = [_chunk_row(chunk, main) for chunk in result.chunks[:MOST_ROWS]]
     late = f"<p>{len(result.chunks) - MOST_ROWS} more are in the JSON.</p>" if len(result.chunks) > MOST_ROWS else ""
     return f"<h2>Chunks</h2>{_table(heads, rows, wide=True)}{late}"

@@ -28,11 +28,12 @@ p { margin: 6px 0; overflow-wrap: anywhere; }
 .chart { padding: 8px 4px; margin-bottom: 6px; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 table.wide { min-width: 860px; }
-th, td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--line); vertical-align: top;
+  overflow-wrap: break-word; max-width: 260px; }
 td { font-variant-numeric: tabular-nums; }
 th { background: var(--panel); font-weight: 600; white-space: nowrap; }
 tbody tr:last-child td { border-bottom: 0; }
-td:last-child { min-width: 200px; }
+td:last-child { min-width: 220px; max-width: 620px; overflow-wrap: anywhere; }
 code { font-family: ui-monospace, monospace; font-size: 0.95em; overflow-wrap: anywhere; }
 .grid { stroke: var(--line); stroke-width: 1; }
 .tick { fill: var(--quiet); font-size: 12px; }

@@ -25,6 +25,7 @@ SCORE: Final = (
 )  # fmt: skip
 TARGET: Final = ("target", "truth", "actual", "label", "y_true", "ground_truth", "y")
 IDENTITY: Final = ("prediction_id", "id", "row_id", "record_id", "request_id", "uuid", "index", "identifier")
+MOST_NUMBERED: Final = 100
 TIME: Final = ("timestamp", "time", "datetime", "date", "ts", "event_time", "created_at", "predicted_at")
 
 
@@ -129,7 +130,11 @@ class _Inference:
         there = self.current.table.names
         found = [name for name in there if _plain(name) in IDENTITY and _distinct(self.current, name)]
         if self.truth is not None:
-            shared = [name for name in self.truth.table.names if name in there]
+            shared = [
+                name
+                for name in self.truth.table.names
+                if name in there and name != self.asked.target and _plain(name) not in (*TARGET, *TIME)
+            ]
             found = [name for name in found if name in shared] or shared
             if len(found) != 1:
                 what = f"{' and '.join(map(repr, found))} could be" if found else "no column is in both, to be"
@@ -181,13 +186,24 @@ class _Inference:
                 left[name] = "its values tell rows apart, nothing else"
                 continue
             try:
-                kinds[name] = kind_of(self.reference.columns[name], name)
+                kinds[name] = self._kind(name)
             except BadInput as error:
                 left[name] = one_line(str(error))
         for name in self.current.table.names:
             if name not in self.reference.columns and name not in taken:
                 left[name] = "the reference has no such column"
         return tuple(kinds), kinds, left
+
+    def _kind(self, name: str) -> FeatureKind:
+        """As the cells look; but numbers that a file keeps as text are names of categories, if they are few."""
+        cells = self.reference.columns[name]
+        kind = kind_of(cells, name)
+        coded = kind is FeatureKind.NUMERIC and name in self.reference.typed_text and _few(cells)
+        return FeatureKind.CATEGORICAL if coded else kind
+
+
+def _few(cells: Any) -> bool:
+    return bool(pc.count_distinct(cells).as_py() <= MOST_NUMBERED)
 
 
 def _plain(name: str) -> str:

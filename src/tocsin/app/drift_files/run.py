@@ -17,10 +17,13 @@ from tocsin.app.drift_files.model import ModelWatch, Performance
 from tocsin.app.drift_files.outcome import outcome
 from tocsin.app.drift_files.roles import Asked, Roles, infer
 from tocsin.app.drift_files.truth import Joined, join
+from tocsin.app.score.cells import is_text
+from tocsin.assess.column import FeatureKind, numbers
 from tocsin.assess.drift import FeatureDrift, compare_chunks
 from tocsin.assess.intervals import Measure
 from tocsin.assess.reference import FeatureReference
 from tocsin.model.arrays import I8, Mask
+from tocsin.model.text import one_line
 
 MOST_SEGMENTS: Final = 10
 """Values of a column of segments that are shown, the most frequent ones of the reference."""
@@ -123,8 +126,23 @@ class _Comparison:
             for sentence in self.joined.sentences():
                 self._note(sentence)
         self.truth = self.joined.cells if self.joined is not None else self.current.columns.get(roles.target or "")
+        self._note_text()
         for name, why in roles.left_out.items():
             self._note(f"column {name!r} takes no part: {why}")
+
+    def _note_text(self) -> None:
+        """Say where columns of numbers hold text, in either file."""
+        for frame in (self.reference, self.current):
+            for name in self.roles.features:
+                cells = frame.columns[name]
+                if self.roles.kinds[name] is not FeatureKind.NUMERIC or not is_text(cells):
+                    continue
+                found = numbers(cells)
+                wrong = int(found.corrupted.sum())
+                if wrong:
+                    where = frame.table.place(int(np.argmax(found.corrupted)))
+                    text = one_line(found.example)[:40]
+                    self._note(f"{where}: column {name!r}: {text!r} is no number; {wrong} such cells count as missing")
 
     def _note(self, text: str) -> None:
         self.notes.append(text)
@@ -136,6 +154,12 @@ class _Comparison:
         found = outcome(self.reference, self.current, self.truth, self.roles)
         watch = None
         if found is not None:
+            for name, each in (("reference", found.reference), ("current file", found.current)):
+                without = int(np.count_nonzero(~each.usable))
+                if without:
+                    self._note(
+                        f"{without} rows without a prediction or score in the {name}; they count for features only"
+                    )
             watch = ModelWatch(found, int(np.median([part.rows.size for part in parts])))
             for note in watch.notes:
                 self._note(note)

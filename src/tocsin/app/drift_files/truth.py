@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from tocsin.app.drift_files.frame import Frame
 from tocsin.app.drift_files.roles import TIME, Roles
+from tocsin.assess.column import texts
 from tocsin.model.arrays import I8
 from tocsin.model.errors import BadInput
 
@@ -64,7 +65,7 @@ def join(current: Frame, truth: Frame, roles: Roles, time: I8 | None) -> Joined:
         "repeated_ids": int(code.size - np.unique(code).size),
         "repeated_predictions": int(np.count_nonzero(row >= 0) - distinct.size),
         "empty": int(truth.labels(target).null_count),
-        "waiting": int(np.count_nonzero(row < 0)),
+        "waiting": int(texts(cells).null_count),
         "before_prediction": _before(truth, time, row),
     }
     return Joined(cells, counted)
