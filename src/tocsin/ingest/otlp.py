@@ -15,6 +15,7 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.otlp_json import protobuf_of
 from tocsin.ingest.otlp_logs import LogsDecoder
 from tocsin.ingest.otlp_metrics import MetricsDecoder
+from tocsin.ingest.otlp_records import with_records
 from tocsin.ingest.otlp_traces import TracesDecoder
 
 _MESSAGE_CHARS = 1_000
@@ -72,7 +73,10 @@ class OtlpReceiver:
         """
         if as_json:
             body = protobuf_of(body, signal, self._edge.limits.json_depth)
-        decoded = self._decoders[signal].decode(body, tenant, self._edge.received())
+        received = self._edge.received()
+        decoded = self._decoders[signal].decode(body, tenant, received)
+        if signal == "logs":
+            decoded = with_records(decoded, tenant, received, self._edge.limits)
         durable = self._edge.submit(decoded.frames)
         for (source, reason), rows in decoded.reasons.items():
             self._edge.refuse(tenant, source, reason, rows)
