@@ -1,9 +1,13 @@
 """Rows of a made-up model, and files of them."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+
+from tocsin.cli.main import app
 
 
 def model_rows(seed, n, shift=0.0):
@@ -36,3 +40,10 @@ def write(path, columns):
 
 def without(columns, *names):
     return {name: values for name, values in columns.items() if name not in names}
+
+
+def drifted(runner, *args):
+    """What `tocsin drift ... --json` says."""
+    result = runner.invoke(app, ["drift", *map(str, args), "--json"])
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
