@@ -104,18 +104,18 @@ def test_truth_before_its_prediction_waits_also_over_a_restart(house):
         {"prediction_id": "z", "truth": 0},
     )
     unknown, early = (
-        counted("tocsin_records_without_prediction_total"),
-        counted('tocsin_records_joined_total{when="early"}'),
+        counted("tocsin_cold_records_without_prediction_total"),
+        counted('tocsin_cold_records_joined_total{when="early"}'),
     )
     assert house.step() == []
-    assert counted("tocsin_records_without_prediction_total") == unknown + 3
-    assert counted("tocsin_records_waiting ") == 2
+    assert counted("tocsin_cold_records_without_prediction_total") == unknown + 3
+    assert counted("tocsin_cold_records_waiting ") == 2
     house.world.reopen()
     house.start()
     house.store(PREDICTION)
     assert sorted(house.step()) == [("a", "", '{"x":1}'), ("a", "1", "")]
-    assert counted('tocsin_records_joined_total{when="early"}') == early + 2
-    assert counted("tocsin_records_waiting ") == 1
+    assert counted('tocsin_cold_records_joined_total{when="early"}') == early + 2
+    assert counted("tocsin_cold_records_waiting ") == 1
     house.store({"prediction_id": "a", "truth": 0})
     assert house.step() == [("a", "0", "")]
 
@@ -130,8 +130,8 @@ def test_truth_and_prediction_of_one_batch_are_joined_once(house):
 
 
 def test_repeats_and_corrections_are_counted(house):
-    repeated = counted('tocsin_records_repeated_total{kind="prediction"}')
-    corrected = counted('tocsin_records_repeated_total{kind="truth"}')
+    repeated = counted('tocsin_cold_records_repeated_total{kind="prediction"}')
+    corrected = counted('tocsin_cold_records_repeated_total{kind="truth"}')
     house.store(PREDICTION, PREDICTION)
     house.step()
     house.store({**PREDICTION, "version": "4"}, {"prediction_id": "q"}, {}, {})
@@ -140,8 +140,8 @@ def test_repeats_and_corrections_are_counted(house):
     assert house.sent[0][1]["version"] == "3", "the first prediction counts"
     house.store({"prediction_id": "a", "truth": 0})
     house.step()
-    assert counted('tocsin_records_repeated_total{kind="prediction"}') == repeated + 2
-    assert counted('tocsin_records_repeated_total{kind="truth"}') == corrected + 1
+    assert counted('tocsin_cold_records_repeated_total{kind="prediction"}') == repeated + 2
+    assert counted('tocsin_cold_records_repeated_total{kind="truth"}') == corrected + 1
 
 
 def test_tenants_are_kept_apart(house):

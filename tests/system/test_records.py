@@ -1,5 +1,7 @@
 """Inference records through a real server: the SDK logs, the server joins, the export gives them out."""
 
+import json
+
 import pytest
 
 from system.server import until
@@ -42,8 +44,21 @@ def test_what_came_of_a_prediction_comes_back_to_the_engine(server):
     assert client.close(30)
     name = "tocsin_ingest_accepted_rows_total"
     assert until(lambda: server.metric(name, source="outcomes", kind="records") >= 2, 30), server.log()
-    assert until(lambda: server.metric("tocsin_records_joined_total") >= 2)
+    assert until(lambda: server.metric("tocsin_cold_records_joined_total") >= 2)
     stored = until(lambda: [row for row in server.export("records") if row["prediction_id"] == "f-1"])
     assert [row["feedback"] for row in stored] == [{"clicked": True}], (
         "outcomes are not stored beside what they are made of"
     )
+
+
+def test_a_file_is_imported_and_its_rows_are_acknowledged(server, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("id,model_name,y_pred,age,region\ni-1,churn,yes,41,eu\ni-2,churn,no,,us\n")
+    done = server.run("import", "records", str(path), "--tag", "region", "--json")
+    answer = json.loads(done.stdout)
+    assert (answer["accepted"], answer["rejected"], answer["columns"]["features"]) == (2, 0, ["age"])
+    path.write_text("id,actual\ni-1,no\n,yes\n")
+    done = server.run("import", "records", str(path), check=False)
+    assert (done.returncode, b"1 rows taken, 1 refused" in done.stderr) == (2, True), done.stderr
+    rows = until(lambda: [row for row in server.export("records") if row["prediction_id"] == "i-1" and row["truth"]])
+    assert (rows[0]["prediction"], rows[0]["truth"], rows[0]["tags"]) == ("yes", "no", {"region": "eu"})

@@ -17,22 +17,24 @@ from tocsin.store.state import StateStore
 CURSOR: Final = "outcomes"
 MOST_ROWS: Final = 10_000
 _MS: Final = 1_000_000
-_JOINED = counter("tocsin_records_joined_total", "Truth and feedback joined to their predictions and watched", ["when"])
+_JOINED = counter(
+    "tocsin_cold_records_joined_total", "Truth and feedback joined to their predictions and watched", ["when"]
+)
 _UNKNOWN = counter(
-    "tocsin_records_without_prediction_total", "Truth and feedback whose prediction was not known when they came"
+    "tocsin_cold_records_without_prediction_total", "Truth and feedback whose prediction was not known when they came"
 )
 _REPEATED = counter(
-    "tocsin_records_repeated_total",
+    "tocsin_cold_records_repeated_total",
     "Predictions whose id came within ten minutes before, and truths that correct one",
     ["kind"],
 )
 _FORGOTTEN = counter(
-    "tocsin_records_waiting_dropped_total",
+    "tocsin_cold_records_waiting_dropped_total",
     f"Ids beyond {MOST_WAITING} that wait for a prediction: joined in exports, watched no more",
 )
-_WAITING = gauge("tocsin_records_waiting", "Ids that have truth or feedback and wait for their prediction")
+_WAITING = gauge("tocsin_cold_waiting_records", "Ids that have truth or feedback and wait for their prediction")
 _DELAY = histogram(
-    "tocsin_records_truth_delay_seconds",
+    "tocsin_cold_records_truth_delay_seconds",
     "From a prediction to its truth or feedback",
     buckets=(1, 60, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400),
 )
