@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
@@ -22,6 +22,7 @@ def both(pairs):
     return (p, q) if p.sum() and q.sum() else (p + 1, q + 1)
 
 
+@settings(deadline=None)
 @given(COUNTS)
 def test_no_distance_of_counts_is_ever_nan_negative_or_infinite(pairs):
     p, q = both(pairs)
@@ -30,6 +31,7 @@ def test_no_distance_of_counts_is_ever_nan_negative_or_infinite(pairs):
         assert value >= -1e-9
 
 
+@settings(deadline=None)
 @given(COUNTS)
 def test_distances_of_counts_are_scipys(pairs):
     p, q = both(pairs)
@@ -45,6 +47,7 @@ def test_distances_of_counts_are_scipys(pairs):
         assert d.psi(p, q) == pytest.approx(stats.entropy(q, p) + stats.entropy(p, q), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=60),
     st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=60),
@@ -102,6 +105,7 @@ def test_a_reference_without_variance_has_a_psi_of_zero():
     assert d.psi(np.array([7]), np.array([5])) == 0.0
 
 
+@settings(deadline=None)
 @given(st.floats(1e-6, 1e12))
 def test_log_gamma_is_the_librarys(x):
     assert float(log_gamma(np.array([x]))[0]) == pytest.approx(math.lgamma(x), rel=1e-12, abs=1e-12)

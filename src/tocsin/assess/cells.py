@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ EDGE_SAMPLE: Final = 1_000_000
 """Edges are taken from at most so many rows, evenly spread; all rows are counted."""
 MOST_CATEGORIES: Final = 1_000
 """Categories with a cell of their own; those that are rarer share one."""
+HASHED: Final = 32
+"""Cells for categories that are not kept by name."""
 MOST_TESTED: Final = 40
 """Cells of categories that are compared one by one; the rest is one."""
 
@@ -113,14 +116,14 @@ def _open_ended(of_inner: I8) -> I8:
 
 @dataclass(frozen=True, slots=True)
 class CategoryCells:
-    """A cell for each of the most frequent categories, one for all `other` known ones, one for unseen ones.
+    """A cell for each of the most frequent categories, some for others by their hash, and the last for unseen ones.
 
-    Where a reference has more than `MOST_CATEGORIES`, rare ones are not kept by name: what is not in the table counts as
-    other, and unseen ones can't be told.
+    Where a reference has more than `MOST_CATEGORIES`, rare ones are not kept by name: what is not in the table falls into
+    one of `HASHED` cells, and unseen ones can't be told. Where it is `complete` there are no such cells.
 
     >>> cells = CategoryCells.learn(pa.array(["a", "b", "a"]))
     >>> cells.names, cells.count(pa.array(["a", "c"]))[0].tolist()
-    (('a', 'b'), [1, 0, 0, 1])
+    (('a', 'b'), [1, 0, 1])
     """
 
     names: tuple[str, ...]
@@ -148,15 +151,20 @@ class CategoryCells:
 
     @property
     def size(self) -> int:
-        """Number of cells: categories, other, unseen."""
-        return len(self.names) + 2
+        """Number of cells: categories, hashed ones, unseen."""
+        return len(self.names) + (0 if self.complete else HASHED) + 1
 
     def count(self, values: Any) -> tuple[I8, Sequence[str]]:
         """Texts without nulls by cell (cells,), and examples of unseen ones."""
         counted = pc.value_counts(values.cast(pa.large_string()))
         names, counts = counted.field("values"), counted.field("counts").to_numpy(zero_copy_only=False)
-        rest = len(self.names) + 1 if self.complete else len(self.names)
-        at = pc.fill_null(pc.index_in(names, self._table), rest).to_numpy(zero_copy_only=False)
-        found = np.bincount(at, counts, self.size).astype("i8")
-        unseen = names.filter(pa.array(at == rest)).slice(0, 3).to_pylist() if self.complete else []
-        return found, [text[:80] for text in unseen]
+        at = pc.fill_null(pc.index_in(names, self._table), -1).to_numpy(zero_copy_only=False).astype("i8")
+        strange = np.flatnonzero(at < 0)
+        rest = names.take(pa.array(strange))
+        unseen: list[str] = []
+        if self.complete:
+            at[strange] = self.size - 1
+            unseen = rest.slice(0, 3).to_pylist()
+        else:
+            at[strange] = [len(self.names) + crc32(name.encode()) % HASHED for name in rest.to_pylist()]
+        return gathered(at, counts, self.size).astype("i8"), [text[:80] for text in unseen]

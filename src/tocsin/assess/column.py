@@ -47,7 +47,7 @@ class Numbers:
 
     @property
     def present(self) -> F8:
-        """The numbers, infinities included, (present,)."""
+        """The finite numbers, (present,)."""
         found: F8 = self.value[~(self.missing | self.corrupted)]
         return found
 
@@ -128,7 +128,7 @@ def _number(text: str) -> float | None:
 
 
 def numbers(column: AnyColumn) -> Numbers:
-    """A column read as numbers; texts that are none are corrupted, not missing.
+    """A column read as numbers; infinities and texts that are none are corrupted, not missing.
 
     >>> found = numbers(["1", "2.5", "abc", None, "nan"])
     >>> found.present.tolist(), int(found.missing.sum()), int(found.corrupted.sum()), found.example
@@ -144,7 +144,9 @@ def numbers(column: AnyColumn) -> Numbers:
     ):
         array = array.cast(pa.uint8()) if pa.types.is_boolean(kind) else array
         value = np.asarray(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), "f8")
-        return Numbers(value, np.isnan(value), np.zeros(len(value), bool))
+        infinite = np.isinf(value)
+        example = str(value[int(np.argmax(infinite))]) if infinite.any() else ""
+        return Numbers(value, np.isnan(value), infinite, example)
     if pa.types.is_null(kind):
         return Numbers(np.full(len(array), np.nan), np.ones(len(array), bool), np.zeros(len(array), bool))
     return _parsed(texts(array))
@@ -159,7 +161,7 @@ def _parsed(array: Any) -> Numbers:
     wrong_of = np.array(
         [
             *(
-                n is None and t is not None and t.strip().lower() not in NO_VALUE
+                (n is None or math.isinf(n)) and t is not None and t.strip().lower() not in NO_VALUE
                 for t, n in zip(known, read, strict=True)
             ),
             False,

@@ -31,9 +31,11 @@ def _shares(reference: I8 | F8, current: I8 | F8) -> tuple[F8, F8]:
     return p, q
 
 
-def _filled(counts: F8) -> F8:
-    filled: F8 = np.maximum(counts, 0.5) / counts.sum()
-    return filled
+def _filled(reference: I8 | F8, current: I8 | F8) -> tuple[F8, F8]:
+    """Shares where an empty cell counts as half a row; cells that are empty on both sides say nothing and are left out."""
+    p, q = _shares(reference, current)
+    some = p + q > 0
+    return np.maximum(p[some], 0.5) / p.sum(), np.maximum(q[some], 0.5) / q.sum()
 
 
 def psi(reference: I8 | F8, current: I8 | F8) -> float:
@@ -49,7 +51,7 @@ def psi(reference: I8 | F8, current: I8 | F8) -> float:
     >>> round(psi(np.array([50, 50]), np.array([80, 20])), 4)
     0.4159
     """
-    p, q = map(_filled, _shares(reference, current))
+    p, q = _filled(reference, current)
     return float(np.sum((q - p) * np.log(q / p))) if len(p) > 1 else 0.0
 
 
@@ -72,7 +74,7 @@ def kl(reference: I8 | F8, current: I8 | F8) -> float:
     >>> round(kl(np.array([50, 50]), np.array([80, 20])), 4), kl(np.array([9, 0]), np.array([0, 9])) < 9
     (0.1927, True)
     """
-    p, q = map(_filled, _shares(reference, current))
+    p, q = _filled(reference, current)
     # a filled side sums to a little more than 1, which would let the sum fall below 0
     return max(0.0, float(np.sum(q * np.log(q / p)) - q.sum() * math.log(q.sum() / p.sum())))
 

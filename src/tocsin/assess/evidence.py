@@ -89,24 +89,39 @@ class FeatureTest:
         if isinstance(cells, NumericCells):
             return gathered(cells.bucket[1:-1], sketch.counts[1:-1], int(cells.bucket[-1]) + 1)
         if isinstance(cells, CategoryCells):
-            kept = self._kept
-            named, rest = sketch.counts[:kept], sketch.counts[kept:-1].sum()
-            full = self.reference.own.counts[kept:-1].sum() > 0 if self.reference.own.rows else rest > 0
-            return np.append(named, rest).astype("f8") if full else named.astype("f8")
+            found = self._by_category(sketch)
+            if not self._has_rest:
+                found = np.delete(found, self._kept)
+            return found
         return np.empty(0)
 
     @cached_property
     def _kept(self) -> int:
         """How many categories, of the most frequent, are compared one by one."""
-        own = self.reference.own.counts[:-2][:MOST_TESTED]
-        return int((own >= LEAST_COUNT).sum())
+        cells = self.reference.cells
+        named = len(cells.names) if isinstance(cells, CategoryCells) else 0
+        return int((self.reference.own.counts[: min(named, MOST_TESTED)] >= LEAST_COUNT).sum())
+
+    @cached_property
+    def _has_rest(self) -> bool:
+        """Whether the reference has named categories that are compared as one."""
+        return bool(self._by_category(self.reference.own)[self._kept] > 0)
+
+    def _by_category(self, sketch: FeatureSketch) -> F8:
+        """Rows by category compared alone, the rest of the named ones, and hashed cells; unseen ones left out."""
+        cells, kept = self.reference.cells, self._kept
+        named = len(cells.names) if isinstance(cells, CategoryCells) else 0
+        rest = sketch.counts[kept:named].sum()
+        return np.concatenate([sketch.counts[:kept], [rest], sketch.counts[named:-1]]).astype("f8")
 
     def buckets(self, sketch: FeatureSketch) -> F8:
-        """Rows by the 10 buckets, or by category, with what is outside or unseen in the outer ones (buckets,)."""
+        """Rows by the 10 buckets, or by category, with what is outside or unseen in the outer ones or the rest (buckets,)."""
         cells = self.reference.cells
         if isinstance(cells, NumericCells):
             return gathered(cells.bucket, sketch.counts, int(cells.bucket[-1]) + 1)
-        return np.append(sketch.counts[: self._kept], sketch.counts[self._kept :].sum()).astype("f8")
+        found = self._by_category(sketch)
+        found[self._kept] += sketch.counts[-1]
+        return found
 
     def judge(self, sketch: FeatureSketch, before: FeatureSketch | None = None) -> list[Aspect]:
         """Aspects of a sketch, their e-values weighted so that the sum is an e-value.
