@@ -3,13 +3,16 @@
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
+import axe_playwright_python
 import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
 from drift_world import model_rows, without, write
 
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 EVIL = '"><script>document.title="owned"</script><img src=x onerror=alert(1)>\u202e'
 
 
@@ -96,5 +99,8 @@ def test_a_browser_shows_it_wide_and_narrow_light_and_dark_and_loads_nothing(hos
                 assert said == []
                 assert tab.title() == "Drift of <b>c.csv"
                 assert tab.evaluate("document.documentElement.scrollWidth") <= width
+                tab.evaluate(AXE + "; undefined")
+                found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+                assert [each["id"] for each in found["violations"]] == []
                 context.close()
         browser.close()

@@ -90,7 +90,7 @@ def _performance(result: Result) -> str:
     error = result.estimate_error.get(main)
     told = ""
     if error is not None and math.isfinite(error[0]):
-        told = f"<p>Estimates were off by {error[0]:.4g} on average of {error[1]} chunks with truth.</p>"
+        told = f"<p>Estimates were off by {error[0]:.3g} on average of {error[1]} chunks with truth.</p>"
     late = f" The last {MOST_SHOWN} chunks are drawn." if len(result.chunks) > MOST_SHOWN else ""
     return f'<h2>Performance: {shown(main)}</h2>{chart}<p class="legend">{" ".join(said)}.{late}</p>{told}'
 
@@ -150,7 +150,8 @@ def _chunk_row(chunk: ChunkResult, main: str | None) -> list[str]:
         real = performance.realised.get(main) if performance is not None and performance.realised else None
         row += [_with_interval(guess), _with_interval(real)]
     names = moved_names(chunk)
-    why = f'<strong class="bad">alarm</strong> {shown("; ".join(chunk.reasons[:3]))}' if chunk.alarm else "-"
+    reasons = "<br>".join(shown(reason) for reason in chunk.reasons[:4])
+    why = f'<strong class="bad">alarm</strong> {reasons}' if chunk.alarm else "-"
     return [*row, shown(names), shown(", ".join(chunk.moved) or "-"), why]
 
 
@@ -163,7 +164,7 @@ def _segments(result: Result) -> str:
             main = main_measure(result) or ""
             guess = each.performance.estimated.measures.get(main) if each.performance.estimated else None
             real = each.performance.realised.get(main) if each.performance.realised else None
-            why = shown("; ".join(each.performance.reasons)) or "-"
+            why = "<br>".join(shown(reason) for reason in each.performance.reasons[:4]) or "-"
             rows.append([
                 str(chunk.part.index), shown(each.column), shown(each.value), f"{each.performance.n:,}",
                 _with_interval(guess), _with_interval(real), why,

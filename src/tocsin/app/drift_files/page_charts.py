@@ -172,6 +172,6 @@ def _cell(chunk: ChunkResult, found: FeatureDrift, x: float, y: int, width: floa
 
 def _svg(title: str, inside: str, height: int) -> str:
     return (
-        f'<div class="chart"><svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{shown(title)}">'
+        f'<div class="chart" tabindex="0"><svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{shown(title)}">'
         f"{inside}</svg></div>"
     )

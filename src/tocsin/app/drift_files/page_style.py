@@ -22,7 +22,7 @@ p { margin: 6px 0; overflow-wrap: anywhere; }
 .bad strong, strong.bad { color: var(--bad); }
 .good strong { color: var(--good); }
 .legend, .range { color: var(--quiet); font-size: 13px; }
-.range { white-space: nowrap; }
+td .range { display: block; white-space: nowrap; }
 .chart, .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; background: var(--ground); }
 .chart svg { display: block; width: 100%; min-width: 640px; height: auto; }
 .chart { padding: 8px 4px; margin-bottom: 6px; }
