@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from tocsin.assess.drift_test import e_benjamini_hochberg, log_sum
 from tocsin.assess.evidence import Aspect, FeatureTest
 from tocsin.assess.reference import FeatureReference
 from tocsin.assess.sketch import FeatureSketch
+from tocsin.assess.view import EmbeddingView, discrepancy
 from tocsin.model.errors import BadInput
 
 LN10: Final = math.log(10.0)
@@ -53,7 +54,7 @@ class DriftPolicy:
 class FeatureDrift:
     """The result for one feature; distances are None where they have no meaning for its kind, never NaN.
 
-    `p_value` is valid at any time: 1 / e-value of all aspects; `alarm` is the decision, `reason` says why in words,
+    `mmd` is the maximum mean discrepancy of vectors. `p_value` is valid at any time: 1 / e-value of all aspects; `alarm` is the decision, `reason` says why in words,
     `band` is that of `psi`.
     """
 
@@ -74,10 +75,11 @@ class FeatureDrift:
     reason: str
     band: str | None
     notes: tuple[str, ...] = ()
+    mmd: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON."""
-        names = ("name", "kind", "n", "reference_n", "psi", "kl", "js", "wasserstein", "ks", "chi2", "tv", "p_value",
+        names = ("name", "kind", "n", "reference_n", "psi", "kl", "js", "wasserstein", "ks", "chi2", "tv", "mmd", "p_value",
                  "log10_e", "alarm", "reason", "band")  # fmt: skip
         return {**{name: getattr(self, name) for name in names}, "notes": list(self.notes)}
 
@@ -94,6 +96,7 @@ class Distances:
     chi2: float | None = None
     tv: float | None = None
     notes: tuple[str, ...] = ()
+    mmd: float | None = None
 
 
 def measure(test: FeatureTest, sketch: FeatureSketch) -> Distances:
@@ -102,10 +105,10 @@ def measure(test: FeatureTest, sketch: FeatureSketch) -> Distances:
     if test.parts:
         found = {name: measure(part, sketch.parts[name]) for name, part in test.parts.items()}
         name = max(found, key=lambda part: found[part].psi or 0.0)
-        return Distances(
-            found[name].psi, found[name].kl, found[name].js, found[name].wasserstein, found[name].ks,
-            found[name].chi2, found[name].tv, (f"distances are those of its {name.replace('_', ' ')}",),
-        )  # fmt: skip
+        mmd = None
+        if isinstance(test.reference.view, EmbeddingView) and min(own.present, sketch.present) > 1:
+            mmd = discrepancy(own.sums, own.present, sketch.sums, sketch.present)
+        return replace(found[name], notes=(f"distances are those of its {name.replace('_', ' ')}",), mmd=mmd)
     if not (own.present and sketch.present):
         side = "reference" if not own.present else "current data"
         return Distances(notes=(f"no distances: no row of the {side} holds a value",))
@@ -180,6 +183,7 @@ def _row(found: Verdict, policy: DriftPolicy, alarm: bool, needed: float) -> Fea
         p_value=min(1.0, math.exp(-max(found.log_e, 0.0))), log10_e=found.log_e / LN10, alarm=alarm,
         reason=found.undecided or _reason(found, policy, alarm, needed),
         band=None if d.psi is None else distances.psi_band(d.psi), notes=d.notes,
+        mmd=d.mmd,
     )  # fmt: skip
 
 

@@ -92,7 +92,7 @@ class FeatureReference:
             derived = self.view.derive(array)
             parts = {name: part.sketch(derived.parts[name]) for name, part in self.parts.items()}
             return replace(
-                self.own, rows=len(array), missing=derived.missing, corrupted=derived.corrupted, parts=parts,
+                self.own, rows=len(array), missing=derived.missing, corrupted=derived.corrupted, parts=parts, sums=derived.sums,
                 corrupted_examples=derived.examples, unseen_examples=(),
             )  # fmt: skip
         if isinstance(self.cells, NumericCells):

@@ -7,7 +7,7 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,8 @@ DIRECTIONS: Final = 8
 """Directions of greatest spread that vectors are projected on."""
 LEARNED: Final = 5_000
 """Rows that a view is learned from, evenly spread over the reference."""
+WAVES: Final = 256
+"""Random Fourier features of a vector; MMD is off by about 1 / sqrt(WAVES)."""
 HASHED: Final = 256
 """Buckets that words are hashed into."""
 TOPICS: Final = 12
@@ -37,17 +39,21 @@ class Derived:
     missing: int
     corrupted: int
     examples: tuple[str, ...] = ()
+    sums: F8 = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingView:
     """Vectors by their place along the reference's main directions, their length, and their distance from its centre.
 
-    A vector of another dimension, or with a component that is no finite number, is corrupted.
+    A vector of another dimension, or with a component that is no finite number, is corrupted. `frequencies`
+    (dimension, WAVES) are those of random Fourier features of a Gaussian kernel, whose sums make the maximum mean
+    discrepancy a sketch. Reference: A. Rahimi and B. Recht, Random Features for Large-Scale Kernel Machines, 2007.
     """
 
     centre: F8
     directions: F8
+    frequencies: F8
 
     @staticmethod
     def learn(array: Any) -> EmbeddingView:
@@ -71,7 +77,7 @@ class EmbeddingView:
         directions = (
             np.linalg.svd(matrix - centre, full_matrices=False)[2][:most] if len(matrix) else np.eye(dimension)[:most]
         )
-        return EmbeddingView(centre, np.ascontiguousarray(directions))
+        return EmbeddingView(centre, np.ascontiguousarray(directions), _frequencies(matrix))
 
     def derive(self, array: Any) -> Derived:
         """Parts `direction_1` ..., `length` and `distance` of each vector of the right dimension."""
@@ -85,13 +91,39 @@ class EmbeddingView:
         parts: dict[str, Any] = {f"direction_{i + 1}": along[:, i] for i in range(along.shape[1])}
         parts["length"] = np.sqrt((matrix**2).sum(axis=1))
         parts["distance"] = np.sqrt((away**2).sum(axis=1))
+        phase = matrix @ self.frequencies
+        sums = np.concatenate([np.cos(phase).sum(axis=0), np.sin(phase).sum(axis=0)])
         corrupted = len(rows) - missing - len(good)
         said = (
             f"{len(wrong)} numbers instead of {len(self.centre)}"
             if wrong is not None
             else "a component is no finite number"
         )
-        return Derived(parts, missing, corrupted, (said,) if corrupted else ())
+        return Derived(parts, missing, corrupted, (said,) if corrupted else (), sums)
+
+
+def _frequencies(matrix: F8) -> F8:
+    """Frequencies (dimension, WAVES) of the kernel exp(-|x - y|^2 / median |x - y|^2), from a fixed seed."""
+    some = matrix[:: -(-max(len(matrix), 1) // 500)]
+    squares = ((some[: len(some) // 2] - some[len(some) - len(some) // 2 :]) ** 2).sum(axis=1)
+    width = float(np.median(squares)) if len(squares) else 0.0
+    drawn: F8 = np.random.default_rng(0).normal(size=(matrix.shape[1], WAVES))
+    return drawn * np.sqrt(2.0 / width) if width > 0 else drawn
+
+
+def discrepancy(reference: F8, n: int, current: F8, m: int) -> float:
+    """Maximum mean discrepancy of sums of Fourier features (2 WAVES,) of n and m rows, without bias, >= 0.
+
+    Raises
+    ------
+    BadInput
+        A side has fewer than two rows.
+    """
+    if min(n, m) < 2:
+        raise BadInput(f"two vectors or more are needed on each side, got {n} and {m}")
+    p, q = reference / n, current / m
+    within = sum((float(side @ side) / WAVES * rows - 1.0) / (rows - 1) for side, rows in ((p, n), (q, m)))
+    return float(np.sqrt(max(within - 2.0 * float(p @ q) / WAVES, 0.0)))
 
 
 def _rows(array: Any) -> list[F8 | None]:
