@@ -55,13 +55,12 @@ def log_gamma(x: F8) -> F8:
 
 
 def log_sum(values: F8) -> float:
-    """Logarithm of the sum of exponentials, -inf of none.
+    """Logarithm of the sum of exponentials (n,), -inf of none.
 
-    >>> round(log_sum(np.log(np.array([1.0, 2.0]))), 4)
-    1.0986
+    >>> round(log_sum(np.log(np.array([1.0, 2.0]))), 4), log_sum(np.empty(0))
+    (1.0986, -inf)
     """
-    most = float(values.max(initial=-math.inf))
-    return most + math.log(float(np.exp(values - most).sum())) if math.isfinite(most) else most
+    return float(np.logaddexp.reduce(values)) if len(values) else -math.inf
 
 
 @dataclass(frozen=True)
@@ -78,25 +77,36 @@ class Bet:
         return np.vstack([self.prior, self.alternatives])
 
     @cached_property
-    def _norm(self) -> F8:
-        """What the likelihoods have in common for all counts, (1 + bets,)."""
-        found: F8 = log_gamma(self._laws.sum(axis=1)) - log_gamma(self._laws).sum(axis=1)
+    def _grows(self) -> Mask:
+        """Which laws are as sure as the reference is, so that more of it makes them surer, (1 + bets, 1)."""
+        found: Mask = self._laws.sum(axis=1, keepdims=True) > 0.999 * self.prior.sum()
         return found
 
-    def log_e(self, counts: I8 | F8) -> float:
-        """Natural logarithm of what a stake of 1 has become after rows in cells (cells,)."""
-        if not counts.sum():
-            return 0.0
-        after = self._laws + counts
-        gains = log_gamma(after).sum(axis=1) - log_gamma(after.sum(axis=1)) + self._norm
-        return log_sum(gains[1:] - gains[0] + self.log_weight)
+    @cached_property
+    def _norm(self) -> F8:
+        return _norm(self._laws)
 
-    def after(self, counts: I8 | F8) -> Bet:
-        """The bet that starts when rows in cells have been seen, which count as reference from then on."""
-        total = self.prior.sum()
-        tilted = self.alternatives.sum(axis=-1, keepdims=True) > 0.999 * total  # these are as sure as the reference is
-        grown = np.where(tilted, self.alternatives * (1.0 + counts.sum() / total), self.alternatives)
-        return Bet(self.prior + counts, grown, self.log_weight)
+    def log_e(self, counts: I8 | F8, before: I8 | F8 | None = None) -> F8:
+        """Natural logarithm of what a stake of 1 has become after rows in cells (..., cells); (...).
+
+        Rows `before` (..., cells) the bet began count as reference.
+        """
+        laws, norm = self._laws, self._norm
+        if before is not None:
+            times = 1.0 + before.sum(axis=-1)[..., None, None] / self.prior.sum()
+            laws = np.where(self._grows, laws * times, laws)
+            laws[..., 0, :] = self.prior + before
+            norm = _norm(laws)
+        after = laws + counts[..., None, :]
+        gains = norm - _norm(after)
+        found: F8 = np.logaddexp.reduce(gains[..., 1:] - gains[..., :1] + self.log_weight, axis=-1)
+        return np.where(counts.sum(axis=-1) > 0, found, 0.0)
+
+
+def _norm(laws: F8) -> F8:
+    """Logarithm of the reciprocal of the multivariate beta function, (..., cells) to (...)."""
+    found: F8 = log_gamma(laws.sum(axis=-1)) - log_gamma(laws).sum(axis=-1)
+    return found
 
 
 def shape_bet(prior: F8, *, ordered: bool) -> Bet:

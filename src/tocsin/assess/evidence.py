@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -123,26 +123,44 @@ class FeatureTest:
         found[self._kept] += sketch.counts[-1]
         return found
 
-    def judge(self, sketch: FeatureSketch, before: FeatureSketch | None = None) -> list[Aspect]:
-        """Aspects of a sketch, their e-values weighted so that the sum is an e-value.
+    def evidence(
+        self, sketches: Sequence[FeatureSketch], before: Sequence[FeatureSketch] | None = None
+    ) -> dict[str, F8]:
+        """Logs of e-values by aspect for each sketch (n,), weighted so that their sum over aspects is an e-value.
 
-        With `before` the bets begin after those rows, which count as reference.
+        With `before` (n,) each bet begins after those rows, which count as reference.
         """
         weights = self.weights
-        earlier = self.counts(before) if before is not None else None
-        counts = self.counts(sketch)
-        found = []
+        counts = [self.counts(each) for each in sketches]
+        earlier = [self.counts(each) for each in before] if before is not None else None
+        found = {}
         for name, bet in self.bets.items():
-            started = bet if earlier is None or not earlier[name].sum() else bet.after(earlier[name])
-            log_e = started.log_e(counts[name]) + math.log(weights[name])
-            found.append(self._aspect(name, log_e, sketch, counts[name]))
+            was = np.array([each[name] for each in earlier]) if earlier is not None else None
+            found[name] = bet.log_e(np.array([each[name] for each in counts]), was) + math.log(weights[name])
         for name, part in self.parts.items():
             share = math.log(weights["parts"] / len(self.parts))
+            then = [each.parts[name] for each in before] if before is not None else None
+            of_part = part.evidence([each.parts[name] for each in sketches], then)
+            found |= {f"{name} {aspect}": log_e + share for aspect, log_e in of_part.items()}
+        return found
+
+    def aspects(self, sketch: FeatureSketch, log_e: Mapping[str, float]) -> list[Aspect]:
+        """What the evidence on a sketch means, in effects and words."""
+        counts = self.counts(sketch)
+        found = [self._aspect(name, log_e[name], sketch, counts[name]) for name in self.bets]
+        for name, part in self.parts.items():
+            of_part = {
+                key.removeprefix(f"{name} "): value for key, value in log_e.items() if key.startswith(f"{name} ")
+            }
             found += [
-                Aspect(f"{name} {a.name}", a.log_e + share, a.effect, a.noise, f"{_words(name)}: {a.said}")
-                for a in part.judge(sketch.parts[name], before.parts[name] if before is not None else None)
+                Aspect(f"{name} {a.name}", a.log_e, a.effect, a.noise, f"{_words(name)}: {a.said}")
+                for a in part.aspects(sketch.parts[name], of_part)
             ]
         return found
+
+    def judge(self, sketch: FeatureSketch) -> list[Aspect]:
+        """Aspects of one sketch."""
+        return self.aspects(sketch, {name: float(log_e[0]) for name, log_e in self.evidence([sketch]).items()})
 
     @cached_property
     def weights(self) -> dict[str, float]:

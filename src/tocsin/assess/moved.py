@@ -141,7 +141,7 @@ def _groups(reference: Labelled, current: Labelled, truth: FeatureReference) -> 
         if n < LEAST_ROWS or not m:
             continue
         bet = share_bet(then + 0.5, both=True)
-        found.append(Group(name, n, m, float(then[0]) / n, float(now_rows[0]) / m, bet.log_e(now_rows)))
+        found.append(Group(name, n, m, float(then[0]) / n, float(now_rows[0]) / m, float(bet.log_e(now_rows))))
     return found
 
 

@@ -152,7 +152,7 @@ def _shares(reference: FeatureReference, array: Any, limits: Limits | None, leve
             if name not in ("missing", "corrupted")
             else _usual(name, reference, sketch.rows)
         )
-        surprising = counts[0] > usual and test.bets[name].log_e(counts) >= math.log(1 / level)
+        surprising = counts[0] > usual and float(test.bets[name].log_e(counts)) >= math.log(1 / level)
         never = name == "corrupted" and not reference.own.corrupted
         example = {"corrupted": sketch.corrupted_examples, "unseen": sketch.unseen_examples}.get(name, ())
         shown = example[0] if example else _example(name, reference, array)

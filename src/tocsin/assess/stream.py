@@ -83,19 +83,27 @@ class DriftStream:
         few = few_rows(test, starts[0].since, self.policy)
         if few:
             return Verdict(test, starts[0].since, (), 0.0, -math.inf, few)
-        found = [
-            verdict_of(test, each.since, test.judge(each.since, each.before), self.policy)
-            for each in starts
-            if each.since.rows >= self.policy.min_n
-        ]
         # starts of too few rows have not bet yet, which leaves their stake as it is
-        weight = [each.log_weight for each in starts if each.since.rows >= self.policy.min_n]
-        everything = [w + each.log_e for w, each in zip(weight, found, strict=True)]
-        matters = [w + each.log_e_that_matters for w, each in zip(weight, found, strict=True)]
-        best = max(range(len(found)), key=lambda i: (matters[i], everything[i]))
-        return Verdict(
-            test, found[best].sketch, found[best].aspects, log_sum(np.array(everything)), log_sum(np.array(matters))
-        )
+        starts = [each for each in starts if each.since.rows >= self.policy.min_n]
+        by_aspect = test.evidence([each.since for each in starts], [each.before for each in starts])
+        staked = np.logaddexp.reduce(list(by_aspect.values())) + [each.log_weight for each in starts]
+        everything = log_sum(staked)
+        best = int(np.argmax(staked))
+        if everything < -math.log(self.policy.level):  # no alarm of whatever number of features
+            aspects = test.aspects(starts[best].since, {name: float(log_e[best]) for name, log_e in by_aspect.items()})
+            return Verdict(test, starts[best].since, aspects, everything, -math.inf)
+        found = [
+            verdict_of(
+                test,
+                start.since,
+                test.aspects(start.since, {name: float(log_e[i]) for name, log_e in by_aspect.items()}),
+                self.policy,
+            )
+            for i, start in enumerate(starts)
+        ]
+        matters = [start.log_weight + each.log_e_that_matters for start, each in zip(starts, found, strict=True)]
+        best = max(range(len(found)), key=lambda i: (matters[i], staked[i]))
+        return Verdict(test, found[best].sketch, found[best].aspects, everything, log_sum(np.array(matters)))
 
 
 def _thinned(starts: list[Start]) -> list[Start]:

@@ -13,7 +13,7 @@ from tocsin.app.bench.sizes import FULL, SMALL, Sizes
 from tocsin.app.settings import environment
 from tocsin.model.errors import BadInput
 
-BENCHES = ("ingest", "detect", "latency", "calibration", "smd", "nab", "ensemble")
+BENCHES = ("ingest", "detect", "latency", "calibration", "smd", "nab", "ensemble", "drift")
 
 
 def run_bench(

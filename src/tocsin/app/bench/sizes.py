@@ -28,6 +28,8 @@ class Sizes:
     beside_series: int
     beside_steps: int
     made_series: int
+    drift_repeats: int
+    drift_rows: int
     kinds: tuple[str, ...] = ("points", "spans", "logs", "samples")
     own_cache: bool = True  # kernels are compiled anew, as after an installation
 
@@ -52,6 +54,8 @@ FULL = Sizes(
     beside_series=10_000,
     beside_steps=96,
     made_series=30,
+    drift_repeats=400,
+    drift_rows=100_000,
 )
 SMALL = Sizes(
     series=40,
@@ -73,5 +77,7 @@ SMALL = Sizes(
     beside_series=2,
     beside_steps=8,
     made_series=3,
+    drift_repeats=3,
+    drift_rows=2_000,
     own_cache=False,
 )
