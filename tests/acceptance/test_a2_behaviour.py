@@ -1,0 +1,70 @@
+"""A2: unusual attributions, confidence and attention of models are found without a word of configuration."""
+
+import json
+
+import numpy as np
+import pytest
+
+from acceptance.stack import SECOND, START, Stack, play
+
+pytestmark = pytest.mark.acceptance
+
+STEP_S = 30
+NORMAL_S = 90 * 60
+FAULT_S = 30 * 60
+PER_STEP = 30
+FAULT_AT = START + NORMAL_S * SECOND
+
+
+def credit(rng, odd):
+    say = rng.dirichlet((60, 30, 10) if not odd else (30, 60, 10))
+    return {"attributions": dict(zip(("income", "age", "tenure"), say.tolist(), strict=True))}
+
+
+def vision(rng, odd):
+    return {
+        "prediction": "cat",
+        "score": float(np.clip(rng.normal(0.98 if odd else 0.85, 0.02 if odd else 0.08), 0, 1)),
+    }
+
+
+def writer(rng, odd):
+    weights = rng.dirichlet(np.full(16, 0.05 if odd else 2.0))
+    return {"attention": weights.tolist()}
+
+
+MODELS = {"credit": credit, "vision": vision, "writer": writer}
+EXPECTED = {"credit": "model-attributions", "vision": "model-confidence", "writer": "model-attention"}
+
+
+async def day(path, seed):
+    rng = np.random.default_rng(seed)
+    stack = Stack(path)
+    try:
+        for second in range(STEP_S, NORMAL_S + FAULT_S + 1, STEP_S):
+            now_s = stack.clock.now() / SECOND
+            rows = [
+                {"prediction_id": f"{model}-{second}-{n}", "time": now_s, "model": model, **say(rng, second > NORMAL_S)}
+                for n in range(PER_STEP)
+                for model, say in MODELS.items()
+            ]
+            body = "\n".join(json.dumps(row) for row in rows).encode()
+            answer = await stack.http.post("/v1/records", content=body, headers={"content-type": "application/jsonl"})
+            assert answer.json()["rejected"] == 0, answer.text
+            stack.clock.advance((STEP_S - 1) * SECOND)
+            await stack.second()
+            if second == NORMAL_S:
+                assert not stack.incidents(), "an incident on a normal day"
+        return stack.incidents()
+    finally:
+        await stack.close()
+
+
+def test_a2_unusual_behaviour_is_found(tmp_path):
+    found = {}
+    for incident in play(day(tmp_path, 5)):
+        assert incident.opened_at > FAULT_AT
+        for finding in incident.findings:
+            found.setdefault(finding.series.label("model"), set()).add(finding.monitor)
+    for model, monitor in EXPECTED.items():
+        assert monitor in found.get(model, set()), (model, found)
