@@ -219,3 +219,24 @@ def test_the_page_that_can_not_be_written(pair, drift, tmp_path):
     result, _, said = drift(*pair(), "--html", tmp_path / "no" / "such.html")
     assert result.exit_code != 0
     assert "--html:" in said
+
+
+def test_scores_outside_0_to_1_count_as_missing_where_the_reference_has_none(pair, drift):
+    score = model_rows(2, 1000)["score"]
+    score[:40] = -999.0
+    _, shown, said = drift(*pair({"score": score}))
+    assert "40 scores lie outside 0 to 1" in said
+    assert shown["chunks"][0]["estimated"]["n"] == shown["chunks"][0]["realised"]["n"] == 960
+    margin = 10 * model_rows(2, 1000)["score"] - 5
+    _, shown, said = drift(*pair({"score": margin}, {"score": 10 * model_rows(1, 3000)["score"] - 5}))
+    assert "squeezed into it by its rank" in said
+    assert shown["chunks"][0]["realised"]["auc"] > 0.8
+    assert not shown["chunks"][0]["performance_alarm"]
+
+
+def test_infinite_and_huge_numbers(pair, drift):
+    age = model_rows(2, 1000)["age"]
+    age[:3] = [np.inf, -np.inf, 1e308]
+    _, shown, _ = drift(*pair({"age": age}, end="parquet"))
+    assert shown["chunks"][0]["estimated"]["accuracy"] > 0.5
+    assert not shown["chunks"][0]["performance_alarm"]

@@ -192,17 +192,28 @@ class _Classes:
             self.notes.append("no column of predictions: a score of 0.5 or more is taken as a yes")
         first = made[0]
         score, said = first.said.score, first.said.predicted.astype(bool)
-        if score is None or not first.usable.any():
+        if score is None:
             return made
         sure = score[first.usable]
-        if np.all((sure >= 0.5) & (sure <= 1)) and not np.all(said[first.usable]) and _turned_is_better(first):
-            self.notes.append("the score is how sure the model is of its prediction, not that of the positive class")
-            return [_with_score(each, _turned(each)) for each in made]
-        if sure.min() < 0 or sure.max() > 1:
+        if sure.size and (sure.min() < 0 or sure.max() > 1):
             self.notes.append("the score lies outside 0 to 1: it is squeezed into it by its rank in the reference")
             ordered = np.sort(sure)
             return [_with_score(each, _ranked(each, ordered)) for each in made]
+        made = [self._inside(each) for each in made]
+        if sure.size and sure.min() >= 0.5 and not said[first.usable].all() and _turned_is_better(first):
+            self.notes.append("the score is how sure the model is of its prediction, not that of the positive class")
+            return [_with_score(each, _turned(each)) for each in made]
         return made
+
+    def _inside(self, rows: Rows) -> Rows:
+        """Without the rows whose score is none, where those of the reference lie between 0 and 1."""
+        score = rows.said.score
+        assert score is not None
+        inside = (score >= 0) & (score <= 1)
+        outside = int(np.count_nonzero(rows.usable & ~inside))
+        if outside:
+            self.notes.append(f"{outside} scores lie outside 0 to 1, unlike the reference's; they count as missing")
+        return Rows(rows.said, rows.truth, rows.known & inside, rows.usable & inside)
 
     def _many(self, names: list[str]) -> Outcome:
         known = pa.array(names, pa.large_string())

@@ -213,7 +213,7 @@ def _plain(name: str) -> str:
 def _distinct(frame: Frame, name: str) -> bool:
     """Whether each row has a value of its own."""
     cells = frame.columns[name]
-    if pa.types.is_floating(cells.type) or pa.types.is_nested(cells.type):
+    if pa.types.is_floating(cells.type) or pa.types.is_nested(cells.type) or pa.types.is_null(cells.type):
         return False
     return bool(pc.count_distinct(cells).as_py() >= 0.99 * len(cells))
 

@@ -22,7 +22,9 @@ from tocsin.assess.column import FeatureKind, numbers
 from tocsin.assess.drift import FeatureDrift, compare_chunks
 from tocsin.assess.intervals import Measure
 from tocsin.assess.reference import FeatureReference
+from tocsin.assess.sketch import FeatureSketch
 from tocsin.model.arrays import I8, Mask
+from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
 
 MOST_SEGMENTS: Final = 10
@@ -105,7 +107,8 @@ def compare_files(wanted: Wanted, say: Said, advance: Advanced = lambda _done, _
     reference, current = Frame.read(wanted.reference), Frame.read(wanted.current)
     truth = Frame.read(wanted.truth) if wanted.truth is not None else None
     roles = infer(reference, current, truth, wanted.asked)
-    return _Comparison(wanted, (reference, current, truth), roles, size, say).result(advance)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities and values of 1e308 give infinities, not shown
+        return _Comparison(wanted, (reference, current, truth), roles, size, say).result(advance)
 
 
 class _Comparison:
@@ -197,9 +200,14 @@ class _Comparison:
             target = [each[0] for each in found]
         return every, said, target
 
-    @staticmethod
+    def _sketched(self, reference: FeatureReference, cells: Any) -> FeatureSketch:
+        try:
+            return reference.sketch(cells)
+        except BadInput as error:
+            raise BadInput(f"{self.current.table.path}:1: column {reference.name!r}: {error}") from None
+
     def _compared(
-        reference: Mapping[str, Any], current: Mapping[str, Any], parts: Sequence[Part], kinds: Mapping[str, Any],
+        self, reference: Mapping[str, Any], current: Mapping[str, Any], parts: Sequence[Part], kinds: Mapping[str, Any],
         *, known: bool = False,
     ) -> list[list[FeatureDrift]]:  # fmt: skip
         if not reference:
@@ -211,7 +219,7 @@ class _Comparison:
             columns = {name: current[name].take(index) for name in learned}
             if known:
                 columns = {name: cells.drop_null() for name, cells in columns.items()}
-            sketches.append({name: each.sketch(columns[name]) for name, each in learned.items()})
+            sketches.append({name: self._sketched(each, columns[name]) for name, each in learned.items()})
         return compare_chunks(learned, sketches)
 
     def _segments(self) -> list[tuple[str, str, Mask, Mask]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tocsin.app.drift_files.model import intervals, values
 from tocsin.app.drift_files.run import ChunkResult, Result, SegmentResult
+from tocsin.assess.drift import FeatureDrift
 from tocsin.assess.intervals import number
 from tocsin.model.text import one_line
 
@@ -44,12 +45,17 @@ def chunk_json(chunk: ChunkResult) -> dict[str, Any]:
         "estimated": performance.estimated_json() if performance is not None else None,
         "realised": performance.realised_json() if performance is not None else None,
         "performance_alarm": performance.alarm if performance is not None else False,
-        "features": [each.to_json() for each in chunk.features],
-        "prediction": chunk.prediction.to_json() if chunk.prediction is not None else None,
-        "target": chunk.target.to_json() if chunk.target is not None else None,
+        "features": [drift_json(each) for each in chunk.features],
+        "prediction": drift_json(chunk.prediction) if chunk.prediction is not None else None,
+        "target": drift_json(chunk.target) if chunk.target is not None else None,
         "moved": list(chunk.moved),
         "segments": [_segment_json(each) for each in chunk.segments],
     }
+
+
+def drift_json(found: FeatureDrift) -> dict[str, Any]:
+    """The drift of one column; null for what is no finite number."""
+    return {name: number(value) if isinstance(value, float) else value for name, value in found.to_json().items()}
 
 
 def _segment_json(segment: SegmentResult) -> dict[str, Any]:

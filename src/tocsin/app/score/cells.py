@@ -15,6 +15,8 @@ from tocsin.model.text import one_line
 
 MISSING: Final = pa.array(["", "nan", "null", "none", "na", "n/a", "-", "?"])
 """How people write that there is no number, in any case of letters."""
+_END: Final = 9.2e18
+"""Nanoseconds since 1970 that 64 bits no longer hold."""
 _EPOCHS: Final = ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3), (np.inf, 1))
 """Limits up to which a number of seconds, milli-, micro- or nanoseconds since 1970 is read as such, and its ns."""
 
@@ -129,7 +131,7 @@ def _epochs(cells: Any) -> Any:
     if pa.types.is_integer(cells.type):
         return pc.multiply(pc.cast(cells, pa.int64()), unit)
     values = cells.to_numpy(zero_copy_only=False)
-    known = np.isfinite(values)
+    known = np.isfinite(values) & (np.abs(values) < _END / unit)
     return pa.array(np.round(np.where(known, values, 0.0) * unit).astype("i8"), mask=~known)
 
 
