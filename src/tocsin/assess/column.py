@@ -80,6 +80,24 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else str(value)
 
 
+def family(array: Any) -> str:
+    """What an Arrow array holds, in a word that does not tell how wide its numbers are.
+
+    >>> family(pa.array([1])), family(pa.array([1.5])), family(pa.array(["a"])), family(pa.nulls(2))
+    ('numbers', 'numbers', 'texts', 'nothing')
+    """
+    kind = array.type
+    if pa.types.is_null(kind):
+        return "nothing"
+    if pa.types.is_boolean(kind):
+        return "booleans"
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "numbers"
+    if pa.types.is_nested(kind):
+        return "lists"
+    return "texts" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else str(kind)
+
+
 def kind_of(column: AnyColumn, name: str = "") -> FeatureKind:
     """The kind of a column, where what it holds says so.
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tocsin.assess.cells import CategoryCells, NumericCells
-from tocsin.assess.column import AnyColumn, FeatureKind, as_arrow, codes, longest_run, numbers, texts
+from tocsin.assess.column import AnyColumn, FeatureKind, as_arrow, codes, family, longest_run, numbers, texts
 from tocsin.assess.evidence import FeatureTest
 from tocsin.assess.reference import FeatureReference
 from tocsin.model.arrays import I8
@@ -116,7 +116,7 @@ def check(
 def _feature(reference: FeatureReference, array: Any, limits: Limits | None, level: float) -> list[Violation]:
     rows = len(array)
     found: list[Violation] = []
-    came, was = _family(array.type), _family(reference.type)
+    came, was = family(array), reference.family
     if rows and came != was and "nothing" not in (came, was):
         said = f"holds {came}, {was} in the reference"
         found.append(Violation(Fault.TYPE_CHANGED, reference.name, rows, rows, 0.0, "", said, alarm=False))
@@ -124,18 +124,6 @@ def _feature(reference: FeatureReference, array: Any, limits: Limits | None, lev
     if limits is not None:
         found += _limits(reference, array, limits)
     return found + _runs(reference, array, level)
-
-
-def _family(kind: Any) -> str:
-    if pa.types.is_null(kind):
-        return "nothing"
-    if pa.types.is_boolean(kind):
-        return "booleans"
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return "numbers"
-    if pa.types.is_nested(kind):
-        return "lists"
-    return "texts" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else str(kind)
 
 
 def _shares(reference: FeatureReference, array: Any, limits: Limits | None, level: float) -> list[Violation]:

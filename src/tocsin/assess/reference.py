@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tocsin.assess.cells import CategoryCells, NumericCells
-from tocsin.assess.column import AnyColumn, FeatureKind, as_arrow, codes, kind_of, longest_run, numbers, texts
+from tocsin.assess.column import AnyColumn, FeatureKind, as_arrow, codes, family, kind_of, longest_run, numbers, texts
 from tocsin.assess.sketch import FeatureSketch
 from tocsin.assess.view import EmbeddingView, TextView
 from tocsin.model.errors import BadInput
@@ -20,8 +20,8 @@ from tocsin.model.errors import BadInput
 class FeatureReference:
     """A feature as learned from a column: kind, cells, and the sketch of the reference rows themselves.
 
-    Texts and vectors are compared by what a `view` derives of them, each part a reference of its own. `type` is that
-    of the column as it came; `longest_run` is how often one value came in a row.
+    Texts and vectors are compared by what a `view` derives of them, each part a reference of its own. `family` is what
+    the column held as it came; `longest_run` is how often one value came in a row.
 
     >>> reference = FeatureReference.learn("age", [20.0, 30.0, 40.0, None])
     >>> reference.kind.value, reference.own.missing_share, reference.range, reference.constant
@@ -34,7 +34,7 @@ class FeatureReference:
     own: FeatureSketch
     view: EmbeddingView | TextView | None = None
     parts: Mapping[str, FeatureReference] = field(default_factory=dict)
-    type: Any = None
+    family: str = "nothing"
     longest_run: int = 0
 
     @staticmethod
@@ -62,7 +62,7 @@ class FeatureReference:
             for part, values in derived.items()
         }
         run = longest_run(codes(array, kind))[0] if cells is not None else 0
-        bare = FeatureReference(name, kind, cells, _nothing(name, kind, cells), view, parts, array.type, run)
+        bare = FeatureReference(name, kind, cells, _nothing(name, kind, cells), view, parts, family(array), run)
         return replace(bare, own=bare.sketch(array))
 
     @property
