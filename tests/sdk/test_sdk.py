@@ -260,6 +260,15 @@ def test_columns_that_nobody_named_are_features():
     assert made == {"prediction_id": "1", "features": {"y": 1, "x": 2}}
 
 
+def test_a_call_amid_a_call_waits_for_nobody():
+    """As from a signal's handler, or from what runs when garbage is collected."""
+    with pair() as (server, client):
+        with client._ready:
+            client.log(prediction_id="1")
+        assert client.flush(20)
+        assert len(server.rows) == 1
+
+
 def test_a_child_of_a_fork_sends_its_own_rows_only():
     with pair() as (server, client):
         server.hold.clear()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from store.world import SECOND, T0
 from tocsin.ingest.records import record_row, rows_frame
 from tocsin.model.frame import Frame, FrameKind
@@ -104,13 +106,16 @@ def test_csv_and_parquet_have_the_same_columns(world):
     assert b"PAR1" in b"".join(world.store.export("records", "main", "parquet"))
 
 
-def test_a_store_of_an_older_program_is_grown(world, monkeypatch):
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_store_of_an_older_program_is_grown(world, read_only):
     stored(world, frame({"prediction_id": "a", "prediction": 1}))
     for name in ("kind", "embedding", "attributions", "attention"):
         world.store.db.command(f"ALTER TABLE tocsin.records DROP COLUMN {name}")
     world.store.db.command("ALTER TABLE tocsin.records DROP INDEX by_prediction")
     (world.path / telemetry._LAYOUT).write_text('{"version": 1}')
-    world.reopen()
+    world.store.close()
+    world.store = TelemetryStore(world.path, read_only=read_only)
+    assert [row["prediction"] for row in joined(world).values()] == [1]
+    world.writer = world.new_writer()
     stored(world, frame({"prediction_id": "a", "truth": 1}, {"prediction_id": "b", "prediction": 2}))
     assert [row["truth"] for row in joined(world).values()] == [1, None]
-    assert isinstance(world.store, TelemetryStore)

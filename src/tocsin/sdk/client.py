@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from tocsin.sdk.rows import FIELDS, Row, encode, record, rows_of, stamp, text
-from tocsin.sdk.transport import Transport
+from tocsin.sdk.transport import Answer, Transport
 
 DEFAULT_URL: Final = "http://127.0.0.1:8642"
 MOST_ROW_BYTES: Final = 1 << 20
@@ -60,7 +60,7 @@ class Client:
     def _begin(self) -> None:
         """An empty queue and no thread: at first, and in the child of a fork (the rows are the parent's to send)."""
         self._counts = dict.fromkeys(_COUNTS, 0)
-        self._ready = threading.Condition(threading.Lock())
+        self._ready = threading.Condition()  # may be entered again: a signal's handler may log amid a call
         self._queue: deque[Row | Iterator[Row]] = deque()
         self._busy = False
         self._flushing = 0
@@ -182,8 +182,9 @@ class Client:
                 self._queue.append(row)
                 self._counts["logged"] += isinstance(row, dict)
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="tocsin-sdk", daemon=True)
-                    self._thread.start()
+                    thread = threading.Thread(target=self._run, name="tocsin-sdk", daemon=True)
+                    thread.start()
+                    self._thread = thread
                 if len(self._queue) in {1, self._batch_rows}:
                     self._ready.notify_all()
         if full:
@@ -295,9 +296,12 @@ class Client:
         def give_up() -> float:
             return min(started + self._keep_trying_s, self._closing_at) - time_module.monotonic()
 
-        answer = transport.send(b"\n".join(lines), len(lines), give_up, self._pause)
-        self._count("failed" if answer.gone else "refused", answer.refused)
-        self._count("sent", len(lines) - answer.refused)
+        answer = Answer(len(lines), "sending failed", gone=True)
+        try:
+            answer = transport.send(b"\n".join(lines), len(lines), give_up, self._pause)
+        finally:  # whatever happens, every row is counted
+            self._count("failed" if answer.gone else "refused", answer.refused)
+            self._count("sent", len(lines) - answer.refused)
         if answer.refused:
             self._warn(f"{answer.refused} of {len(lines)} rows were not taken: {answer.message}")
 

@@ -28,7 +28,7 @@ class TelemetryStore(Queries, Lists):
     path : directory of the store, made if absent
     retention : ns by table, over the defaults of `schema.RETENTION_DAYS`
     memory_bytes : most memory of one query
-    read_only : make and change no table, whatever the retention; the directory must hold a store
+    read_only : make no table and change no row, whatever the retention; the directory must hold a store
 
     Raises
     ------
@@ -52,7 +52,9 @@ class TelemetryStore(Queries, Lists):
         self.path = path
         self._check_layout()
         super().__init__(Database(path / "chdb", memory_bytes=memory_bytes))
-        if not read_only:
+        if read_only:
+            self._grow()  # of an older program's store: nothing is written but what its columns are
+        else:
             self._create()
         self.exports = Exports(self.db)
 
@@ -102,7 +104,10 @@ class TelemetryStore(Queries, Lists):
         indexes = f"SELECT table, name FROM system.data_skipping_indices WHERE database = '{DATABASE}'"
         have = {(row["table"], row["name"]) for row in self.db.write_query(names).to_pylist()}
         have |= {(row["table"], row["name"]) for row in self.db.write_query(indexes).to_pylist()}
+        there = {table for table, _ in have}
         for table in TABLES:
+            if table.name not in there:
+                continue
             for name, kind, codec in table.columns:
                 if (table.name, name) not in have:
                     self.db.command(f"ALTER TABLE {DATABASE}.{table.name} ADD COLUMN `{name}` {kind} CODEC({codec})")
