@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from tocsin.ingest.check_results import decode_checks
 from tocsin.ingest.decoded import Decoded, Unusable
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.limits import Reservation, decompress
@@ -121,6 +122,21 @@ async def take_records(request: Request) -> Response:
     return Response(200, ((b"content-type", JSON.encode()),), json.dumps(reply).encode())
 
 
+async def take_checks(request: Request) -> Response:
+    """Take in the result of a run of data checks."""
+    edge, tenant = request.edge, request.access.tenant
+
+    def work() -> Decoded:
+        return decode_checks(request.raw(), edge, tenant, edge.received())
+
+    found = work() if len(request.body) <= _INLINE_BYTES else await asyncio.to_thread(work)
+    await edge.accept(found.frames)
+    for (source, reason), rows in found.reasons.items():
+        edge.refuse(tenant, source, reason, rows)
+    reply = {"accepted": sum(map(len, found.frames)), "rejected": found.rejected, "message": found.message}
+    return Response(200, ((b"content-type", JSON.encode()),), json.dumps(reply).encode())
+
+
 async def take_event(request: Request) -> Response:
     """Take in one change event."""
     edge, tenant = request.edge, request.access.tenant
@@ -177,6 +193,14 @@ def doors(edge: Edge) -> dict[str, Door]:
             "curl -X POST -H 'Content-Type: application/x-ndjson' "
             '--data-binary \'{"prediction_id": "1", "model": "churn", "score": 0.7}\' http://127.0.0.1:8642/v1/records',
             ("application/x-ndjson", "application/jsonl", "application/json-lines", JSON),
+        ),
+        Door(
+            "/v1/checks",
+            take_checks,
+            "Results of data checks: the JSON of an Evidently report or test suite, or of a Great Expectations "
+            'validation or checkpoint; as it is, or as {"labels": {...}, "result": {...}}.',
+            "curl -X POST -H 'Content-Type: application/json' --data-binary @report.json http://127.0.0.1:8642/v1/checks",
+            (JSON,),
         ),
         Door(
             "/api/v1/write",
