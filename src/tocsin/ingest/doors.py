@@ -188,8 +188,8 @@ def doors(edge: Edge) -> dict[str, Door]:
         Door(
             "/v1/records",
             take_records,
-            "Inference records: one JSON object a line (prediction_id, time, model, version, prediction, score, "
-            "features, tags, truth, feedback).",
+            "Inference records: one JSON object a line (prediction_id, time, kind, model, version, prediction, score, "
+            "features, tags, truth, feedback, embedding, attributions, attention).",
             "curl -X POST -H 'Content-Type: application/x-ndjson' "
             '--data-binary \'{"prediction_id": "1", "model": "churn", "score": 0.7}\' http://127.0.0.1:8642/v1/records',
             ("application/x-ndjson", "application/jsonl", "application/json-lines", JSON),
