@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tocsin.cli.options import AsJson
-from tocsin.cli.output import document, say, table
+from tocsin.cli.output import document, line, say, table
 
 if TYPE_CHECKING:
     from tocsin.app.drift_files.run import Advanced
@@ -72,6 +72,9 @@ def drift(
         document(told.to_json(result))
         return
     table(told.heads(result), told.rows(result))
+    if any(chunk.alarm for chunk in result.chunks):
+        line("")
+        table(["chunk", "why"], told.reasons(result))
     say(told.summary(result))
 
 

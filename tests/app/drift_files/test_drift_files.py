@@ -185,6 +185,8 @@ def test_people_get_a_table(files, drift):
     reference, current, truth = files
     result, _, said = drift(reference, current, "--truth", truth, "--id", "id", "--chunk", "1000", as_json=False)
     lines = result.stdout.splitlines()
-    assert lines[0].split("\t")[:5] == ["chunk", "start", "end", "rows", "estimated accuracy"]
-    assert len(lines) == 7
-    assert "6 chunks, 2 alarms (chunks 4, 5)" in said
+    assert lines[0].split("\t")[:5] == ["chunk", "start", "rows", "estimated accuracy", "interval"]
+    assert [line.split("\t")[-1] for line in lines[1:7]] == ["", "", "", "", "alarm", "alarm"]
+    assert lines[8] == "chunk\twhy"
+    assert lines[9].startswith("4\testimated accuracy 0.")
+    assert "6 chunks, 2 with an alarm (4, 5)" in said

@@ -70,7 +70,7 @@ def _segment_json(segment: SegmentResult) -> dict[str, Any]:
 def heads(result: Result) -> list[str]:
     """Heads of the table of chunks."""
     main = main_measure(result)
-    shown = ["chunk", "start", "end", "rows"]
+    shown = ["chunk", "start", "rows"]
     if main:
         shown += [f"estimated {main}", "interval", "realised"]
     return [*shown, "features that moved", "alarm"]
@@ -83,8 +83,9 @@ def rows(result: Result) -> list[list[object]]:
 
 def _row(result: Result, chunk: ChunkResult) -> list[object]:
     main = main_measure(result)
-    start, end = (str(x)[:19] if isinstance(x, str) else x for x in (chunk.part.start, chunk.part.end))
-    shown: list[object] = [chunk.part.index, start, end, chunk.part.rows.size]
+    start = chunk.part.start
+    shown: list[object] = [chunk.part.index, start[:16].replace("T", " ") if isinstance(start, str) else start]
+    shown.append(chunk.part.rows.size)
     performance = chunk.performance
     if main and performance is not None:
         guess = performance.estimated.measures[main] if performance.estimated is not None else None
@@ -94,9 +95,12 @@ def _row(result: Result, chunk: ChunkResult) -> list[object]:
             "" if guess is None else f"{guess.low:.3g} to {guess.high:.3g}",
             "" if real is None else f"{real.value:.4g}",
         ]
-    shown.append(moved_names(chunk))
-    shown.append("; ".join(chunk.reasons[:2]) if chunk.alarm else "")
-    return shown
+    return [*shown, moved_names(chunk), "alarm" if chunk.alarm else ""]
+
+
+def reasons(result: Result) -> list[list[object]]:
+    """One row for each reason of an alarm: the chunk, and why."""
+    return [[chunk.part.index, reason] for chunk in result.chunks for reason in chunk.reasons]
 
 
 def moved_names(chunk: ChunkResult) -> str:
@@ -117,7 +121,7 @@ def summary(result: Result) -> str:
     """One sentence on all chunks."""
     alarms = [chunk.part.index for chunk in result.chunks if chunk.alarm]
     some = ", ".join(str(k) for k in alarms[:20]) + (", ..." if len(alarms) > 20 else "")
-    said = f"{len(result.chunks)} chunks, {len(alarms)} alarms" + (f" (chunks {some})" if alarms else "")
+    said = f"{len(result.chunks)} chunks, {len(alarms)} with an alarm" + (f" ({some})" if alarms else "")
     main = main_measure(result)
     if main is not None and main in result.estimate_error:
         error, chunks = result.estimate_error[main]
