@@ -46,7 +46,7 @@ class Deliveries:
         self._context = Context(base_url)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._config = config
-        self._destinations: dict[str, Destination] = open_destinations(config.destinations, self._context)
+        self._destinations: dict[str, Destination] = open_destinations(config.outgoing(), self._context)
         self._outbox = Outbox(state, self._destinations, clock)
 
     def resend_ns(self) -> dict[str, int]:
@@ -65,7 +65,7 @@ class Deliveries:
 
     def adopt(self, config: Config) -> None:
         """Put new destinations into force; thread-safe."""
-        fresh = open_destinations(config.destinations, self._context)
+        fresh = open_destinations(config.outgoing(), self._context)
         self._config, self._destinations = config, fresh
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._outbox.replace(fresh), self._loop).result(TEST_LIMIT_S)
@@ -73,7 +73,7 @@ class Deliveries:
     def all(self, tenant: str) -> Sequence[DestinationStatus]:
         """All destinations with what is known of them, and `others` that take no messages."""
         counts = self._state.outbox_counts(tenant)
-        targets = {d.name: (d.type, getattr(d, "url", "") or getattr(d, "host", "")) for d in self._config.destinations}
+        targets = {d.name: (d.type, getattr(d, "url", "") or getattr(d, "host", "")) for d in self._config.outgoing()}
         found = [
             _status(name, *targets.get(name, ("console", "stderr")), counts.get(name, {}), health, self._config.dry_run)
             for name, health in sorted(self._outbox.health.items())

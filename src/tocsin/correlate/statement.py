@@ -16,6 +16,7 @@ from tocsin.model.times import time_to_json
 TITLE_CHARS = 160
 STATEMENT_CHARS = 1500
 _NAME_CHARS = 60
+_DEVIATION_CHARS = 120
 _SECOND = 1_000_000_000
 _WITHOUT_NUMBER = {"absent": "silent", "shape": "of unusual shape"}
 _STATES = frozenset(
@@ -142,12 +143,15 @@ def trouble(name: str, direction: str) -> str:
 def deviation(finding: Finding) -> str:
     """How far out of line it is.
 
-    `3.1x above expected`, `12.5 s, limit 10 s`, `silent`; from value and band alone.
+    `3.1x above expected`, `12.5 s, limit 10 s`, `silent`; from value and band alone, or as the evidence says.
     """
     lower, upper = finding.expected
     signal = finding.series.signal
     if finding.direction in _WITHOUT_NUMBER:
-        return _WITHOUT_NUMBER[finding.direction]
+        said = finding.evidence.get("deviation")  # what no value and band can say
+        return (
+            one_line(said, _DEVIATION_CHARS) if isinstance(said, str) and said else _WITHOUT_NUMBER[finding.direction]
+        )
     if math.isfinite(lower) and math.isfinite(upper):
         given = finding.evidence.get("times_expected")
         centre = (lower + upper) / 2

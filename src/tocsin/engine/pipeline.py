@@ -21,6 +21,7 @@ from tocsin.derive.shares import Shares
 from tocsin.derive.spans import SpanSignals
 from tocsin.derive.vocabulary import Vocabulary
 from tocsin.engine.budget import TeamBudgets
+from tocsin.engine.drift_watch import DriftWatch
 from tocsin.engine.events import EventFrames, EventReaders
 from tocsin.engine.histograms import distributions_of
 from tocsin.engine.intake import Intake, distribution_of, readings_of
@@ -61,6 +62,7 @@ class Pipeline:
         self.presences = Presences()
         self.shelf = ModelShelf()
         self.budget = TeamBudgets(Ownership())
+        self.drift = DriftWatch()
         self._adopt(EngineSpec().control(), None, [])
 
     def fold(self, record: LogRecord) -> Output | None:
@@ -96,6 +98,7 @@ class Pipeline:
         self.roster = Roster(self.spec, self.rows, before, self.shelf)
         self.shelf.keep(self.spec.all_monitors())
         self.budget.promise(self.roster.owned)
+        self.drift.adopt(self.spec.drift)
 
     # -- frames: per-point rules at once, all else waits for its watermark ------------------------------------------
 
@@ -110,6 +113,8 @@ class Pipeline:
                 intake.readings.late += len(readings) - len(timely)
                 intake.distributions += timely
             case FrameKind.SPANS | FrameKind.LOGS | FrameKind.RECORDS:
+                if frame.kind is FrameKind.RECORDS:
+                    self.drift.hold((frame.tenant, frame.source), intake.watermark, frame)
                 if not self.events.hold(intake, frame):
                     return []
                 self._read_events()
@@ -153,11 +158,11 @@ class Pipeline:
 
     def late(self) -> int:
         """How many samples came after their watermark and were left out."""
-        return sum(intake.readings.late + intake.events.late for intake in self.intakes.values())
+        return sum(intake.readings.late + intake.events.late for intake in self.intakes.values()) + self.drift.late
 
     def left_out(self) -> int:
         """How many values of records (models, classes, features, segments) were beyond their caps."""
-        return self.words.left_out
+        return self.words.left_out + self.drift.left_out
 
     def _intake(self, key: SourceKey) -> Intake:
         found = self.intakes.get(key)
@@ -176,7 +181,7 @@ class Pipeline:
             frames += self._release(key, tick.watermarks.get(key, 0))
         self._assign()
         watermarks = {key: intake.watermark for key, intake in self.intakes.items()}
-        frames += self._judge(watermarks, away)
+        frames += self._judge(watermarks, away) + self._findings(self.drift.close(watermarks, self.received))
         frames += self._presence(tick)
         return frames
 
@@ -186,6 +191,7 @@ class Pipeline:
         if watermark <= intake.watermark:
             return []
         intake.watermark = watermark
+        self.drift.release(key, watermark)
         raw = intake.readings.release(watermark)
         self.presences.observe(raw, intake.number, self.received)
         gauges, rates = self._told_apart(raw)
@@ -300,6 +306,7 @@ class Pipeline:
             "words": self.words.snapshot(),
             "models": self.shelf.snapshot(),
             "budget": self.budget.snapshot(),
+            "drift": self.drift.snapshot(),
             "roster": self.roster.snapshot(),
         }
 
@@ -317,6 +324,8 @@ class Pipeline:
         self.growth.last = {d[0]: distribution_of(d) for d in state["growth"]}
         self.presences.restore(state["presences"])
         self.budget.restore(state["budget"])
+        if "drift" in state:  # snapshots of before had none
+            self.drift.restore(state["drift"])
         self.roster.restore(state["roster"])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.incident.drift_actions import asked_for
 from tocsin.incident.matching import facts, matches, silenced_by
 from tocsin.model.codec import incident_from_json, incident_to_json
 from tocsin.model.decision import Silence
@@ -15,11 +16,14 @@ from tocsin.model.message import Message, MessageAction
 from tocsin.model.transition import Transition
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.destination import RouteSpec
+from tocsin.spec.drift import DriftSpec
 
 CONSOLE = "console"
 DEFAULT_ROUTE = RouteSpec(match={}, to=[CONSOLE])
 KEEP_NS = 24 * 3600 * 10**9
 """How long the time of the last notice is remembered for cool-down after an incident is over."""
+MOST_CALLED = 10_000
+"""Calls of drift policies that are remembered, so that none is made twice."""
 
 _HELD = counter("tocsin_incident_messages_held_total", "Notices not sent (yet), by reason", ["reason"])
 _QUEUED = counter("tocsin_incident_messages_queued_total", "Notices handed to the outbox", ["destination", "action"])
@@ -42,21 +46,37 @@ class _Case:
 class Policy:
     """Turns transitions into messages; its state is part of the snapshot that moves with the cursor.
 
-    `resend_ns` names destinations that must be told again at this interval while an incident is open.
+    `resend_ns` names destinations that must be told again at this interval while an incident is open; `drift` are the
+    policies whose actions are taken, once for each episode, when a finding says that one is met.
     """
 
     def __init__(
-        self, routes: Sequence[RouteSpec] = (), *, dry_run: bool = False, resend_ns: Mapping[str, int] | None = None
+        self,
+        routes: Sequence[RouteSpec] = (),
+        *,
+        dry_run: bool = False,
+        resend_ns: Mapping[str, int] | None = None,
+        drift: Sequence[DriftSpec] = (),
     ) -> None:
         self._routes = list(routes)
+        self._drift = list(drift)
+        self._called: dict[str, int] = {}
         self._dry_run = dry_run
         self._resend_ns = dict(resend_ns or {})
         self._cases: dict[str, _Case] = {}
         self._last: dict[tuple[str, str], int] = {}
 
-    def adopt(self, routes: Sequence[RouteSpec], *, dry_run: bool, resend_ns: Mapping[str, int] | None = None) -> None:
+    def adopt(
+        self,
+        routes: Sequence[RouteSpec],
+        *,
+        dry_run: bool,
+        resend_ns: Mapping[str, int] | None = None,
+        drift: Sequence[DriftSpec] = (),
+    ) -> None:
         """Take a new configuration into force; what was told stays told."""
         self._routes, self._dry_run, self._resend_ns = list(routes), dry_run, dict(resend_ns or {})
+        self._drift = list(drift)
 
     def fold(
         self, transitions: Iterable[Transition], now: int, *, tick: bool, silences: Sequence[Silence] = ()
@@ -73,6 +93,7 @@ class Policy:
                 case = self._cases[key]
                 if case.untold:
                     said.extend(self._tell(case, now, silences))
+                said.extend(self._call(case, now, silences))
                 said.extend(self._escalate(case, now, silences))
                 said.extend(self._resend(case, now))
             self._last = {key: at for key, at in self._last.items() if now - at < KEEP_NS}
@@ -100,9 +121,24 @@ class Policy:
         if transition.action == "acknowledge":
             reason = f"by {transition.by}" if transition.by else ""
             return [self._message(case, name, "acknowledge", now, reason) for name in case.told]
-        if transition.action in ("open", "reopen", "update"):
+        unheard = any(name not in case.told for name in asked_for(incident, self._drift).told)
+        if transition.action in ("open", "reopen", "update") or unheard:
             case.untold = True
-        return self._tell(case, now, silences) if case.untold else []
+        said = self._tell(case, now, silences) if case.untold else []
+        return said + self._call(case, now, silences)
+
+    def _call(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
+        """Calls that a drift policy asks for, each once for its finding; a silence holds them back."""
+        if not self._drift or case.incident.late or case.incident.state is IncidentState.RESOLVED:
+            return []
+        due = [each for each in asked_for(case.incident, self._drift).calls if each[0] not in self._called]
+        if not due or silenced_by(case.incident, silences, now) is not None:
+            return []
+        for key, _ in due:
+            self._called[key] = now
+        while len(self._called) > MOST_CALLED:
+            del self._called[next(iter(self._called))]
+        return [self._message(case, name, "trigger", now, "its drift policy is met") for _, name in due]
 
     def _tell(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
         if case.incident.late:
@@ -112,7 +148,7 @@ class Policy:
         route = self.route(case.incident)
         said: list[Message] = []
         case.untold = False
-        for name in route.to:
+        for name in dict.fromkeys([*route.to, *asked_for(case.incident, self._drift).told]):
             said.extend(self._tell_one(case, name, route.cooldown, now, silences))
         return said
 
@@ -194,6 +230,7 @@ class Policy:
                 for case in self._cases.values()
             ],
             "last": [[dedup_key, name, at] for (dedup_key, name), at in self._last.items()],
+            "called": dict(self._called),
         }
 
     def restore(self, found: Mapping[str, Any]) -> None:
@@ -204,6 +241,7 @@ class Policy:
         ]
         self._cases = {case.incident.id: case for case in cases}
         self._last = {(dedup_key, name): at for dedup_key, name, at in found["last"]}
+        self._called = dict(found.get("called", {}))  # snapshots of before had none
 
 
 _PLAIN = ("revision", "untold", "told", "first_told", "escalated", "silenced", "sequence")

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from tocsin.model.incident import CAUSE_KINDS, Severity
 from tocsin.spec.calendar import CalendarSpec
 from tocsin.spec.destination import DestinationSpec, RouteSpec
+from tocsin.spec.drift import CallAction, DriftSpec, NotifyAction
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
 from tocsin.spec.pack import FamilySpec, PackSpec
@@ -18,7 +19,7 @@ from tocsin.spec.quantity import Bytes, DurationNs
 from tocsin.spec.scores import ScoresSpec
 from tocsin.spec.source import SourceSpec
 from tocsin.spec.team import TeamSpec
-from tocsin.spec.text import HttpUrl, Pattern, Texts
+from tocsin.spec.text import HttpUrl, Pattern
 from tocsin.spec.tree import Loc
 
 Fault: TypeAlias = tuple[Loc, str]
@@ -29,36 +30,6 @@ def _cause_kind(text: str) -> str:
     if text not in CAUSE_KINDS:
         raise ValueError(f"`{text}` is no kind of cause{nearest(text, CAUSE_KINDS)}")
     return text
-
-
-class CallAction(Spec):
-    """An action that calls an address."""
-
-    type: Literal["webhook"]
-    url: HttpUrl
-    secret: str = ""
-
-
-class NotifyAction(Spec):
-    """An action that tells destinations."""
-
-    type: Literal["notify"]
-    to: Texts = Field(min_length=1)
-
-
-DriftAction: TypeAlias = Annotated[CallAction | NotifyAction, Field(discriminator="type")]
-
-
-class DriftSpec(Spec):
-    """One model whose inputs and predictions are compared with a reference."""
-
-    model: str
-    reference: str
-    chunk: str = "1d"
-    threshold: float = Field(default=0.2, gt=0)
-    for_: DurationNs = Field(default=0, alias="for")
-    min_n: int = Field(default=500, ge=1)
-    actions: list[DriftAction] = []
 
 
 class ContextSpec(Spec):
@@ -184,9 +155,15 @@ class Config(Spec):
                 "calendars": tables,
                 "teams": self.teams,
                 "families": self.families,
+                "drift": [each.bare() for each in self.drift],
                 **rest,
             }
         )
+
+    def outgoing(self) -> list[DestinationSpec]:
+        """Everything that is called: the destinations, and the addresses that drift policies call."""
+        calls = {call.name: call for policy in self.drift for call in policy.calls()}
+        return [*self.destinations, *calls.values()]
 
     def faults(self, packs: Sequence[PackSpec] = ()) -> Iterator[Fault]:
         """What no single part can know to be wrong: names that are taken, or that nothing has."""
@@ -230,7 +207,6 @@ class Config(Spec):
             if source.type in ("kafka", "redis"):
                 yield ("sources", number, "type"), f"reading from {source.type} is not in this build; nothing is read"
         absent: tuple[tuple[str, Callable[[], bool], str], ...] = (
-            ("drift", lambda: bool(self.drift), "comparing models with a reference"),
             ("context", lambda: bool(self.context), "asking status pages"),
             ("playbooks", lambda: bool(self.playbooks), "running playbooks"),
             ("remediation", lambda: self.remediation.enabled, "remediation"),

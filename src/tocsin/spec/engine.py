@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tocsin.model.log import Control
 from tocsin.spec.calendar import CalendarTable
+from tocsin.spec.drift import DriftSpec
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
 from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.quantity import DurationNs
@@ -18,6 +19,7 @@ class EngineSpec(Spec):
     calendars: list[CalendarTable] = []
     families: list[FamilySpec] = []
     teams: list[TeamSpec] = []
+    drift: list[DriftSpec] = []
     false_pages_per_week: float = 3.0  # of all that no team owns
     absorb_after: DurationNs = 24 * 3600 * SECOND  # an anomaly nobody resolves becomes the new normal
 

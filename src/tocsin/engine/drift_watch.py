@@ -1,0 +1,133 @@
+"""`DriftWatch`: the records of all models, waiting for their watermark, put into chunks, and judged when these are over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from tocsin.engine.model_drift import ModelDrift
+from tocsin.engine.model_reference import ModelReference
+from tocsin.engine.record_sample import Arrival, RecordRow, arrivals
+from tocsin.model.finding import Finding
+from tocsin.model.frame import Frame
+from tocsin.model.log import SourceKey
+from tocsin.spec.drift import DriftSpec, policy_of
+
+MODELS: Final = 100
+"""Versions of models, of all tenants, that are followed; what comes beyond is counted."""
+PER_TICK: Final = 8
+"""Chunks that are judged at one tick: at midnight those of many models end together, and ticks must stay short."""
+_VersionKey = tuple[str, str, str]
+
+
+class DriftWatch:
+    """Pure: what it says depends on records, watermarks and policies alone, not on how records were batched."""
+
+    def __init__(self) -> None:
+        self.states: dict[_VersionKey, ModelDrift] = {}
+        self.left_out = 0
+        self.late = 0
+        self._policies: Sequence[DriftSpec] = ()
+        self._waiting: dict[SourceKey, list[Arrival]] = {}
+        self._sources: dict[SourceKey, None] = {}
+
+    def adopt(self, policies: Sequence[DriftSpec]) -> None:
+        """Put policies into force; a model whose reference or chunk is another now learns anew."""
+        self._policies = tuple(policies)
+        for key, state in list(self.states.items()):
+            policy = policy_of(state.model, policies)
+            if (policy.reference, policy.chunk) == (state.policy.reference, state.policy.chunk):
+                state.policy = policy
+            else:
+                self.states[key] = ModelDrift(*key, policy, episode=state.episode)
+
+    def hold(self, key: SourceKey, watermark: int, frame: Frame) -> None:
+        """Take a frame of records in; those at or before the watermark are late."""
+        self._sources.setdefault(key)
+        waiting = self._waiting.setdefault(key, [])
+        waiting += [each for each in arrivals(frame) if each.row.time > watermark]
+
+    def release(self, key: SourceKey, watermark: int) -> None:
+        """Put what a source's watermark has passed into chunks, once each."""
+        waiting = self._waiting.get(key)
+        if not waiting:
+            return
+        ripe = sorted((each for each in waiting if each.row.time <= watermark), key=_order)
+        self._waiting[key] = [each for each in waiting if each.row.time > watermark]
+        before: tuple[Any, ...] = ()
+        for each in ripe:
+            same = (each.outcome, each.model, each.version, each.row.rank, each.row.time)
+            if same != before:
+                self._take(key[0], each)
+            before = same
+
+    def _take(self, tenant: str, arrival: Arrival) -> None:
+        key = (tenant, arrival.model, arrival.version)
+        state = self.states.get(key)
+        if state is None:
+            if len(self.states) >= MODELS:
+                self.left_out += 1
+                return
+            state = self.states[key] = ModelDrift(*key, policy_of(arrival.model, self._policies))
+        self.late += not state.take(arrival)
+
+    def close(self, watermarks: Mapping[SourceKey, int], received: int) -> list[Finding]:
+        """Judge chunks that are over, as many as a tick has time for, the oldest first."""
+        passed: dict[str, int] = {}
+        for source in self._sources:
+            mark = watermarks.get(source, 0)
+            passed[source[0]] = min(mark, passed.get(source[0], mark))
+        found: list[Finding] = []
+        for key in sorted(self.states):
+            state = self.states[key]
+            found += state.silent(passed.get(key[0], 0), received)
+            if state.forgettable(passed.get(key[0], 0)) and key[2] != state.policy.reference.version:
+                del self.states[key]
+        due = sorted(self._due(passed))[:PER_TICK]
+        for start, key in due:
+            found += self.states[key].close(start, received, self._other(self.states[key]))
+        return found
+
+    def _due(self, passed: Mapping[str, int]) -> Iterator[tuple[int, _VersionKey]]:
+        """The first chunk of each version that is over; the next waits for the next tick."""
+        for key, state in self.states.items():
+            start = state.due(passed.get(key[0], 0))
+            if start is not None:
+                yield start, key
+
+    def _other(self, state: ModelDrift) -> ModelReference | None:
+        """The reference of the version that others are compared with, if it has one."""
+        named = state.policy.reference.version
+        found = self.states.get((state.tenant, state.model, named)) if named else None
+        return found.reference if found is not None else None
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as a tree."""
+        return {
+            "states": [state.snapshot() for state in self.states.values()],
+            "sources": [list(key) for key in self._sources],
+            "waiting": [
+                [list(key), [[*each[:3], list(each.row)] for each in waiting]]
+                for key, waiting in self._waiting.items()
+                if waiting
+            ],
+            "left_out": self.left_out,
+            "late": self.late,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take a snapshot back, under the policies in force."""
+        states = [ModelDrift.of(each, policy_of(each["of"][1], self._policies)) for each in state["states"]]
+        self.states = {(each.tenant, each.model, each.version): each for each in states}
+        self._sources = {(key[0], key[1]): None for key in state["sources"]}
+        self._waiting = {
+            (key[0], key[1]): [Arrival(each[0], each[1], each[2], RecordRow(*each[3])) for each in waiting]
+            for key, waiting in state["waiting"]
+        }
+        self.left_out, self.late = state["left_out"], state["late"]
+
+
+def _order(arrival: Arrival) -> tuple[Any, ...]:
+    row = arrival.row
+    said = (row.prediction, row.features, row.truth, row.embedding, row.score is None, row.score or 0.0)
+    return (arrival.outcome, arrival.model, arrival.version, row.time, row.rank, *said)

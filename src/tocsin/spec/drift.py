@@ -1,0 +1,172 @@
+"""`DriftSpec`: one policy for the drift of models - threshold, `for`, `min_n`, and what is done about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+
+from tocsin.spec.destination import WebhookDestination
+from tocsin.spec.monitor import SECOND, Spec
+from tocsin.spec.quantity import DurationNs, parse_duration_ns
+from tocsin.spec.text import HttpUrl, Network, Texts
+
+DAY: Final = 86_400 * SECOND
+LEAST_CHUNK: Final = 60 * SECOND
+MOST_CHUNK: Final = 31 * DAY
+_FORMS: Final = "write `first 10d`, `first 5000 rows` or `version NAME`"
+_ROWS: Final = re.compile(r"([0-9]{1,9})\s+rows")
+_FILE: Final = re.compile(r"\.(csv|parquet|jsonl?|gz)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReference:
+    """What later records are compared with: the first span of a version, its first rows, or the first span of another.
+
+    Exactly one of `span_ns` and `rows` is above 0; `version` names the version that all others are compared with.
+    """
+
+    text: str
+    span_ns: int = 0
+    rows: int = 0
+    version: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_reference(text: object) -> DriftReference:
+    """Read a reference.
+
+    Raises
+    ------
+    ValueError
+        It is none, or one that this build does not take.
+
+    >>> parse_reference("first 10d").span_ns // DAY, parse_reference("first 5000 rows").rows
+    (10, 5000)
+    >>> parse_reference("version 7").version
+    '7'
+    """
+    if isinstance(text, DriftReference):
+        return text
+    if not isinstance(text, str):
+        raise ValueError(f"a reference is text; {_FORMS}")  # noqa: TRY004  pydantic reports ValueErrors only
+    word, _, rest = text.strip().partition(" ")
+    rest = rest.strip()
+    if word == "first" and (rows := _ROWS.fullmatch(rest)):
+        if int(rows[1]) < 1:
+            raise ValueError(f"a reference needs rows; {_FORMS}")
+        return DriftReference(text, rows=int(rows[1]))
+    if word == "first" and rest:
+        span = parse_duration_ns(rest)
+        if span < LEAST_CHUNK:
+            raise ValueError("a reference of less than a minute says nothing; write it like `first 10d`")
+        return DriftReference(text, span_ns=span)
+    if word in ("version", "release") and rest:
+        return DriftReference(text, span_ns=7 * DAY, version=rest)
+    if _FILE.search(text):
+        raise ValueError(f"a file is no reference of live records in this build (`tocsin drift` reads them); {_FORMS}")
+    raise ValueError(f"{text!r} is no reference; {_FORMS}")
+
+
+ReferenceField = Annotated[DriftReference, BeforeValidator(parse_reference), PlainSerializer(str, str)]
+"""Pydantic field: a reference as people write it."""
+
+
+class CallAction(Spec):
+    """An action that calls an address, signed with `secret` when there is one; `allow` as in destinations."""
+
+    type: Literal["webhook"]
+    url: HttpUrl
+    secret: str = ""
+    allow: list[Network] = []
+
+
+class NotifyAction(Spec):
+    """An action that tells destinations."""
+
+    type: Literal["notify"]
+    to: Texts = Field(min_length=1)
+
+
+DriftAction: TypeAlias = Annotated[CallAction | NotifyAction, Field(discriminator="type")]
+
+
+def _chunk(length: int) -> int:
+    if not LEAST_CHUNK <= length <= MOST_CHUNK:
+        raise ValueError("a chunk lasts from 1m to 31d; write it like 1d")
+    return length
+
+
+def _patience(length: int) -> int:
+    if not 0 <= length <= 366 * DAY:
+        raise ValueError("`for` lasts from 0s to 366d; write it like 3d")
+    return length
+
+
+class DriftSpec(Spec):
+    """Models (a name or a glob) whose inputs and predictions are compared with a reference, chunk by chunk.
+
+    A stability index above `threshold` in each chunk of `for`, of at least `min_n` rows, decided by a valid test, is
+    drift.
+    """
+
+    model: str = Field(min_length=1)
+    reference: ReferenceField
+    chunk: Annotated[DurationNs, AfterValidator(_chunk)] = DAY
+    threshold: float = Field(default=0.2, gt=0, le=100)
+    for_: Annotated[DurationNs, AfterValidator(_patience)] = Field(default=0, alias="for")
+    min_n: int = Field(default=500, ge=30)
+    actions: list[DriftAction] = []
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks in a row must be out of line."""
+        return max(1, -(-self.for_ // self.chunk))
+
+    def bare(self) -> DriftSpec:
+        """The same without actions, which hold secrets and are none of the engine's business."""
+        return self.model_copy(update={"actions": []})
+
+    def told(self) -> list[str]:
+        """Names of the destinations that are told."""
+        return [name for action in self.actions if isinstance(action, NotifyAction) for name in action.to]
+
+    def calls(self) -> list[WebhookDestination]:
+        """The addresses that are called, as destinations of their own."""
+        return [
+            WebhookDestination(
+                name=_name(self.model, action.url), type="webhook", url=action.url, secret=action.secret,
+                allow=action.allow,
+            )
+            for action in self.actions
+            if isinstance(action, CallAction)
+        ]  # fmt: skip
+
+
+DEFAULT_DRIFT: Final = DriftSpec.model_validate({"model": "*", "reference": "first 7d", "for": "3d"})
+"""What holds for models that no policy names: watched, told by the usual routes."""
+
+
+def policy_of(model: str, policies: Sequence[DriftSpec]) -> DriftSpec:
+    """The policy of a model: the first that names it, or whose pattern fits; else the default.
+
+    >>> policy_of("churn", [DriftSpec(model="ch*", reference=parse_reference("first 3d"))]).model
+    'ch*'
+    >>> policy_of("churn", []).model
+    '*'
+    """
+    named = (each for each in policies if each.model == model)
+    fits = (each for each in policies if fnmatchcase(model, each.model))
+    return next(named, next(fits, DEFAULT_DRIFT))
+
+
+def _name(model: str, url: str) -> str:
+    """A name that is the same as long as model and address are."""
+    return "retrain-" + blake2b(f"{model}\x00{url}".encode(), digest_size=6).hexdigest()
