@@ -190,3 +190,20 @@ def test_people_get_a_table(files, drift):
     assert lines[8] == "chunk\twhy"
     assert lines[9].startswith("4\testimated accuracy 0.")
     assert "6 chunks, 2 with an alarm (4, 5)" in said
+
+
+def test_a_shift_of_predictions_needs_no_labels_and_small_chunks_raise_nothing(tmp_path, drift):
+    """KL on 20 bins of the reference is shown with its scale of 0.1; the decision is a test, also where bins are empty."""
+    reference = {"score": model_rows(1, 6000)["score"]}
+    moved = {"score": np.clip(model_rows(2, 1000)["score"] * 0.5, 0, 1)}
+    outside = {"score": np.full(200, 1.0)}
+    calm = {"score": model_rows(4, 2000)["score"]}
+    one = write(tmp_path / "r.csv", reference)
+    chunk = drift(one, write(tmp_path / "moved.csv", moved))[1]["chunks"][0]
+    assert chunk["prediction"]["kl"] > 0.1
+    assert chunk["prediction"]["alarm"]
+    assert chunk["alarm"]
+    assert drift(one, write(tmp_path / "outside.csv", outside))[1]["chunks"][0]["alarm"], "no number is no excuse"
+    shown = drift(one, write(tmp_path / "calm.csv", calm), "--chunk", "50")[1]["chunks"]
+    assert sum(chunk["prediction"]["kl"] > 0.1 for chunk in shown) > 20, "the scale alone would call most of them"
+    assert not any(chunk["alarm"] for chunk in shown)
