@@ -103,7 +103,9 @@ class Cold:
         catalog = Catalog()
         _, output_log = read_logs(self.settings.data_dir, catalog)
         reducer = Reducer(config.engine_spec(self.packs), grader(config.severity))
-        self.policy = Policy(routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns())
+        self.policy = Policy(
+            routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns(), drift=config.drift
+        )
         open_now = self.state.incidents(None, (IncidentState.OPEN, IncidentState.ACKNOWLEDGED), limit=SEEDED)
         self.board.seed([finding for incident in open_now for finding in incident.findings], catalog)
         return Correlating(output_log, catalog, self.state, reducer, self.policy, self.board.hear)
@@ -130,7 +132,9 @@ class Cold:
     def adopt(self, config: Config) -> None:
         """Put a configuration into force."""
         self.correlating.adopt(config.engine_spec(self.packs).control())
-        self.policy.adopt(routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns())
+        self.policy.adopt(
+            routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns(), drift=config.drift
+        )
         self.deliveries.adopt(config)
         self.board.adopt(config.scores)
         self.senders.adopt(config.scores.remote_write)
