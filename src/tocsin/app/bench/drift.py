@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from tocsin.app.bench.drift_peers import beside, written
-from tocsin.app.bench.drift_rules import kl_as_written, ks_p_value, psi_as_written
+from tocsin.app.bench.drift_rules import AsWritten
 from tocsin.app.bench.figure import Bench, Figure, Setting
 from tocsin.assess.column import AnyColumn
 from tocsin.assess.drift import DriftPolicy, compare, compare_all
@@ -73,9 +73,10 @@ def run(rng: np.random.Generator, calm: Draw, stream: Draw, policy: DriftPolicy 
             decided = float(look)
     if not rules:
         return Run(decided, *[np.empty(0)] * 3)
+    written_rules = AsWritten(learned)
     psi, kl, ks = (
-        np.array([rule(learned, values[:look]) for look in LOOKS])
-        for rule in (psi_as_written, kl_as_written, ks_p_value)
+        np.array([rule(values[:look]) for look in LOOKS])
+        for rule in (written_rules.psi, written_rules.kl, written_rules.ks)
     )
     return Run(decided, psi, kl, ks)
 
@@ -90,7 +91,7 @@ def measure(setting: Setting) -> Bench:
         _false(calm, repeats),
         _other_laws(repeats),
         _as_written(calm),
-        _power(calm, repeats),
+        _power(calm, max(repeats // 4, 3)),
         _outside(),
         _cost(setting.sizes.drift_rows),
         _tables(setting),
@@ -158,7 +159,7 @@ def _power(calm: list[Run], repeats: int) -> Iterator[Figure]:
         for end in ENDS:
             k = LOOKS.index(end)
             yield Figure(f"found by n = {end}, {what}", _share([each.decided_at <= end for each in runs]), "%",
-                         note="looked at after every batch, right at once for any stream")  # fmt: skip
+                         note=f"{repeats} streams, looked at after every batch, threshold of the level")  # fmt: skip
             yield Figure(f"PSI, found at n = {end}, {what}", _share([bool(each.psi[k] > psi_bar[k]) for each in runs]), "%",
                          note="one look, its threshold fitted to 5 % false at this n")  # fmt: skip
             yield Figure(f"KS, found at n = {end}, {what}", _share([bool(each.ks[k] < ks_bar[k]) for each in runs]), "%",
@@ -173,13 +174,13 @@ def _outside() -> Iterator[Figure]:
     reference = FeatureReference.learn("x", values)
     away = np.full(50, 100.0)
     row = compare(reference, reference.sketch(away))
-    kl = kl_as_written(values, away)
+    kl = AsWritten(values).kl(away)
     yield Figure("all of 50 rows outside the range, evidence", row.log10_e, "log10", 2.0,
                  note=f"alarm: {row.alarm}; KL as written is {kl}, which is no alarm")  # fmt: skip
     half = np.where(np.arange(100) < 50, 100.0, rng.normal(size=100))
     row = compare(reference, reference.sketch(half))
     yield Figure("half of 100 rows outside the range, PSI", row.psi or 0.0, "PSI",
-                 note=f"alarm: {row.alarm}; PSI as written {psi_as_written(values, half):.3g}")  # fmt: skip
+                 note=f"alarm: {row.alarm}; PSI as written {AsWritten(values).psi(half):.3g}")  # fmt: skip
 
 
 def _cost(rows: int) -> Iterator[Figure]:

@@ -72,7 +72,9 @@ def beside(reference: Path, current: Path, own_s: float) -> Iterator[Figure]:
 def _run(name: str, script: str, reference: Path, current: Path) -> dict[str, float | str] | None:
     python = environment().get(PYTHON) or sys.executable
     command = [python, "-c", script, str(reference), str(current)]
-    one = {**environment(), **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")}
+    # one thread each, as ours; and nobody is told that they run
+    alone = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NML_DISABLE_USAGE_LOGGING", "DO_NOT_TRACK")
+    one = {**environment(), **dict.fromkeys(alone, "1")}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, env=one, check=False)  # noqa: S603 - our own script
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -14,29 +14,34 @@ BUCKETS: Final = 10
 BINS: Final = 20
 
 
-def _shares(edges: F8, values: F8) -> F8:
-    found: F8 = np.histogram(values, edges)[0] / len(values)  # what is outside the range is dropped
-    return found
+class AsWritten:
+    """PSI and KL of section F and the test of Kolmogorov and Smirnov, against one reference (n,)."""
 
+    def __init__(self, reference: F8) -> None:
+        self.reference = np.sort(reference)
+        low, high = float(reference.min()), float(reference.max())
+        self._buckets, self._bins = (np.linspace(low, high, cut + 1) for cut in (BUCKETS, BINS))
+        self._psi, self._kl = (
+            np.histogram(reference, edges)[0] / len(reference) for edges in (self._buckets, self._bins)
+        )
 
-def psi_as_written(reference: F8, current: F8) -> float:
-    """PSI over 10 equal bins of the reference's range; an empty bin counts as a share of 0.0001."""
-    edges = np.linspace(reference.min(), reference.max(), BUCKETS + 1)
-    p, q = (np.maximum(_shares(edges, side), 1e-4) for side in (reference, current))
-    return float(np.sum((q - p) * np.log(q / p)))
+    def psi(self, current: F8) -> float:
+        """PSI over 10 equal bins of the range; what is outside is dropped, an empty bin counts as a share of 0.0001."""
+        p = np.maximum(self._psi, 1e-4)
+        q = np.maximum(np.histogram(current, self._buckets)[0] / len(current), 1e-4)
+        return float(np.sum((q - p) * np.log(q / p)))
 
+    def kl(self, current: F8) -> float:
+        """KL divergence of the current from the reference over 20 bins of the range; of nothing within it, no number."""
+        q = np.histogram(current, self._bins)[0].astype("f8")
+        if not q.sum():
+            return math.nan
+        p, q = self._kl + 1e-10, q / q.sum() + 1e-10
+        return float(np.sum(q * np.log(q / p)))
 
-def kl_as_written(reference: F8, current: F8) -> float:
-    """KL divergence over 20 bins of the reference's range, each side normalised, with an epsilon of 1e-10.
-
-    All mass outside the range is 0 of 0, which is no number and no alarm.
-    """
-    edges = np.linspace(reference.min(), reference.max(), BINS + 1)
-    p, q = np.histogram(reference, edges)[0].astype("f8"), np.histogram(current, edges)[0].astype("f8")
-    if not q.sum():
-        return math.nan
-    p, q = p / p.sum() + 1e-10, q / q.sum() + 1e-10
-    return float(np.sum(p * np.log(p / q)))
+    def ks(self, current: F8) -> float:
+        """Asymptotic p-value of the test of two samples."""
+        return ks_p_value(self.reference, current)
 
 
 def ks_p_value(reference: F8, current: F8) -> float:
