@@ -14,7 +14,7 @@ from tocsin.cli.options import AsJson
 from tocsin.cli.output import document, line, say, table
 
 if TYPE_CHECKING:
-    from tocsin.app.drift_files.run import Advanced
+    from tocsin.app.drift_files.run import Advanced, Result
 
 
 def register(app: typer.Typer) -> None:
@@ -55,13 +55,18 @@ def drift(
 
     Columns that are not named are found by their usual names, and said.
     """
-    from tocsin.app.drift_files import told  # noqa: PLC0415 - heavy
     from tocsin.app.drift_files.roles import Asked  # noqa: PLC0415 - heavy
     from tocsin.app.drift_files.run import Wanted, compare_files  # noqa: PLC0415 - heavy
 
     asked = Asked(time, prediction, score, target, identity, tuple(segment or ()))
     with _progress() as advance:
         result = compare_files(Wanted(reference, current, truth, chunk, asked), say, advance)
+    _tell(result, html, as_json=as_json)
+
+
+def _tell(result: Result, html: Path | None, *, as_json: bool) -> None:
+    from tocsin.app.drift_files import told  # noqa: PLC0415 - heavy
+
     say(told.columns_said(result))
     if html is not None:
         from tocsin.app.drift_files.page import write_page  # noqa: PLC0415 - only asked for sometimes
