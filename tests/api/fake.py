@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from api.model_world import FakeRows, rows_of_world
 from api.world import HOSTILE, NOW, NS, SHAPES, line_of, others, series_of, story, value_at
 from tocsin.api.ports import (
     Action,
@@ -23,6 +24,7 @@ from tocsin.api.ports import (
     StripRow,
     Where,
 )
+from tocsin.app.model_health.view import ModelHealth
 from tocsin.model.access import OPEN_ACCESS, Access, Scope
 from tocsin.model.clock import ManualClock
 from tocsin.model.decision import Applied, Feedback, Silence
@@ -293,6 +295,7 @@ def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
         authorise=(lambda _: OPEN_ACCESS) if open_to_all else locked,
         clock=ManualClock(NOW),
         expositions=expositions if full else dict,
+        models=ModelHealth(rows_of_world() if full else FakeRows({}), ManualClock(NOW)),
         backup=lambda: iter((b"tar", b"ball")),
         version="0.1.0",
         poll_s=0.05,

@@ -25,6 +25,8 @@ PAGES = {
     "signals": ("/signals", "of a name"),
     "signal": (SIGNAL, "monitor baseline"),
     "absent": ("/signals?state=absent", "Series that are absent"),
+    "models": ("/models", "Models that sent records"),
+    "model": ("/models?model=fraud&group=region&metric=feedback.clicked&ratio=1:1", "v2 against v1"),
     "review": ("/review?days=140", "What fired"),
     "status": ("/status", "Destinations"),
     "signin": ("/signin", "Sign in"),
@@ -32,6 +34,7 @@ PAGES = {
 EMPTY = {
     "overview": ("/", "Send something"),
     "signals": ("/signals", "No telemetry"),
+    "models": ("/models", "Send a record"),
     "status": ("/status", "Nothing was dropped"),
 }
 Make = Callable[..., View]

@@ -6,6 +6,7 @@ import { zone } from "./format";
 import { Help, useKeys } from "./keys";
 import { connect, disconnect, useLink, useNews } from "./live";
 import { Incident } from "./pages/incident";
+import { Models } from "./pages/models";
 import { Overview } from "./pages/overview";
 import { Review } from "./pages/review";
 import { SignIn } from "./pages/signin";
@@ -15,7 +16,7 @@ import { A } from "./parts";
 import { go, usePlace } from "./url";
 import "./style.css";
 
-const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/review", "Review"], ["/status", "Status"]];
+const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/models", "Models"], ["/review", "Review"], ["/status", "Status"]];
 const LINK = { connecting: "connecting", live: "live", gone: "not connected" } as const;
 
 function stored(): string | null {
@@ -108,6 +109,7 @@ function Page({ path, theme, scopes, done }: { path: string; theme: string; scop
   const incident = /^\/incidents\/([^/]+)$/.exec(path);
   if (incident) return <Incident key={incident[1]} id={decoded(incident[1]!)} theme={theme} scopes={scopes} />;
   if (path === "/signals") return <Signals theme={theme} />;
+  if (path === "/models") return <Models />;
   if (path === "/review") return <Review scopes={scopes} />;
   if (path === "/status") return <Status scopes={scopes} />;
   if (path === "/signin") return <SignIn done={done} />;

@@ -8,7 +8,19 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from tocsin.api import history, incidents, operate, overview, problem, review, session, signals, silences, stream
+from tocsin.api import (
+    history,
+    incidents,
+    models,
+    operate,
+    overview,
+    problem,
+    review,
+    session,
+    signals,
+    silences,
+    stream,
+)
 from tocsin.api.access import Sessions
 from tocsin.api.assets import STATIC, page_router
 from tocsin.api.guard import Guard
@@ -31,7 +43,7 @@ def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
     app.state.sessions = Sessions()
     app.state.places = stream.Places(deps.max_streams)
     problem.install(app)
-    for module in (overview, incidents, silences, signals, operate, history, review, session, stream):
+    for module in (overview, incidents, silences, signals, models, operate, history, review, session, stream):
         app.include_router(module.router)
     app.include_router(_probes(deps))
     app.include_router(page_router(static))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from tocsin.api.model_ports import Models
 from tocsin.incident.severity import finding_severity
 from tocsin.model.access import Authorise
 from tocsin.model.clock import Clock
@@ -233,6 +234,7 @@ class Deps:
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
     `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
+    `models` is None where no inference records are kept;
     `config_faults` says what is wrong with a changed file of configuration that therefore has no effect.
     `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
     """
@@ -248,6 +250,7 @@ class Deps:
     grade_finding: Callable[[Finding], Severity] = finding_severity
     teams: Callable[[], Sequence[TeamSpec]] = tuple
     ready: Callable[[], Sequence[str]] = field(default=list)
+    models: Models | None = None
     backup: Callable[[], Iterator[bytes]] | None = None
     allowed_hosts: frozenset[str] | None = LOOPBACK_HOSTS
     version: str = ""

@@ -26,6 +26,7 @@ from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import read_logs
+from tocsin.app.model_health.view import ModelHealth
 from tocsin.app.progress import Progress
 from tocsin.app.reload import ConfigFile
 from tocsin.app.settings import ServeSettings, environment
@@ -47,6 +48,7 @@ from tocsin.spec.config import Config
 from tocsin.spec.packs import load_packs
 from tocsin.store.backup import frozen
 from tocsin.store.genai import SpanMapper
+from tocsin.store.model_rows import ModelRows
 from tocsin.store.outcomes import Outcomes
 from tocsin.store.state import StateStore
 from tocsin.store.telemetry import TelemetryStore
@@ -205,6 +207,7 @@ class Cold:
         return Deps(
             telemetry=TelemetryView(self.telemetry, self.state),
             state=StateView(self.state, self.act),
+            models=ModelHealth(ModelRows(self.telemetry.db), self.clock),
             destinations=self.deliveries,
             authorise=self.keys.authorise,
             clock=self.clock,

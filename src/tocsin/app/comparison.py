@@ -66,8 +66,8 @@ class Compared:
                 for arm, share, rows, missing in zip(design.arms, design.shares, run.rows, run.missing, strict=True)
             ],
             "ratio": {"p_value": run.ratio_p_value, "mismatch": run.mismatched, "level": design.ratio_level},
-            "treatments": [{**_json(each), "reason": reason(each, design)} for each in self.verdicts],
-            "looks": [{"rows": rows, "treatments": [_json(each) for each in found]} for rows, found in self.looks],
+            "treatments": [{**verdict_json(each), "reason": reason(each, design)} for each in self.verdicts],
+            "looks": [{"rows": rows, "treatments": [verdict_json(each) for each in found]} for rows, found in self.looks],
             "notes": list(self.notes),
         }
 
@@ -174,7 +174,8 @@ def _percent(value: float) -> str:
     return f"{100 * value:+.1f} %" if math.isfinite(value) else "open"
 
 
-def _json(found: Verdict) -> dict[str, Any]:
+def verdict_json(found: Verdict) -> dict[str, Any]:
+    """The public JSON of a verdict; null for what is not known or has no bound."""
     names = ("difference", "lower", "upper", "lift", "lift_lower", "lift_upper", "p_value")
     return {
         "treatment": found.treatment, "outcome": found.outcome, "n": list(found.n),

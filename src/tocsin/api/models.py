@@ -1,0 +1,110 @@
+"""Models by their inference records: which there are, and how one of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from tocsin.api.access import DepsIn, Reader
+from tocsin.api.model_ports import ModelAsked
+from tocsin.api.ports import Deps
+from tocsin.api.present import Document
+from tocsin.api.problem import RESPONSES, HttpProblem
+from tocsin.api.signals import From, LastSeconds, To, WhereQuery, where_of
+from tocsin.api.times import NS, span_ns
+from tocsin.model.errors import BadInput
+from tocsin.model.text import one_line
+from tocsin.model.times import time_to_json
+from tocsin.spec.problem import nearest
+
+router = APIRouter(prefix="/api", tags=["models"], responses=RESPONSES)
+_MONTH_S = 30 * 86400
+_DAY_S = 86400
+_STEP_NS = 30 * NS
+"""The end of a span that ends now: all who look within half a minute get the same answer."""
+MOST_TAGS = 5
+
+Name = Annotated[str, Query(max_length=500)]
+Version = Annotated[str | None, Query(max_length=500)]
+
+
+def _now(now: int) -> int:
+    return -(-now // _STEP_NS) * _STEP_NS
+
+
+def _seen(deps: Deps, tenant: str, start: int, end: int) -> Sequence[Mapping[str, object]]:
+    return [] if deps.models is None else deps.models.seen(tenant, start, end)
+
+
+@router.get("/models", response_class=Document)
+def models(
+    access: Reader, deps: DepsIn, start: From = None, end: To = None, last_s: LastSeconds = _MONTH_S
+) -> Document:
+    """List models that sent inference records, the latest first."""
+    first, last = span_ns(start, end, _now(deps.clock.now()), last_s)
+    rows = [
+        {**row, **{name: time_to_json(int(str(row[name]))) for name in ("first_time", "last_time")}}
+        for row in _seen(deps, access.tenant, first, last)
+    ]
+    return Document({"from": time_to_json(first), "to": time_to_json(last), "models": rows})
+
+
+def shares_of(text: str) -> tuple[int, int] | None:
+    """How traffic is split, from `9:1`.
+
+    Raises
+    ------
+    BadInput
+        It is not written so.
+
+    >>> shares_of("9:1"), shares_of("")
+    ((9, 1), None)
+    """
+    if not text:
+        return None
+    parts = text.split(":")
+    if len(parts) == 2 and all(part.isdecimal() and part.isascii() and 1 <= int(part[:5]) <= 1000 for part in parts):
+        return int(parts[0][:5]), int(parts[1][:5])
+    raise BadInput(f"ratio {text[:40]!r} is no split of two versions; write it as control:treatment, like 9:1")
+
+
+@router.get("/models/{model:path}", response_class=Document)
+def model_health(
+    access: Reader,
+    deps: DepsIn,
+    model: Annotated[str, Path(max_length=500)],
+    *,
+    start: From = None,
+    end: To = None,
+    last_s: LastSeconds = _DAY_S,
+    reference_from: Annotated[str | None, Query(description="start of what is normal; default: before `from`")] = None,
+    reference_to: Annotated[str | None, Query(description="end of what is normal; default: `from`")] = None,
+    version: Version = None,
+    segment: WhereQuery = None,
+    feature: Name = "",
+    by: Name = "",
+    group: Name = "",
+    metric: Name = "",
+    control: Version = None,
+    treatment: Version = None,
+    ratio: Annotated[str, Query(max_length=20, description="planned split control:treatment, like 9:1")] = "",
+) -> Document:
+    """Give performance with delayed truth and estimate, drift, segments, fairness, and versions compared."""
+    first, last = span_ns(start, end, _now(deps.clock.now()), last_s)
+    reference = None
+    if reference_from or reference_to:
+        reference = span_ns(reference_from, reference_to, first, 4 * (last - first) // NS)
+    where = where_of([pair.replace(":", "=", 1) if "=" not in pair else pair for pair in segment or []])
+    if len(where) > MOST_TAGS:
+        raise BadInput(f"{len(where)} segments at once; name at most {MOST_TAGS}")
+    asked = ModelAsked(
+        model, first, last, reference, version, where, feature, by, group, metric, control, treatment, shares_of(ratio)
+    )
+    found = None if deps.models is None else deps.models.health(access.tenant, asked)
+    if found is None:
+        known = [str(row["model"]) for row in _seen(deps, access.tenant, 0, last)]
+        said = f"there is no model {one_line(model)[:80]!r} here{nearest(model, known) if known else ''}"
+        raise HttpProblem(404, said, next_step="list them at /api/models", code="not_found")
+    return Document(found)

@@ -1,0 +1,194 @@
+"""The API of models: what it finds in records, what it says of too few, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.model_world import DAY, FakeRows, records, rows_of_world
+from api.world import HOSTILE, NOW
+from tocsin.api.model_ports import ModelAsked
+from tocsin.app.model_health.view import KEPT_NS, ModelHealth
+from tocsin.model.clock import ManualClock
+
+LAST = ModelAsked("fraud", NOW - DAY, NOW)
+
+
+def health(rows, asked=LAST, **options):
+    found = ModelHealth(FakeRows({"fraud": rows}), ManualClock(NOW), **options).health("main", asked)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return health(records(), replace(LAST, group="region", metric="feedback.clicked", shares=(1, 1)))
+
+
+def test_models_are_listed_with_versions_rows_and_truth(client: TestClient):
+    first, second = client.get("/api/models").json()["models"]
+    assert (first["model"], first["versions"], first["rows"], first["with_truth"]) == (
+        "fraud",
+        ["v1", "v2"],
+        1800,
+        1700,
+    )
+    assert second["model"] == f"few {HOSTILE}"
+    assert first["last_time"].startswith("2026-11-21T15:")
+
+
+def test_performance_has_truth_coverage_intervals_and_says_what_fell(whole):
+    found = whole["performance"]
+    assert (found["task"], found["rows"], found["truth"]) == ("binary", 800, 700)
+    accuracy = found["realised"]["accuracy"]
+    assert accuracy["low"] < accuracy["value"] < accuracy["high"] < 0.82 < found["reference"]["accuracy"]["low"]
+    assert any(each.startswith("realised accuracy") for each in found["reasons"])
+    last = found["buckets"][-1]
+    assert last["coverage"] == 0
+    assert last["realised"] == {}
+    assert 0.5 < last["estimated"]["accuracy"]["value"] < 0.95
+    assert last["corrected"]
+    assert sum(each["rows"] for each in found["buckets"]) == 800
+
+
+def test_drift_is_ranked_decided_in_words_and_drawn(whole):
+    found = whole["drift"]
+    assert found["rows"][0]["name"] == "amount"
+    assert [row["alarm"] for row in found["rows"]] == [True, False, False, False, False]
+    assert "values are above" in found["rows"][0]["reason"]
+    assert {row["name"] for row in found["rows"] if row["part"] == "output"} == {"prediction", "score"}
+    bars = found["overlay"]["bars"]
+    assert found["overlay"]["feature"] == "amount"
+    for side in ("reference", "current"):
+        assert math.isclose(sum(bar[side] for bar in bars), 1.0)
+
+
+def test_the_worst_segment_and_unequal_groups_are_named(whole):
+    assert whole["segments"]["worst"][0]["name"] == "region=eu"
+    assert {row["name"] for row in whole["segments"]["rows"]} == {"region=eu", "region=us", "region=asia"}
+    broken = {gap["criterion"] for gap in whole["fairness"]["gaps"] if gap["judgement"] == "violated"}
+    assert broken == {"equal_opportunity", "equalised_odds"}
+    assert len(whole["fairness"]["groups"]) == 3
+
+
+def test_versions_are_compared_the_older_one_as_control_and_the_split_is_checked(whole):
+    found = whole["versions"]
+    pair = found["comparison"]
+    assert (pair["control"], pair["treatment"], pair["outcome"]) == ("v1", "v2", "better")
+    assert (pair["concurrent"], pair["ratio"]["mismatch"]) == (True, False)
+    assert pair["lower"] > 0
+    assert found["metrics"] == ["accuracy", "positive predictions", "score", "feedback.clicked"]
+    wrong = health(records(), replace(LAST, metric="feedback.clicked", shares=(9, 1)))["versions"]
+    assert wrong["comparison"]["outcome"] == "ratio_mismatch"
+
+
+def test_versions_that_followed_one_another_are_cautioned():
+    rows = [{**row, "version": "old" if row["time"] < NOW - DAY // 2 else "new"} for row in records()]
+    found = health(rows)["versions"]
+    assert not found["comparison"]["concurrent"]
+    assert any("followed one another" in each for each in found["caution"])
+
+
+def test_a_sample_is_stated():
+    found = health(records(), most_rows=300)
+    assert (found["current"]["rows"], found["current"]["of"]) == (300, 800)
+    assert (found["reference"]["rows"], found["reference"]["of"]) == (300, 1000)
+
+
+def test_without_older_records_the_older_half_is_the_reference():
+    found = health([row for row in records() if row["time"] >= NOW - DAY])
+    assert "older half" in found["reference"]["how"]
+    assert (found["reference"]["rows"], found["current"]["rows"]) == (400, 400)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 29])
+def test_few_rows_are_answered_and_nothing_is_claimed(n: int):
+    rows = records(newer=800)
+    found = health([*rows[:n], *rows[len(rows) - n :]] if n else rows[:3])
+    assert found["current"]["rows"] == n
+    if n:
+        assert not any(row["alarm"] for row in found["drift"]["rows"])
+        assert found["performance"]["reasons"] == []
+        assert found["segments"]["worst"] == []
+        assert "No truth" in found["performance"]["say"]
+
+
+def test_strange_records_are_answered():
+    odd = {"features": {"x": [1, 2], "y": {"a": 1}, "z": None}, "tags": {}, "feedback": "good", "score": None}
+    rows = [
+        {**row, **(odd if k % 3 else {}), "prediction": [row["prediction"], "ja", None, {"a": 1}][k % 4]}
+        for k, row in enumerate(records())
+    ]
+    found = health(rows)
+    assert found["current"]["rows"] == 800
+    assert found["drift"] is not None
+
+
+def test_numbers_are_a_model_too():
+    rows = [{**row, "prediction": 3 * row["score"] + 1, "truth": 3.2 * row["score"] + 1} for row in records()]
+    found = health(rows, replace(LAST, group="region"))
+    assert found["performance"]["task"] == "regression"
+    assert found["performance"]["realised"]["mae"]["value"] < 0.2
+    assert found["versions"]["metric"] == "absolute error"
+    assert "yes or no" in found["fairness"]["say"]
+
+
+def test_one_question_is_computed_once_within_half_a_minute():
+    source, clock = rows_of_world(), ManualClock(NOW)
+    view = ModelHealth(source, clock)
+    first = view.health("main", LAST)
+    asked = source.asked
+    assert view.health("main", LAST) is first
+    assert source.asked == asked
+    assert view.health("main", replace(LAST, feature="country")) is not first
+    clock.advance(KEPT_NS)
+    assert view.health("main", LAST) is not first
+
+
+def test_another_tenant_sees_nothing():
+    view = ModelHealth(rows_of_world(), ManualClock(NOW))
+    assert view.seen("other", 0, NOW) == []
+    assert view.health("main", LAST) is not None
+    assert view.health("other", LAST) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("froud", 404, "did you mean `fraud`?"),
+        ("fraud?version=v3", 400, "has no version 'v3'; known here: v1, v2"),
+        ("fraud?segment=regoin:eu", 400, "no record has the tag 'regoin'; did you mean `region`?"),
+        ("fraud?segment=region=eur", 400, "did you mean `eu`?"),
+        ("fraud?segment=eu", 400, "write it as KEY=VALUE"),
+        ("fraud?feature=amuont", 400, "did you mean `amount`?"),
+        ("fraud?by=regio", 400, "did you mean `region`?"),
+        ("fraud?group=plam", 400, "did you mean `plan`?"),
+        ("fraud?metric=acuracy", 400, "did you mean `accuracy`?"),
+        ("fraud?control=v7", 400, "no version 'v7' ran in this time"),
+        ("fraud?control=v1&treatment=v1", 400, "name two versions"),
+        ("fraud?ratio=half", 400, "like 9:1"),
+        ("fraud?from=5&to=4", 400, "must be before"),
+        ("fraud?reference_from=yesterday", 400, "is not a time"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_the_nearest_right_thing(
+    client: TestClient, path: str, status: int, said: str
+):
+    answer = client.get(f"/api/models/{path}")
+    assert answer.status_code == status, answer.text
+    assert said in answer.json()["detail"]
+
+
+def test_a_name_with_slashes_and_markup_is_asked_for_by_its_escaped_name(client: TestClient):
+    answer = client.get("/api/models/few%20" + "".join(f"%{byte:02X}" for byte in HOSTILE.encode()))
+    assert answer.status_code == 200
+    assert answer.json()["current"]["rows"] == 7
+
+
+def test_a_key_is_needed(locked: TestClient):
+    assert locked.get("/api/models").status_code == 401
+    assert locked.get("/api/models/fraud").status_code == 401
+    assert locked.get("/api/models", headers={"authorization": "Bearer reader"}).status_code == 200
