@@ -25,6 +25,9 @@ MAX_MEMBERS = 200
 MAX_OTHERS = 50_000
 MAX_ENTITIES = 100
 MAX_CHANGES = 20
+FORETOLD = frozenset({"tocsin.model.accuracy_ratio", "tocsin.model.absolute_error"})
+"""What truth says of a model, however late it comes."""
+DRIFT = "model-drift"
 
 
 @dataclass(slots=True)
@@ -144,6 +147,16 @@ class Group:
     def holds(self, monitor: str, series_id: bytes) -> bool:
         """Whether a finding of this monitor on this series belongs to it."""
         return any(m.finding.monitor == monitor and m.finding.series.id == series_id for m in self.members.values())
+
+    def foretold(self, finding: Finding) -> bool:
+        """Whether a finding is about the truth of a model whose drift is open here: what was to be feared came true."""
+        if finding.series.signal.name not in FORETOLD:
+            return False
+        labels = set(finding.series.labels)
+        return any(
+            member.open and member.finding.monitor == DRIFT and labels.issuperset(member.finding.series.labels)
+            for member in self.members.values()
+        )
 
     def symptoms(self) -> list[Symptom]:
         """Its findings in the order of their onset."""

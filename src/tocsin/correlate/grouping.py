@@ -118,7 +118,7 @@ class Grouping:
         if not group.active:
             back = finding.start - (group.resolved_at or 0)
             return -WINDOW_NS <= back <= REOPEN_NS and (same or self._returns(group, member))
-        if same:
+        if same or group.foretold(finding):
             return True
         if finding.start > group.founded + SPAN_NS:
             return False

@@ -68,7 +68,7 @@ def told(
         "reference_n": float(reference.sample.seen),
         "reference": f"{time_to_json(reference.start)[:16]}Z to {time_to_json(reference.end)[:16]}Z",
         "severity_ratio": ratio,
-        "deviation": _deviation(lead, policy, estimated, adrift=adrift),
+        "deviation": _deviation(lead, policy, estimated, streaks),
         **_features(ordered),
         **estimated.numbers,
     }
@@ -88,13 +88,25 @@ def _features(ordered: Sequence[FeatureDrift]) -> dict[str, float | str]:
     return found
 
 
-def _deviation(lead: FeatureDrift, policy: DriftSpec, estimated: Looked, *, adrift: bool) -> str:
+def _deviation(lead: FeatureDrift, policy: DriftSpec, estimated: Looked, streaks: Mapping[str, tuple[int, int]]) -> str:
     parts = []
-    if adrift:
-        parts.append(f"in {one_line(lead.name, _NAME_CHARS)} (PSI {lead.psi or 0.0:.2g}, limit {policy.threshold:g})")
+    if streaks:
+        name, lasted = one_line(lead.name, _NAME_CHARS), _span(streaks[lead.name][0] * policy.chunk)
+        parts.append(f"in {name} (PSI {lead.psi or 0.0:.2g}, limit {policy.threshold:g}, for {lasted})")
     if estimated.reason:
         parts.append(f"with {one_line(estimated.reason, 80)}")
     return ", ".join(parts) or "no longer"
+
+
+def _span(length_ns: int) -> str:
+    """A length of time in its largest unit.
+
+    >>> _span(3 * 86_400 * _SECOND), _span(5400 * _SECOND)
+    ('3 d', '1.5 h')
+    """
+    seconds = length_ns / _SECOND
+    unit, name = (86_400, "d") if seconds >= 86_400 else (3600, "h") if seconds >= 3600 else (60, "min")
+    return f"{seconds / unit:.3g} {name}"
 
 
 def _truth(before: Evidence, realised: Looked) -> dict[str, float | str]:

@@ -15,8 +15,10 @@ from tocsin.spec.drift import DriftSpec, policy_of
 
 MODELS: Final = 100
 """Versions of models, of all tenants, that are followed; what comes beyond is counted."""
-PER_TICK: Final = 8
+PER_TICK: Final = 2
 """Chunks that are judged at one tick: at midnight those of many models end together, and ticks must stay short."""
+MOST_OPEN: Final = 8
+"""Chunks of a version that wait; where history is replayed more are over at a tick, and are judged at once."""
 _VersionKey = tuple[str, str, str]
 
 
@@ -83,8 +85,11 @@ class DriftWatch:
             found += state.silent(passed.get(key[0], 0), received)
             if state.forgettable(passed.get(key[0], 0)) and key[2] != state.policy.reference.version:
                 del self.states[key]
-        due = sorted(self._due(passed))[:PER_TICK]
-        for start, key in due:
+        for key in sorted(self.states):
+            state, mark = self.states[key], passed.get(key[0], 0)
+            while len(state.chunks) > MOST_OPEN and (start := state.due(mark)) is not None:
+                found += state.close(start, received, self._other(state))
+        for start, key in sorted(self._due(passed))[:PER_TICK]:
             found += self.states[key].close(start, received, self._other(self.states[key]))
         return found
 

@@ -79,7 +79,7 @@ class Sample:
 
     def snapshot(self) -> list[Any]:
         """All state, as a tree."""
-        return [self.seen, [list(row) for row in self.rows()]]
+        return [self.seen, [row for _, row in self._heap]]
 
     @staticmethod
     def of(state: Sequence[Any]) -> Sample:
