@@ -12,7 +12,7 @@ from tocsin.app.comparison import reason, verdict_json
 from tocsin.app.drift_files.outcome import Outcome
 from tocsin.app.model_health.performance import losses
 from tocsin.app.model_health.rows import Row, Span
-from tocsin.assess.ab import Design, Experiment
+from tocsin.assess.ab import Design, Experiment, Verdict
 from tocsin.assess.estimate import Task
 from tocsin.assess.intervals import mean_of
 from tocsin.model.arrays import F8, I4
@@ -126,13 +126,7 @@ def _compared(current: Span, value: F8, arms: tuple[str, str], metric: str, aske
         ratio_level=0.01 if asked.shares else NEVER,
         lower_is_better=metric in LOWER,
     )
-    run, looks = Experiment(design), []
-    batch = max(1, -(-arm.size // LOOKS))
-    for at in range(0, arm.size, batch):
-        run.add(arm[at : at + batch], value[kept][at : at + batch])
-        (verdict,) = run.look()
-        looks.append({"rows": min(at + batch, arm.size), **verdict_json(verdict)})
-    (verdict,) = run.look()
+    run, verdict, looks = _looked(design, arm, value[kept])
     said = reason(verdict, design)
     return {
         "comparison": {
@@ -155,6 +149,18 @@ def _compared(current: Span, value: F8, arms: tuple[str, str], metric: str, aske
         "say": f"{said}." if verdict.outcome in ("better", "worse") else f"{said[:1].upper()}{said[1:]}.",
         "caution": _cautions(together, current.taken.sampled, bool(asked.shares)),
     }
+
+
+def _looked(design: Design, arm: I4, value: F8) -> tuple[Experiment, Verdict, list[Json]]:
+    """The experiment as it was seen after every batch, and its last verdict."""
+    run, looks = Experiment(design), []
+    (verdict,) = run.look()
+    batch = max(1, -(-arm.size // LOOKS))
+    for at in range(0, arm.size, batch):
+        run.add(arm[at : at + batch], value[at : at + batch])
+        (verdict,) = run.look()
+        looks.append({"rows": min(at + batch, arm.size), **verdict_json(verdict)})
+    return run, verdict, looks
 
 
 def _shares(rows: tuple[int, int]) -> tuple[int, int]:
