@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tocsin.cli.options import AsJson
 from tocsin.cli.output import document, say, table
 from tocsin.model.errors import BadInput
+
+if TYPE_CHECKING:
+    from tocsin.app.comparison import Compared
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +54,7 @@ def ab(
     as_json: AsJson = False,
 ) -> None:
     """Compare arms by a test that may be looked at, and stopped, any time: 1 when one is worse or the split is wrong."""
-    from tocsin.app.comparison import Asked, compare, reason  # noqa: PLC0415 - heavy
+    from tocsin.app.comparison import Asked, compare  # noqa: PLC0415 - heavy
 
     low_high = _numbers(bounds, "--bounds", "0:1")
     if low_high and (len(low_high) != 2 or not low_high[0] < low_high[1]):
@@ -64,15 +67,21 @@ def ab(
     if as_json:
         document(found.to_json())
     else:
-        rows = [
-            (each.treatment, each.outcome, each.n[0], each.n[1], f"{each.p_value:.3g}", reason(each, found.design))
-            for each in found.verdicts
-        ]
-        table(("treatment", "outcome", "control rows", "its rows", "p", "reason"), rows)
-        for note in found.notes:
-            say(f"note: {note}")
+        _show(found)
     if found.negative:
         raise typer.Exit(1)
+
+
+def _show(found: Compared) -> None:
+    from tocsin.app.comparison import reason  # noqa: PLC0415 - heavy
+
+    rows = [
+        (each.treatment, each.outcome, each.n[0], each.n[1], f"{each.p_value:.3g}", reason(each, found.design))
+        for each in found.verdicts
+    ]
+    table(("treatment", "outcome", "control rows", "its rows", "p", "reason"), rows)
+    for note in found.notes:
+        say(f"note: {note}")
 
 
 def _numbers(text: str, option: str, example: str) -> list[float]:
