@@ -54,7 +54,7 @@ class Path:
         self.calibrator.learn(self.rows, score)
         held = self.hysteresis.verdicts(self.rows) != Verdict.CALM
         self.detect.learn(step, np.where(odd | held, 0.0, 1.0))
-        self.calibrator.renew(self.detect.renewed())
+        self.calibrator.follow(self.detect)
         self.at += 1
         if self.at * self.step_s % DAY_S == 0:
             self.counted.add(*self.episodes.drain())

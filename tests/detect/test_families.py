@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tocsin.detect.baseline import Baseline
-from tocsin.detect.seasonal import from_work, slope, to_work
+from tocsin.detect.working_scale import from_work, slope, to_work
 from tocsin.engine.metric_family import PLAIN, MetricFamilies
 from tocsin.model.detection import Step
 from tocsin.model.series import Kind, Signal

@@ -39,10 +39,16 @@ def test_it_becomes_a_configuration():
     )  # fmt: skip
     assert (config.destinations[0].type, config.routes[0].cooldown, config.dry_run) == ("slack", 300 * S, True)
     assert (config.severity.warning, config.severity.critical) == (1.5, 2.5)
+    assert (monitor.detect.onnx.drift_test, monitor.detect.onnx.drift_threshold) == ("psi", 0.2)
     assert [str(w) for w in loaded.warnings] == [
         "p.yaml:2:23: warning: reading from kafka is not in this build; nothing is read",
-        "p.yaml:12:15: warning: watching the input of the detector for drift is not in this build; calibration still adapts",
     ]
+
+
+def test_without_a_model_there_is_no_input_to_watch():
+    text = "pipeline:\n  ingestion: {source: kafka, topic: t}\n  monitoring: {drift_test: ks}\n"
+    (_, warning) = read(text).warnings
+    assert "only what a model is given is watched for drift" in str(warning)
 
 
 def test_for_redis_only_the_source_changes():

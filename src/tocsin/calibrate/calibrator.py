@@ -25,6 +25,7 @@ from tocsin.calibrate.tail import (
     uniformity,
 )
 from tocsin.model.arrays import F8, I4, I8, Mask
+from tocsin.model.detection import Detector
 from tocsin.stats.columns import Columns, column, numbers_of, rows_of
 
 RENEWED_COUNT: Final = 100.0
@@ -69,8 +70,8 @@ class Calibrator(Columns):
     lag: F8 = column(0.0, "f8", (4,))
     run: I4 = column(0, "i4")
     calm: I4 = column(0, "i4")
-    peak: F8 = column(0.0, "f8", (EPISODES,))
-    peak_seen: I8 = column(-1, "i8", (EPISODES,))
+    peak: NDArray[np.float32] = column(0.0, "f4", (EPISODES,))
+    peak_seen: I4 = column(-1, "i4", (EPISODES,))
     episodes: I4 = column(0, "i4")
     pit: NDArray[np.float32] = column(0.0, "f4", (PIT,))
     drifts: I4 = column(0, "i4")
@@ -121,6 +122,19 @@ class Calibrator(Columns):
         # sharp edges, which a season of hours draws soft, stay life; the tail is fitted again within 16 scores
         self.hist[rows], self.pit[rows] = NORMAL_SCORES + KEPT * self.hist[rows], 0.0
         self.run[rows] = 0
+
+    def follow(self, detector: Detector) -> None:
+        """Begin nearly anew where the detector's expectation stands on new ground since the last call.
+
+        Where it has come to expect a period of the row's own, what recurred is no excuse any more: it is expected.
+        """
+        renewed = detector.renewed()
+        if renewed.size:
+            self.renew(renewed)
+        entrained = detector.entrained()
+        if entrained.size:
+            entrained = entrained[entrained < self.size]
+            self.hist[entrained], self.episodes[entrained] = NORMAL_SCORES, 0
 
     def family(self, rows: I4) -> I4:
         """Family of each row in the alert budget, (n,): by how much of its past is known and how heavy its tail is."""

@@ -148,7 +148,7 @@ def score_at_row(log10_p: float, fit: F8) -> float:
 
 
 @njit()
-def recurrence(score: float, seen: int, calm: int, peak: F8, at: I8, episodes: int, memory: int) -> float:
+def recurrence(score: float, seen: int, calm: int, peak: F4, at: I4, episodes: int, memory: int) -> float:
     """Rate at which episodes as large as this score have come, if that is life: regularly, or often; else 0.
 
     The episode still going on can't excuse itself. What comes back now and then, at no special time, is an
@@ -183,9 +183,9 @@ def recurrence(score: float, seen: int, calm: int, peak: F8, at: I8, episodes: i
     return count / (seen - oldest + 1.0)
 
 
-@njit("void(i4[::1],f8[::1],f4[:,::1],f8[:,::1],i8[::1],i4[::1],f8[:,::1],i8[:,::1],i4[::1],i8,i8,f8[::1],f8[::1])")
+@njit("void(i4[::1],f8[::1],f4[:,::1],f8[:,::1],i8[::1],i4[::1],f4[:,::1],i4[:,::1],i4[::1],i8,i8,f8[::1],f8[::1])")
 def log10_p_rows(  # noqa: PLR0917 - a kernel takes its columns
-    rows: I4, score: F8, hist: F4, fit: F8, seen: I8, calm: I4, peak: F8, peak_seen: I8, episodes: I4,
+    rows: I4, score: F8, hist: F4, fit: F8, seen: I8, calm: I4, peak: F4, peak_seen: I4, episodes: I4,
     min_scores: int, memory: int, out: F8, n_eff: F8,
 ) -> None:  # fmt: skip
     """log10 p of each score, and the effective number of scores behind it."""
@@ -211,11 +211,11 @@ def score_at_rows(rows: I4, log10_p: F8, fit: F8, seen: I8, min_scores: int, out
 
 @njit(
     "void(i4[::1],f8[::1],i4[::1],f4[:,::1],f8[:,::1],i8[::1],f8[:,::1],i4[::1],i4[::1],"
-    "f8[:,::1],i8[:,::1],i4[::1],f4[:,::1],i4[::1],f8[::1],f8[::1],i8,i8)"
+    "f4[:,::1],i4[:,::1],i4[::1],f4[:,::1],i4[::1],f8[::1],f8[::1],i8,i8)"
 )
 def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
     rows: I4, score: F8, family: I4, hist: F4, fit: F8, seen: I8, lag: F8,
-    run: I4, calm: I4, peak: F8, peak_seen: I8, episodes: I4, pit: F4, drifts: I4, shape: F8, ratio: F8,
+    run: I4, calm: I4, peak: F4, peak_seen: I4, episodes: I4, pit: F4, drifts: I4, shape: F8, ratio: F8,
     min_scores: int, memory: int,
 ) -> None:  # fmt: skip
     """Take scores in, each with bounded influence; see `Calibrator`."""

@@ -59,6 +59,10 @@ class ArrayDetector(Columns):
         """Rows whose expectation stands on new ground since the last call; most detectors have none."""
         return np.zeros(0, "i4")
 
+    def entrained(self) -> I4:
+        """Rows that have come to expect a period of their own since the last call; most detectors find none."""
+        return np.zeros(0, "i4")
+
     def adopt(self, params: Params) -> None:
         """Take what fitting found: columns of this detector by name, with `rows` that they are for."""
         if "rows" not in params:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
@@ -10,13 +11,15 @@ from numpy.typing import NDArray
 
 from tocsin.detect import seasonal
 from tocsin.detect.array import ArrayDetector, column
-from tocsin.detect.seasonal_learning import learn_rows
+from tocsin.detect.seasonal_cycle import PERIOD, RHYTHM, RING
+from tocsin.detect.seasonal_learning import NEW_CYCLE, learn_rows
 from tocsin.detect.seasonal_runs import RUNS
+from tocsin.detect.working_scale import from_work
 from tocsin.model.arrays import F8, I4, I8, U1
 from tocsin.model.detection import Step
 
 NO_SEASON: Final = np.zeros((0, 2), "i8")
-SEASONS: Final = ("auto", "none", "hour", "day", "week")
+SEASONS: Final = ("auto", "none", "hour", "day", "week", "any")
 
 
 class Baseline(ArrayDetector):
@@ -37,7 +40,8 @@ class Baseline(ArrayDetector):
     level. The first move of a constant zero is judged as a count (sd 1) when it is a whole number, as a share
     (sd 2 %) when it is at most 1, and else not at all (give it a `floor`).
 
-    Parameters: `season` auto, none, hour, day or week; `warmup` in steps; `floor` in the signal's unit;
+    Parameters: `season` auto, none, hour, day or week, or any: auto, and periods that are not the clock's, found in the
+    row itself (see `seasonal_cycle`); `warmup` in steps; `floor` in the signal's unit;
     `floor_ratio` of the level.
 
     References: P. J. Huber, Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 1964;
@@ -58,7 +62,9 @@ class Baseline(ArrayDetector):
     slots: NDArray[np.float32] = column(np.nan, "f4", (seasonal.SLOTS,))
     counts: U1 = column(0, "u1", (seasonal.COUNTS,))
     runs: NDArray[np.float32] = column(0.0, "f4", (RUNS,))
-    earned: U1 = column(0, "u1")  # the longest season that was ever trusted
+    cycle: NDArray[np.int8] = column(0, "i1", (RING,))  # of the search, or the profile of what was found
+    rhythm: NDArray[np.float32] = column(0.0, "f4", (RHYTHM,))
+    earned: U1 = column(0, "u1")  # the longest season that was ever trusted, and whether a period was
     told: U1 = column(0, "u1")  # 1: a share of 1, 2: a share of 100, 3: on a log scale; taken with the first value
     least: NDArray[np.float32] = column(0.0, "f4")  # least robust sd in the signal's unit; if told 3, over the level
 
@@ -67,6 +73,7 @@ class Baseline(ArrayDetector):
     ) -> None:
         super().__init__(warmup=warmup)
         self._renewed: I4 = np.zeros(0, "i4")
+        self._entrained: I4 = np.zeros(0, "i4")
         if season not in SEASONS:
             raise ValueError(f"baseline: season must be one of {', '.join(SEASONS)}, got {season!r}")
         if not (floor >= 0 and floor_ratio >= 0):
@@ -75,23 +82,29 @@ class Baseline(ArrayDetector):
             warmup=self.warmup,
             floor=float(floor),
             floor_ratio=float(floor_ratio),
-            use_hour=season in ("auto", "hour"),
-            use_day=season in ("auto", "day", "week"),
-            use_week=season in ("auto", "week"),
-            told=season != "auto",
+            use_hour=season in ("auto", "any", "hour"),
+            use_day=season in ("auto", "any", "day", "week"),
+            use_week=season in ("auto", "any", "week"),
+            told=season not in ("auto", "any"),
+            use_cycle=season == "any",
         )
 
     def explain(self, row: int) -> Mapping[str, float]:
-        """Level in the signal's unit, robust sd on the working scale, and which season is trusted, as 0 or 1."""
+        """Level in the signal's unit, robust sd on the working scale, and which season is trusted, as 0 or 1.
+
+        `season_cycle_s` is there where a period of its own was found and is trusted: its length in seconds.
+        """
         if row >= self.size:
             return {}
         core, slots = self.core[row], self.slots[row]
         born, latest = int(self.times[row, seasonal.BORN]), int(self.times[row, seasonal.LATEST])
-        chosen, scale, centre, *_ = seasonal.expectation(latest, latest, latest, born, core, slots, self._tuning)
+        chosen, scale, centre, _, _, _, _, _, cycle, _ = seasonal.expectation(
+            latest, latest, latest, born, core, slots, self._profile()[row], self.rhythm[row], self._tuning
+        )
         offset, top = float(core[seasonal.OFFSET]), float(core[seasonal.TOP])
-        return {
+        found = {
             "steps": float(core[seasonal.SEEN]),
-            "level": float(seasonal.from_work(centre + core[seasonal.ANCHOR], offset, top)),
+            "level": float(from_work(centre + core[seasonal.ANCHOR], offset, top)),
             "robust_sd": float(scale),
             "log_scale": float(offset > 0.0 and top <= 0.0),
             "logit_scale": float(offset > 0.0 and top > 0.0),
@@ -99,10 +112,16 @@ class Baseline(ArrayDetector):
             "season_day": float(chosen >= seasonal.DAY),
             "season_week": float(chosen == seasonal.WEEK),
         }
+        return found if math.isnan(cycle) else {**found, "season_cycle_s": float(self.rhythm[row, PERIOD])}
 
     def renewed(self) -> I4:
-        """Rows that have come to trust the season of a day for the first time since the last call."""
+        """Rows that have come to trust the season of a day, or a period of their own, since the last call."""
         found, self._renewed = self._renewed, np.zeros(0, "i4")
+        return found
+
+    def entrained(self) -> I4:
+        """Rows that have come to expect a period of their own since the last call: what recurred is expected now."""
+        found, self._entrained = self._entrained, np.zeros(0, "i4")
         return found
 
     def turn(self, rows: I4, hours: I8) -> None:
@@ -121,15 +140,16 @@ class Baseline(ArrayDetector):
         out = np.full(len(step), np.nan)
         seasonal.score_rows(
             step.rows, step.time, step.value, _season(step), self.times, self.core, self.slots, self.runs,
-            self._tuning, out,
+            self._profile(), self.rhythm, self._tuning, out,
         )  # fmt: skip
         return out
 
     def _band(self, step: Step, width: F8) -> tuple[F8, F8, F8]:
         out = np.empty((len(step), 3))
         seasonal.band_rows(
-            step.rows, step.time, width, _season(step), self.times, self.core, self.slots, self._tuning, out
-        )
+            step.rows, step.time, width, _season(step), self.times, self.core, self.slots, self._profile(), self.rhythm,
+            self._tuning, out,
+        )  # fmt: skip
         return out[:, 0].copy(), out[:, 1].copy(), out[:, 2].copy()
 
     def _learn(self, step: Step, weight: F8) -> None:
@@ -137,10 +157,18 @@ class Baseline(ArrayDetector):
         fresh = np.zeros(len(step), "u1")
         learn_rows(
             step.rows, step.time, step.value, weight, _season(step), self.told, self.least, self.times, self.core,
-            self.slots, self.counts, self.runs, self.earned, self._tuning, fresh,
+            self.slots, self.counts, self.runs, self.cycle, self._profile(), self.rhythm, self.earned, self._tuning,
+            fresh,
         )  # fmt: skip
         if np.count_nonzero(fresh):
             self._renewed = np.union1d(self._renewed, step.rows[fresh > 0]).astype("i4")
+        found = step.rows[fresh & NEW_CYCLE > 0]
+        if found.size:
+            self._entrained = np.union1d(self._entrained, found).astype("i4")
+
+    def _profile(self) -> NDArray[np.float32]:
+        """The bytes of `cycle` as they are read once a period was found, (n, PROFILE)."""
+        return self.cycle.view(np.float32)
 
 
 def _season(step: Step) -> I8:

@@ -1,5 +1,7 @@
 """Kernels of the baseline: four predictors of one row (level, hour, day, week), their errors and their trust.
 
+A fifth one, of a period that was found in the row itself, is in `seasonal_cycle`.
+
 Values are held on a working scale y: y = x; y = log(x + offset) where the row's noise grows with its level; or
 y = log((x + offset) / (top - x + offset)) where the row is a share of `top`, so that what is left counts as well.
 All state is relative to `anchor`, a value on the working scale, so that float32 slots keep their digits.
@@ -13,7 +15,9 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect.seasonal_cycle import OFF, PERIOD, PROFILE, RHYTHM, WIDE, by_cycle, proven
 from tocsin.detect.seasonal_runs import RUNS, overdue
+from tocsin.detect.working_scale import from_work, slope, to_work
 from tocsin.model.arrays import F8, I4, I8
 from tocsin.stats.jit import njit, types_of
 
@@ -99,45 +103,10 @@ class Tuning(NamedTuple):
     use_day: bool
     use_week: bool
     told: bool  # the season was named, so it is trusted earlier
+    use_cycle: bool  # look for other periods
 
 
-DEFAULT: Final = Tuning(15, 0.0, 0.001, True, True, True, False)
-
-
-@njit()
-def to_work(x: float, offset: float, top: float) -> float:
-    """From the signal's unit to the working scale; out of bounds it goes on as its tangent."""
-    if offset <= 0.0:
-        return x
-    if top > 0.0:
-        at = min(max(x, 0.0), top)
-        return math.log((at + offset) / (top - at + offset)) + (x - at) * slope(at, offset, top)
-    return math.log(x + offset) if x >= 0.0 else math.log(offset) + x / offset
-
-
-@njit()
-def from_work(y: float, offset: float, top: float) -> float:
-    """Inverse of `to_work`."""
-    if offset <= 0.0:
-        return y
-    if top > 0.0:
-        end = math.log((top + offset) / offset)
-        at = min(max(y, -end), end)
-        odds = math.exp(at)
-        return (odds * (top + offset) - offset) / (1.0 + odds) + (y - at) / slope(0.0, offset, top)
-    start = math.log(offset)
-    return math.exp(min(y, 700.0)) - offset if y >= start else offset * (y - start)
-
-
-@njit()
-def slope(x: float, offset: float, top: float) -> float:
-    """Derivative of `to_work` at x."""
-    if offset <= 0.0:
-        return 1.0
-    if top > 0.0:
-        at = min(max(x, 0.0), top)
-        return 1.0 / (at + offset) + 1.0 / (top - at + offset)
-    return 1.0 / (max(x, 0.0) + offset)
+DEFAULT: Final = Tuning(15, 0.0, 0.001, True, True, True, False, True)
 
 
 @njit()
@@ -230,6 +199,14 @@ def choose(age: int, guess: Guess, c: F8, k: Tuning) -> int:
 
 
 @njit()
+def cyclic(age: int, rhythm: F4) -> bool:
+    """Whether a period that was found is trusted; one of more than three hours must have outlived a weekend."""
+    if rhythm[PERIOD] <= 0.0:
+        return False
+    return proven(rhythm) and (rhythm[PERIOD] <= 3.0 * 3_600.0 or age >= 8 * DAY_NS)
+
+
+@njit()
 def reading(date: int, kind: int, c: F8) -> int:
     """Which of the two a day is judged by: -1 the date alone, 1 the kind of day alone, 0 not known, 2 they agree."""
     if date == kind:
@@ -250,12 +227,13 @@ def spread_at(season: int, slots: F4) -> float:
 
 
 @njit()
-def expectation(
-    t: int, date: int, kind: int, born: int, c: F8, slots: F4, k: Tuning
-) -> tuple[int, float, float, float, float, float, float, float]:
-    """Choice, scale, centre, and the five predictions that count (NaN: does not), on the working scale.
+def expectation(  # noqa: PLR0917 - a kernel takes scalars and row views
+    t: int, date: int, kind: int, born: int, c: F8, slots: F4, profile: F4, rhythm: F4, k: Tuning
+) -> tuple[int, float, float, float, float, float, float, float, float, float]:
+    """Choice, scale, centre, and the predictions that count (NaN: does not), on the working scale.
 
-    Of the five the first four are by level, hour, day and week, the last is of a day that may be like another.
+    The first four are by level, hour, day and week, then one of a day that may be like another, and the least and the
+    greatest by a period that was found; where these count, the choice is what is trusted without them.
     """
     read = reading(date, kind, c)
     season = date if read == -1 else kind
@@ -263,30 +241,54 @@ def expectation(
     level, hour, day, week = guess
     age = t - born
     chosen = choose(age, guess, c, k)
-    if chosen != LEVEL:
-        level = math.nan
-    if chosen != HOUR and not (k.use_hour and chosen < HOUR and plausible(age, HOUR, LEVEL, c)):
-        hour = math.nan
-    if chosen != DAY and not (k.use_day and chosen < DAY and plausible(age, DAY, LEVEL, c)):
-        day = math.nan
-    if chosen != WEEK and not (k.use_week and plausible(age, WEEK, chosen, c)):
-        week = math.nan
+    cycle, low, high = math.nan, math.nan, math.nan
+    if cyclic(age, rhythm):
+        cycle, low, high = by_cycle(
+            t, born, guess[LEVEL], guess[chosen] if chosen >= DAY else math.nan, profile, rhythm
+        )
+    if not math.isnan(cycle):
+        level, hour, day, week = beside(age, guess, c, float(rhythm[OFF]), k)
+    else:
+        if chosen != LEVEL:
+            level = math.nan
+        if chosen != HOUR and not (k.use_hour and chosen < HOUR and plausible(age, HOUR, LEVEL, c)):
+            hour = math.nan
+        if chosen != DAY and not (k.use_day and chosen < DAY and plausible(age, DAY, LEVEL, c)):
+            day = math.nan
+        if chosen != WEEK and not (k.use_week and plausible(age, WEEK, chosen, c)):
+            week = math.nan
     other = predict(t, date, c, slots)[WEEK] if read == 0 and not math.isnan(week) else math.nan
     # a young scale rests on few values
-    scale = SD_OF_MEAN_ABS * c[SCALE + chosen] * (1.0 + 2.0 / max(c[SEEN], 1.0))
+    young = 1.0 + 2.0 / max(c[SEEN], 1.0)
+    if not math.isnan(cycle):
+        scale = max(SD_OF_MEAN_ABS * float(rhythm[WIDE]) * young, floor_of(c, k))
+        return chosen, scale, cycle, level, hour, day, week, other, low, high
+    scale = SD_OF_MEAN_ABS * c[SCALE + chosen] * young
     if chosen >= DAY:
         scale *= spread_at(season, slots)
-    return chosen, max(scale, floor_of(c, k)), guess[chosen], level, hour, day, week, other
+    return chosen, max(scale, floor_of(c, k)), guess[chosen], level, hour, day, week, other, low, high
 
 
 @njit()
-def nearest(y: float, level: float, hour: float, day: float, week: float, other: float) -> float:
-    """Distance to the nearest prediction that counts."""
+def beside(age: int, guess: Guess, c: F8, error: float, k: Tuning) -> Guess:
+    """Which seasons of the clock may excuse beside a trusted period: those on trial that do about as well."""
+    hour = guess[HOUR] if k.use_hour and c[ERROR + HOUR] < 1.5 * error else math.nan
+    day = guess[DAY] if k.use_day and plausible(age, DAY, LEVEL, c) and c[ERROR + DAY] < 1.5 * error else math.nan
+    untried = c[TRIED + WEEK] < TRIAL_STEPS and age >= WEEK_NS
+    fits = k.use_week and age >= WEEK_NS - HOUR_NS and (untried or c[ERROR + WEEK] < 1.5 * error)
+    return math.nan, hour, day, guess[WEEK] if fits else math.nan
+
+
+@njit()
+def nearest(
+    y: float, level: float, hour: float, day: float, week: float, other: float, low: float, high: float
+) -> float:
+    """Distance to the nearest prediction that counts, or to what lies between `low` and `high`."""
     gap = math.inf
     for p in (level, hour, day, week, other):
         if not math.isnan(p):
             gap = min(gap, abs(y - p))
-    return gap
+    return gap if math.isnan(low) else min(gap, max(low - y, y - high, 0.0))
 
 
 @njit()
@@ -303,7 +305,7 @@ def missed(  # noqa: PLR0917 - a kernel takes scalars and row views
     sd = SD_OF_MEAN_ABS * c[SCALE + p]
     if c[SWING] < STRONG * max(sd, floor_of(c, k)):
         return 0.0
-    gap = nearest(y, math.nan, math.nan, day if p == DAY else math.nan, week, other)
+    gap = nearest(y, math.nan, math.nan, day if p == DAY else math.nan, week, other, math.nan, math.nan)
     distance: float = gap / max(sd * spread_at(season, slots), floor_of(c, k))
     return distance
 
@@ -311,12 +313,14 @@ def missed(  # noqa: PLR0917 - a kernel takes scalars and row views
 @njit(
     types_of(
         np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty((0, 2), "i8"), np.empty((0, 2), "i8"),
-        np.empty((0, CORE)), np.empty((0, SLOTS), "f4"), np.empty((0, RUNS), "f4"), DEFAULT, np.empty(0),
+        np.empty((0, CORE)), np.empty((0, SLOTS), "f4"), np.empty((0, RUNS), "f4"), np.empty((0, PROFILE), "f4"),
+        np.empty((0, RHYTHM), "f4"), DEFAULT, np.empty(0),
     )
 )  # fmt: skip
 def score_rows(  # noqa: PLR0917 - a kernel takes its columns
-    rows: I4, time: I8, value: F8, season: I8, times: I8, core: F8, slots: F4, runs: F4, k: Tuning, out: F8
-) -> None:
+    rows: I4, time: I8, value: F8, season: I8, times: I8, core: F8, slots: F4, runs: F4, profile: F4, rhythm: F4,
+    k: Tuning, out: F8
+) -> None:  # fmt: skip
     """Score of each row, (n,): distance to the nearest plausible prediction in robust sds; see `Baseline`."""
     for i in range(rows.size):
         r, t = rows[i], time[i]
@@ -324,11 +328,13 @@ def score_rows(  # noqa: PLR0917 - a kernel takes its columns
         if c[SEEN] < k.warmup or not math.isfinite(value[i]):
             continue
         date, kind = (season[i, 0], season[i, 1]) if season.size else (t, t)
-        chosen, scale, _, level, hour, day, week, other = expectation(t, date, kind, times[r, BORN], c, s, k)
+        chosen, scale, _, level, hour, day, week, other, low, high = expectation(
+            t, date, kind, times[r, BORN], c, s, profile[r], rhythm[r], k
+        )
         if scale <= 0.0:
             scale = scale_of_first(value[i], c)
         y = to_work(value[i], c[OFFSET], c[TOP]) - c[ANCHOR]
-        z = nearest(y, level, hour, day, week, other) / scale if scale > 0.0 else 0.0
+        z = nearest(y, level, hour, day, week, other, low, high) / scale if scale > 0.0 else 0.0
         if chosen < DAY and scale > 0.0:
             z = max(z, missed(y, t - times[r, BORN], kind, day, week, other, c, s, k))
             if c[SWITCHED] > 0.0 and date == kind:
@@ -339,20 +345,24 @@ def score_rows(  # noqa: PLR0917 - a kernel takes its columns
 @njit(
     types_of(
         np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty((0, 2), "i8"), np.empty((0, 2), "i8"),
-        np.empty((0, CORE)), np.empty((0, SLOTS), "f4"), DEFAULT, np.empty((0, 3)),
+        np.empty((0, CORE)), np.empty((0, SLOTS), "f4"), np.empty((0, PROFILE), "f4"), np.empty((0, RHYTHM), "f4"),
+        DEFAULT, np.empty((0, 3)),
     )
 )  # fmt: skip
 def band_rows(  # noqa: PLR0917 - a kernel takes its columns
-    rows: I4, time: I8, width: F8, season: I8, times: I8, core: F8, slots: F4, k: Tuning, out: F8
-) -> None:
+    rows: I4, time: I8, width: F8, season: I8, times: I8, core: F8, slots: F4, profile: F4, rhythm: F4, k: Tuning,
+    out: F8
+) -> None:  # fmt: skip
     """Lower, centre, upper of each row in the signal's unit, (n, 3): where the score stays within `width`."""
     for i in range(rows.size):
         r, t = rows[i], time[i]
         c = core[r]
         date, kind = (season[i, 0], season[i, 1]) if season.size else (t, t)
-        _, scale, middle, level, hour, day, week, other = expectation(t, date, kind, times[r, BORN], c, slots[r], k)
+        _, scale, middle, level, hour, day, week, other, least, most = expectation(
+            t, date, kind, times[r, BORN], c, slots[r], profile[r], rhythm[r], k
+        )
         low, high = middle, middle
-        for p in (level, hour, day, week, other):
+        for p in (level, hour, day, week, other, least, most):
             if not math.isnan(p):
                 low, high = min(low, p), max(high, p)
         out[i, 0] = from_work(low - width[i] * scale + c[ANCHOR], c[OFFSET], c[TOP])

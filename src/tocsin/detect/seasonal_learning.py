@@ -12,7 +12,6 @@ from tocsin.detect.seasonal import (
     AS_DATE,
     AS_KIND,
     BORN,
-    CANDIDATE,
     CORE,
     COUNTS,
     DAY,
@@ -29,21 +28,17 @@ from tocsin.detect.seasonal import (
     HOUR_AT,
     HOUR_NS,
     HOUR_SLOTS,
-    JACOBIAN,
     JUMP,
     LAST,
     LATEST,
     LEAST,
     LEVEL,
-    LINEAR,
-    LOGGED,
     LOW,
     MOVED,
     MOVES,
     OFFSET,
     ONCE,
     PULL,
-    RARE,
     REACH,
     SCALE,
     SD_OF_MEAN_ABS,
@@ -58,32 +53,38 @@ from tocsin.detect.seasonal import (
     WEEK,
     WEEK_AT,
     WEEK_NS,
-    WEEK_SLOTS,
     Guess,
     Tuning,
     choose,
+    cyclic,
     floor_of,
-    from_work,
     predict,
     reading,
-    slope,
-    to_work,
     trusted,
 )
+from tocsin.detect.seasonal_cycle import (
+    I1,
+    PERIOD,
+    PROFILE,
+    RHYTHM,
+    RING,
+    by_cycle,
+    hopeless,
+    learn_profile,
+    restart,
+    search,
+)
 from tocsin.detect.seasonal_runs import RUNS, learn_run, switches
+from tocsin.detect.seasonal_shape import LOGARITHMIC, SHARE_OF_1, SHARE_OF_100, learn_shape, rate
+from tocsin.detect.working_scale import to_work
 from tocsin.model.arrays import F8, I4, I8, U1
 from tocsin.stats.jit import njit, types_of
 
-RESOLUTION: Final = 1e-4
-"""Least part of a bounded scale that is told apart from its bounds: 99.99 % and 100 %."""
-AUTO, SHARE_OF_1, SHARE_OF_100, LOGARITHMIC = 0, 1, 2, 3
-"""What a row is told to be; see `Baseline.told`."""
-
-
-@njit()
-def rate(steps: float, dt: float, span: float, slowest: float, fastest: float) -> float:
-    """Learning rate: a plain mean at first, then a time constant `span`, within bounds in steps."""
-    return max(1.0 / (steps + 1.0), min(max(dt / span, slowest), fastest))
+SETTLED: Final = 32.0
+"""Values before other periods are looked for: the scale of a row's steps is known by then."""
+NEW_DAY, NEW_CYCLE = 1, 2
+CYCLES: Final = 4
+"""Bit of `Baseline.earned`: a period was trusted."""
 
 
 @njit()
@@ -182,81 +183,6 @@ def learn_level(y: float, g: float, c: F8) -> None:
 
 
 @njit()
-def candidate_for(centre: float, top: float) -> float:
-    """Offset of the scale that is weighed against the plain one: a quarter of the distance to the nearer bound."""
-    if top > 0.0:
-        return max(0.25 * min(centre, top - centre), RESOLUTION * top)
-    return 0.25 * centre
-
-
-@njit()
-def evidence_of(x: float, first: bool, dt: float, w: float, c: F8) -> float:
-    """Evidence for the candidate scale by Laplace residuals and the Jacobian, as Box and Cox do; NaN without any."""
-    n, offset, top = c[SEEN] + 1.0, c[CANDIDATE], c[TOP]
-    centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET], top)
-    g = 1.0 if first else w * rate(n - 9.0, dt, 12.0 * HOUR_NS, 0.001, 0.02)
-    linear = abs(x - centre)
-    logged = abs(to_work(x, offset, top) - to_work(centre, offset, top))
-    if n > 24.0:
-        linear, logged = min(linear, 6.0 * c[LINEAR]), min(logged, 6.0 * c[LOGGED])
-    c[LINEAR] += g * (linear - c[LINEAR])
-    c[LOGGED] += g * (logged - c[LOGGED])
-    c[JACOBIAN] += g * (-math.log(slope(x, offset, top)) - c[JACOBIAN])
-    if c[LINEAR] <= 0.0 or c[LOGGED] <= 0.0:
-        return math.nan
-    found: float = math.log(c[LINEAR]) - math.log(c[LOGGED]) - c[JACOBIAN]
-    return found
-
-
-@njit()
-def learn_shape(x: float, dt: float, w: float, told: int, c: F8, slots: F4) -> None:
-    """Choose the working scale: the plain one, or a logarithm (of a share: its logit) that is likelier, or told."""
-    if c[TOP] > 0.0 and (x > c[TOP] or x < 0.0):
-        rescale(0.0, 0.0, c, slots)  # no share of this after all
-        c[CANDIDATE] = 0.0
-    n = c[SEEN] + 1.0
-    first = c[CANDIDATE] <= 0.0
-    if first:
-        centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET], c[TOP])
-        if n < 9.0 or centre <= 0.0:
-            return
-        c[CANDIDATE] = candidate_for(centre, c[TOP])
-    evidence = evidence_of(x, first, dt, w, c)
-    due = n in {32.0, 64.0, 128.0, 256.0} or n % 512.0 == 0.0
-    if told == LOGARITHMIC:
-        evidence, due = math.inf, due or n == 16.0
-    if not due or math.isnan(evidence):
-        return
-    if c[OFFSET] <= 0.0 and c[LOW] < RARE and evidence > 0.05:
-        rescale(c[CANDIDATE], c[TOP], c, slots)
-    elif c[OFFSET] > 0.0 and (c[LOW] >= RARE or evidence < -0.02):
-        rescale(0.0, c[TOP], c, slots)
-
-
-@njit()
-def rescale(offset: float, top: float, c: F8, slots: F4) -> None:
-    """Carry a row over to another working scale."""
-    old, bound, base = c[OFFSET], c[TOP], c[ANCHOR]
-    centre = from_work(c[FAST] + base, old, bound)
-    factor = slope(centre, offset, top) / slope(centre, old, bound)
-    c[OFFSET], c[TOP] = offset, top
-    c[ANCHOR] = to_work(from_work(base, old, bound), offset, top)
-    for p in (FAST, ONCE, TWICE):
-        c[p] = to_work(from_work(c[p] + base, old, bound), offset, top) - c[ANCHOR]
-    c[DRIFT] *= factor
-    c[SWING] *= factor
-    c[AS_DATE] *= factor
-    c[AS_KIND] *= factor
-    for p in range(4):
-        c[SCALE + p] *= factor
-        c[ERROR + p] *= factor * factor
-    for b in range(HOUR_AT, HOUR_AT + HOUR_SLOTS):
-        slots[b] *= factor
-    for b in range(DAY_AT, DAY_AT + DAY_SLOTS + WEEK_SLOTS):
-        slots[b] = to_work(from_work(float(slots[b]) + base, old, bound), offset, top) - c[ANCHOR]
-
-
-@njit()
 def learn_moved_day(y: float, t: int, date: int, kind: int, w: float, sd: float, c: F8, slots: F4) -> int:
     """Compare a day that may be like another with both; gives the time of the season that it is learned for."""
     by_date, by_kind = predict(t, date, c, slots)[WEEK], predict(t, kind, c, slots)[WEEK]
@@ -291,18 +217,63 @@ def begin_row(x: float, t: int, told: int, least: float, stamps: I8, c: F8) -> N
     c[LEAST] = -least if told == LOGARITHMIC else least
 
 
+@njit()
+def learn_cycle(  # noqa: PLR0917 - a kernel takes scalars and row views
+    y: float, t: int, stamps: I8, dt: float, w: float, floor: float, guess: Guess, c: F8, ring: I1, profile: F4,
+    rhythm: F4, k: Tuning
+) -> None:  # fmt: skip
+    """Look for a period, or learn the one that was found, or drop it; see `seasonal_cycle`."""
+    born, latest = stamps[BORN], stamps[LATEST]
+    chosen = choose(t - born, guess, c, k)
+    season = guess[chosen] if chosen >= DAY else math.nan
+    sd = max(SD_OF_MEAN_ABS * c[SCALE + LEVEL], floor)
+    if rhythm[PERIOD] <= 0.0:
+        step_s = min(dt, (t - born) / c[SEEN]) * 1e-9
+        hourly = guess[HOUR] if chosen == HOUR else guess[LEVEL]
+        search(y, t, born, latest, step_s, dt, hourly, season, sd, ring, profile, rhythm)
+        return
+    expected = by_cycle(t, born, guess[LEVEL], season, profile, rhythm)
+    far = 3.0 * REACH * sd
+    learn_profile(y, t, born, dt, w, guess[LEVEL], season, guess[chosen], expected, PULL * sd, far, profile, rhythm)
+    if hopeless(rhythm):
+        restart(ring, rhythm)
+
+
+@njit()
+def earn(age: int, guess: Guess, c: F8, earned: U1, r: int, ring: I1, rhythm: F4, k: Tuning) -> int:
+    """Note what a row has come to trust; what of that is a reason to rank its scores anew."""
+    chosen = choose(age, guess, c, k)
+    found, before, cycles = 0, int(earned[r]) & 3, int(earned[r]) & CYCLES
+    if chosen > before:
+        # an hour changes little of what is strange, and six hours are a short past to let go
+        found = NEW_DAY if before < DAY == chosen else 0
+        before = chosen
+        if rhythm[PERIOD] <= 0.0:
+            restart(ring, rhythm)  # other periods are looked for in what the season leaves
+    if rhythm[PERIOD] <= 0.0:
+        cycles = 0
+    elif cycles == 0 and cyclic(age, rhythm):
+        found, cycles = found | NEW_CYCLE, CYCLES
+    earned[r] = before | cycles
+    return found
+
+
 @njit(
     types_of(
         np.empty(0, "i4"), np.empty(0, "i8"), np.empty(0), np.empty(0), np.empty((0, 2), "i8"), np.empty(0, "u1"),
         np.empty(0, "f4"), np.empty((0, 2), "i8"), np.empty((0, CORE)), np.empty((0, SLOTS), "f4"),
-        np.empty((0, COUNTS), "u1"), np.empty((0, RUNS), "f4"), np.empty(0, "u1"), DEFAULT, np.empty(0, "u1"),
+        np.empty((0, COUNTS), "u1"), np.empty((0, RUNS), "f4"), np.empty((0, RING), "i1"),
+        np.empty((0, PROFILE), "f4"), np.empty((0, RHYTHM), "f4"), np.empty(0, "u1"), DEFAULT, np.empty(0, "u1"),
     )
 )  # fmt: skip
 def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
     rows: I4, time: I8, value: F8, weight: F8, season: I8, told: U1, least: F4, times: I8, core: F8, slots: F4,
-    counts: U1, runs: F4, earned: U1, k: Tuning, fresh: U1
+    counts: U1, runs: F4, ring: I1, profile: F4, rhythm: F4, earned: U1, k: Tuning, fresh: U1
 ) -> None:  # fmt: skip
-    """Take one step in; see `Baseline`. `fresh` (n,) is set where the season of a day is trusted for the first time."""
+    """Take one step in; see `Baseline`. `ring` and `profile` are the same bytes.
+
+    `fresh` (n,) gets `NEW_DAY` where the season of a day is trusted for the first time, `NEW_CYCLE` where a period is.
+    """
     for i in range(rows.size):
         r, t, x, w = rows[i], time[i], value[i], weight[i]
         c, s = core[r], slots[r]
@@ -323,15 +294,17 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
         learn_errors(y, age, dt, w, floor, guess, c)
         sd = max(SD_OF_MEAN_ABS * c[SCALE + LEVEL], floor)
         learn_season(y, t, at, age, dt, w, sd, guess, c, s, counts[r], k)
+        if k.use_cycle and c[SEEN] >= SETTLED:
+            learn_cycle(y, t, times[r], dt, w, floor, guess, c, ring[r], profile[r], rhythm[r], k)
         bound = PULL * sd if c[SEEN] >= 8.0 else math.inf
         learn_level(c[FAST] + clipped(y - c[FAST], bound), w * rate(c[SEEN], dt, 1.0 * HOUR_NS, 0.002, 0.05), c)
+        offset, top = c[OFFSET], c[TOP]
         learn_shape(x, dt, w, told[r], c, s)
+        if c[OFFSET] != offset or c[TOP] != top:
+            restart(ring[r], rhythm[r])  # the profile is of another scale
         if int(c[SEEN]) % 16 == 0:
             learn_swing(c, s)
             c[SWITCHED] = 1.0 if switches(runs[r]) else 0.0
-            chosen = choose(age, guess, c, k)
-            if chosen > earned[r]:
-                # an hour changes little of what is strange, and six hours are a short past to let go
-                earned[r], fresh[i] = chosen, 1 if earned[r] < DAY == chosen else 0
+            fresh[i] = earn(age, guess, c, earned, r, ring[r], rhythm[r], k)
         c[SEEN] += 1.0
         times[r, LATEST] = max(t, times[r, LATEST])

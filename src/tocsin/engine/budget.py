@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from tocsin.calibrate.budget import AGES, EASIEST, FAMILIES, HARDEST, SHAPES, Counted
+from tocsin.engine.guarded import Guarded
 from tocsin.engine.teams import Ownership
 from tocsin.engine.watch import Watch
 from tocsin.model.arrays import F8
@@ -21,6 +22,9 @@ PROMISED = gauge("tocsin_engine_budget_promised_pages", "False pages a week that
 REALISED = gauge("tocsin_engine_budget_realised_pages", "Findings opened a week, true ones included", ["team", "over"])
 REFITS = gauge(
     "tocsin_engine_calibration_refits", "Times that a row's p-values no longer fitted and its past was let go"
+)
+DRIFTED = gauge(
+    "tocsin_engine_inputs_drifted", "Series whose model is given other values than in its first week (PSI or KS)"
 )
 LEVEL = gauge("tocsin_engine_budget_level_decades", "-log10 p that a score needs", ["team", "family"])
 
@@ -155,7 +159,7 @@ class TeamBudgets:
 
     def __init__(self, ownership: Ownership) -> None:
         self._budgets: dict[str, AlertBudget] = {}
-        self._refits = 0
+        self._refits = self._drifted = 0
         self.promise(ownership)
 
     def promise(self, ownership: Ownership) -> None:
@@ -204,8 +208,11 @@ class TeamBudgets:
                 budgets[self._ownership.number(finding.monitor, finding.series)].opened(1)
 
     def inspect(self, watches: Iterable[Watch]) -> None:
-        """Count how often calibration was fitted anew."""
-        self._refits = sum(int(watch.calibrator.drifts.sum()) for watch in watches)
+        """Count how often calibration was fitted anew, and series whose model is given what it doesn't know."""
+        self._refits = self._drifted = 0
+        for watch in watches:
+            self._refits += int(watch.calibrator.drifts.sum())
+            self._drifted += watch.detector.drifted() if isinstance(watch.detector, Guarded) else 0
 
     def turn(self, received: int) -> bool:
         """Whether a new day has begun; if so, levels are read anew from all that was counted."""
@@ -215,7 +222,12 @@ class TeamBudgets:
         """What there is to see of all teams; also set as the process's own metrics."""
         found = [reading for name, budget in self._budgets.items() for reading in budget.readings(name)]
         REFITS.set(self._refits)
-        return [*found, ("tocsin.calibration.refits", {}, float(self._refits))]
+        DRIFTED.set(self._drifted)
+        counted: list[Reading] = [
+            ("tocsin.calibration.refits", {}, float(self._refits)),
+            ("tocsin.calibration.inputs_drifted", {}, float(self._drifted)),
+        ]
+        return [*found, *counted]
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as a tree of copies, by team."""

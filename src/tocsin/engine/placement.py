@@ -8,6 +8,7 @@ import numpy as np
 
 from tocsin.detect.baseline import Baseline
 from tocsin.detect.seasonal import LATEST
+from tocsin.engine.guarded import Guarded
 from tocsin.engine.metric_family import PLAIN, MetricFamilies, Told
 from tocsin.engine.season_clock import SeasonClock
 from tocsin.engine.series_ensemble import Ensemble
@@ -48,7 +49,7 @@ class Placement:
     def _turn(self, before: I4, was: SeasonClock, detector: Detector) -> None:
         learned = _baseline(detector)
         if (
-            not isinstance(detector, Baseline | Ensemble)
+            not isinstance(detector, Baseline | Ensemble | Guarded)
             or learned is None
             or not (was.calendars or self._clock.calendars)
         ):
@@ -110,5 +111,7 @@ class Placement:
 
 def _baseline(detector: Detector | None) -> Baseline | None:
     """The baseline that a detector is, or has among its members."""
+    if isinstance(detector, Guarded):
+        return detector.baseline
     several = detector.members if isinstance(detector, Ensemble) else [detector]
     return next((one for one in several if isinstance(one, Baseline)), None)

@@ -23,7 +23,7 @@ RECORDS: Final = 1.5
 """Weight of novelty beside 1 of all others together, nearly: chosen on the Numenta benchmark and on made series."""
 IN_FULL: Final = 8.0
 """Decades that one member reports in full: beyond, a p-value is the extrapolation of an extrapolation."""
-_SEASONS: Final = ("season_hour", "season_day", "season_week")
+_SEASONS: Final = ("season_hour", "season_day", "season_week", "season_cycle_s")
 
 
 class _Seats(Columns):
@@ -161,10 +161,11 @@ class Ensemble:
     def renewed(self) -> I4:
         """None: where a member stands on new ground, its own scores are let go here, and decades stay decades."""
         for member, calibrator in zip(self.members, self.calibrators, strict=True):
-            rows = member.renewed()
-            if rows.size:
-                calibrator.renew(rows)
-                self._fresh = False
+            calibrator.follow(member)
+        return np.zeros(0, "i4")
+
+    def entrained(self) -> I4:
+        """None, as for `renewed`."""
         return np.zeros(0, "i4")
 
     def turn(self, rows: I4, hours: I8) -> None:

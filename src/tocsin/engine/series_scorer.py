@@ -104,7 +104,7 @@ class SeriesScorer:
         self.rarity.learn(rows, distance)
         self.calibrator.learn(rows, score)
         self.baseline.learn(step, every)
-        self.rarity.renew(self.baseline.renewed())
+        self.rarity.follow(self.baseline)
         self.novelty.learn(step, every)
         known = np.where(np.isfinite(log10_p), np.maximum(log10_p, DEEPEST), 0.0)
         haste = np.maximum(np.log10(self.pace.fold(step) / USUAL_STEPS), 0.0)

@@ -11,9 +11,11 @@ import numpy as np
 from tocsin.calibrate.budget import BINS, FAMILIES, Episodes
 from tocsin.calibrate.calibrator import Calibrator
 from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions
+from tocsin.calibrate.inputs import Inputs
 from tocsin.calibrate.quarantine import Quarantine
 from tocsin.detect.registry import build
 from tocsin.detect.threshold import breach
+from tocsin.engine.guarded import Guarded
 from tocsin.engine.match import group_of
 from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.placement import Placement
@@ -147,6 +149,8 @@ class Watch:
         if self.detector is None:
             return self._judge_threshold(tenant, step, closed.samples)
         self.placement.tell(self.detector)
+        if isinstance(self.detector, Guarded):
+            self.detector.observe(step)
         scores = self.detector.score(step)
         log10_p, n_eff = self.calibrator.log10_p(rows, scores.value)
         family = self.team()[rows] * FAMILIES + self.calibrator.family(rows)
@@ -163,9 +167,7 @@ class Watch:
         self.calibrator.learn(rows, scores.value)
         for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
             self.detector.learn(self.placement.place(known), np.ones(len(known)))
-        renewed = self.detector.renewed()
-        if len(renewed):
-            self.calibrator.renew(renewed)
+        self.calibrator.follow(self.detector)
         pane = PaneRows(
             tenant, self.spec.name, rows, step.time, closed.value, closed.samples, scores.value, log10_p, n_eff, band
         )
@@ -275,7 +277,9 @@ def _detector(spec: MonitorSpec, shelf: ModelShelf) -> Detector:
     model, onnx = shelf.open(spec), spec.detect.onnx
     if model is None or onnx is None:
         return build(spec.detect.name, getattr(spec.detect, spec.detect.name))
-    return build("onnx", {"model": model} if onnx.warmup is None else {"model": model, "warmup": onnx.warmup})
+    inputs = Inputs(test=onnx.drift_test, threshold=onnx.drift_threshold)
+    made = build("onnx", {"model": model} if onnx.warmup is None else {"model": model, "warmup": onnx.warmup})
+    return Guarded(made, inputs, fallback=onnx.fallback is not None)
 
 
 def _together(closings: list[tuple[int, LaneKey, Closed]]) -> Iterator[tuple[str, Closed]]:

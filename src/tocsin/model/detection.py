@@ -87,6 +87,9 @@ class Detector(Protocol):
     def renewed(self) -> I4:
         """Rows, each once, whose expectation stands on new ground since the last call: old scores tell no more."""
 
+    def entrained(self) -> I4:
+        """Rows, each once, that have come to expect a period of their own since the last call: it is no news, nor life."""
+
     def adopt(self, params: Params) -> None:
         """Take what fitting found; it comes as a Control record."""
 

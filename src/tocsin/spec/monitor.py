@@ -54,13 +54,16 @@ class ThresholdSpec(Spec):
 class OnnxSpec(Spec):
     """A trained model in a file, relative to that of the configuration; `sha256` pins the file's very bytes.
 
-    With `fallback: baseline` a file that is missing or can't be used is a warning, and the baseline is used.
+    With `fallback: baseline` a file that is missing or can't be used is a warning, and the baseline is used; it also
+    judges series whose values have drifted by `drift_threshold` from what the model was first given.
     """
 
     path: str = Field(min_length=1)
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     fallback: Literal["baseline"] | None = None
     warmup: float | None = Field(default=None, ge=1)
+    drift_test: Literal["psi", "ks"] = "psi"
+    drift_threshold: float = Field(default=0.2, gt=0)
 
 
 class DetectSpec(Spec):

@@ -104,8 +104,8 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
     odd.append(
         (("pipeline", "ingestion", "source"), f"reading from {source.type} is not in this build; nothing is read")
     )
-    if "monitoring" in pipeline.model_fields_set:
-        message = "watching the input of the detector for drift is not in this build; calibration still adapts"
+    if "monitoring" in pipeline.model_fields_set and pipeline.model.path is None:
+        message = "the baseline learns all along: only what a model is given is watched for drift; name one by `model:`"
         odd.append((("pipeline", "monitoring"), message))
     windowing, alerting = pipeline.windowing, pipeline.alerting
     if windowing.size_ms % windowing.step_ms:
@@ -116,7 +116,7 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
         signal="*",
         aggregate="mean",
         window=_window(windowing),
-        detect=_detect(pipeline.model),
+        detect=_detect(pipeline.model, pipeline.monitoring),
         summary="from the pipeline file",
     )
     config = Config(
@@ -130,10 +130,17 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
     return config, odd, wrong
 
 
-def _detect(model: ModelSpec) -> DetectSpec:
+def _detect(model: ModelSpec, monitoring: MonitoringSpec) -> DetectSpec:
     if model.path is None:
         return DetectSpec(baseline={})
-    return DetectSpec(onnx=OnnxSpec(path=model.path, fallback=None if model.fallback_strategy is None else "baseline"))
+    return DetectSpec(
+        onnx=OnnxSpec(
+            path=model.path,
+            fallback=None if model.fallback_strategy is None else "baseline",
+            drift_test=monitoring.drift_test,
+            drift_threshold=monitoring.drift_threshold,
+        )
+    )
 
 
 def _window(windowing: WindowingSpec) -> WindowSpec:

@@ -62,7 +62,7 @@ class Lot:
         self.calibrator.learn(self.rows, scores)
         for calm in self.quarantine.fold(step, self.held[LEADING].verdicts(self.rows)):
             self.detector.learn(calm, np.ones(len(calm)))
-        self.calibrator.renew(self.detector.renewed())
+        self.calibrator.follow(self.detector)
         return opened
 
 

@@ -70,7 +70,7 @@ def judged(detector: Detector, lives: Lives) -> tuple[F8, F8]:
         decades[k, rows] = np.minimum(-np.nan_to_num(log10_p), DEEPEST)
         calibrator.learn(rows, found)
         detector.learn(step, np.ones(len(rows)))
-        calibrator.renew(detector.renewed())
+        calibrator.follow(detector)
     return score, decades
 
 
