@@ -16,6 +16,8 @@ from tocsin.model.arrays import F8, I8
 FINE: Final = 120
 """Quantile cells of a numeric reference, of which the 10 buckets of PSI and the 20 bins of KL are unions."""
 BUCKETS: Final = 10
+HUGE: Final = 1e290
+"""Values count as at most this in sums, which so stay finite."""
 BINS: Final = 20
 MOST_DISTINCT: Final = 12
 """A number with at most so many different values has a cell for each."""
@@ -95,9 +97,12 @@ class NumericCells:
 
     def count(self, values: F8) -> tuple[I8, F8]:
         """Finite values by cell, and their sums by cell, both (cells,)."""
-        at = np.searchsorted(self.edges, values, "left")
-        counts = np.bincount(at, minlength=self.size).astype("i8")
-        return counts, gathered(at, values, self.size)
+        ordered = np.sort(values)  # sorting, then finding the edges, is several times quicker than placing each value
+        ends = np.searchsorted(ordered, self.edges, "right")
+        counts = np.diff(np.concatenate([[0], ends, [len(values)]])).astype("i8")
+        starts = np.concatenate([[0], ends])
+        sums = np.where(counts > 0, np.add.reduceat(np.append(np.clip(ordered, -HUGE, HUGE), 0.0), starts), 0.0)
+        return counts, sums
 
 
 def _quantiles(ordered: F8, cuts: int) -> F8:
