@@ -24,7 +24,7 @@ REFITS = gauge(
     "tocsin_engine_calibration_refits", "Times that a row's p-values no longer fitted and its past was let go"
 )
 DRIFTED = gauge(
-    "tocsin_engine_inputs_drifted", "Series whose model is given other values than in its first week (PSI or KS)"
+    "tocsin_engine_drifted_input_series", "Series whose model is given other values than in its first week (PSI or KS)"
 )
 LEVEL = gauge("tocsin_engine_budget_level_decades", "-log10 p that a score needs", ["team", "family"])
 
