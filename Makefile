@@ -51,7 +51,7 @@ acceptance: $(STAMP)
 
 # measures everything anew and puts the tables into docs/benchmarks.md; TOCSIN_BENCH=small only shows that it runs
 bench: $(STAMP)
-	$(BIN)/tocsin bench ingest detect latency calibration --peers --out docs/benchmarks.json $(ARGS)
+	$(BIN)/tocsin bench ingest detect latency calibration drift --peers --out docs/benchmarks.json $(ARGS)
 
 # the pages: built assets are committed, a rebuild must give the same bytes
 web:
