@@ -35,9 +35,9 @@ def step_ns(span_ns: int, rows: int) -> int:
     return dense[0] if dense else coarse[-1]
 
 
-def performance(found: Outcome, current: Span, start: int, end: int) -> Json:
+def performance(found: Outcome, current: Span) -> Json:
     """Of the whole span and of each bucket of it, against the reference."""
-    step = step_ns(end - start, current.rows)
+    step = step_ns(int(current.time[-1] - current.time[0]) + 1, current.rows)
     bucket = current.time // step
     numbers = np.unique(bucket)
     watch = ModelWatch(found, current.rows // max(numbers.size, 1))

@@ -140,7 +140,7 @@ class ModelHealth:
         if asked.version is not None:
             listed = [each for each in listed if each["version"] == asked.version]
         shown: dict[str, Any] = {"notes": notes, "names": _names(current)}
-        shown["performance"] = None if found is None else performance(found, current, asked.start, asked.end)
+        shown["performance"] = None if found is None else performance(found, current)
         shown["drift"] = drift(before, current, kinds, left, asked.feature) if before.rows and current.rows else None
         shown["segments"] = None if found is None else segments(found, current, asked.by)
         shown["fairness"] = None if found is None else fairness(found, current, asked.group)
