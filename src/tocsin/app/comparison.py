@@ -67,7 +67,9 @@ class Compared:
             ],
             "ratio": {"p_value": run.ratio_p_value, "mismatch": run.mismatched, "level": design.ratio_level},
             "treatments": [{**verdict_json(each), "reason": reason(each, design)} for each in self.verdicts],
-            "looks": [{"rows": rows, "treatments": [verdict_json(each) for each in found]} for rows, found in self.looks],
+            "looks": [
+                {"rows": rows, "treatments": [verdict_json(each) for each in found]} for rows, found in self.looks
+            ],
             "notes": list(self.notes),
         }
 
