@@ -109,13 +109,13 @@ def test_truth_before_its_prediction_waits_also_over_a_restart(house):
     )
     assert house.step() == []
     assert counted("tocsin_cold_records_without_prediction_total") == unknown + 3
-    assert counted("tocsin_cold_records_waiting ") == 2
+    assert counted("tocsin_cold_waiting_records ") == 2
     house.world.reopen()
     house.start()
     house.store(PREDICTION)
     assert sorted(house.step()) == [("a", "", '{"x":1}'), ("a", "1", "")]
     assert counted('tocsin_cold_records_joined_total{when="early"}') == early + 2
-    assert counted("tocsin_cold_records_waiting ") == 1
+    assert counted("tocsin_cold_waiting_records ") == 1
     house.store({"prediction_id": "a", "truth": 0})
     assert house.step() == [("a", "0", "")]
 
