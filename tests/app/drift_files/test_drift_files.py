@@ -135,6 +135,17 @@ def test_several_classes_have_an_accuracy(tmp_path, drift):
     assert shown["chunks"][0]["performance_alarm"]
 
 
+def test_the_class_that_scores_speak_for_is_the_positive_one(drift, tmp_path):
+    paths = []
+    for name, seed in (("r", 1), ("c", 2)):
+        rows = model_rows(seed, 3000)
+        named = {key: np.where(rows[key] == 1, "bad", "ok") for key in ("prediction", "target")}
+        paths.append(write(tmp_path / f"{name}.parquet", {**rows, **named}))
+    _, shown, said = drift(*paths)
+    assert shown["columns"]["positive"] == "bad"
+    assert "'bad' is taken as the positive class, for scores are higher where it is predicted" in said
+
+
 def test_a_score_that_is_confidence_is_turned_and_said(files, drift, tmp_path):
     plain, turned = {}, {}
     for name, seed in (("r", 1), ("c", 2)):

@@ -169,8 +169,23 @@ class _Classes:
             return usual[-1]
         if not names:
             raise BadInput(f"{self.frames[0].table.path}: the column {self.roles.prediction!r} is empty")
-        self.notes.append(f"{one_line(names[-1])[:40]!r} is taken as the positive class, for it sorts last")
-        return names[-1]
+        higher = self._scored_higher(names)
+        positive, why = names[-1], "for it sorts last"
+        if higher is not None:
+            positive, why = higher, "for scores are higher where it is predicted"
+        self.notes.append(f"{one_line(positive)[:40]!r} is taken as the positive class, {why}")
+        return positive
+
+    def _scored_higher(self, names: list[str]) -> str | None:
+        """The class of two that a score speaks for; None where it may be how sure the model is of either."""
+        predicted, score = self.predicted[0], self.score[0]
+        if predicted is None or score is None or len(names) != 2:
+            return None
+        said = [_equal(predicted, name)[0] & np.isfinite(score) for name in names]
+        if not all(mask.any() for mask in said) or min(float(score[mask].min()) for mask in said) >= 0.5:
+            return None
+        means = [float(score[mask].mean()) for mask in said]
+        return names[int(means[1] > means[0])] if means[0] != means[1] else None
 
     def _rows(self, k: int, positive: str) -> Rows:
         n, predicted, score = self.frames[k].rows, self.predicted[k], self.score[k]
