@@ -29,7 +29,8 @@ class Client:
     Parameters
     ----------
     url, key : of the server; else TOCSIN_URL and TOCSIN_KEY of the environment
-    most_rows : rows that may wait (whole DataFrames count as one); what comes beyond is spilled and counted
+    most_rows : rows that may wait (whole DataFrames count as one), and as many again that are being sent; what comes
+        beyond is spilled and counted
     batch_rows, batch_bytes : a request holds so many at most
     linger_s : so long a row waits for others to share its request
     keep_trying_s : so long a request is tried again before its rows are given up and counted
@@ -253,7 +254,7 @@ class Client:
 
     def _lines(self) -> Iterator[bytes]:
         """Rows as JSON; those of a DataFrame one after the other, and only when it is their turn."""
-        for _ in range(self._batch_rows):
+        for _ in range(min(self._batch_rows, self._most_rows)):
             with self._ready:
                 if not self._queue:
                     return
