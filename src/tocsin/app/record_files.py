@@ -6,6 +6,7 @@ A column of feedback that is not called so keeps its name: `clicked` gives `{"cl
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Columns:
         found = dict(base)
         for field, name in self.fields.items():
             value = row.get(name)
-            if value is not None and value == value:  # noqa: PLR0124 - NaN is no value
+            if value is not None and not (isinstance(value, float) and math.isnan(value)):
                 found[field] = str(value) if field in ("prediction_id", "model", "version") else _plain(value)
         if "feedback" in found and self.fields["feedback"] != "feedback":
             found["feedback"] = {self.fields["feedback"]: found["feedback"]}
