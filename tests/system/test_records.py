@@ -26,7 +26,7 @@ def test_what_the_sdk_logs_is_exported_joined(server):
     assert client.close(30)
 
     def joined():
-        found = [row for row in server.export("records") if row["model"] == "churn" and row["truth"]]
+        found = [row for row in server.export("records") if row["prediction_id"] in {"r-1", "r-2"} and row["truth"]]
         return found if len(found) == 2 else []
 
     first, second = sorted(until(joined, 60), key=lambda row: row["prediction_id"])
