@@ -15,7 +15,7 @@ from tocsin.assess.column import AnyColumn, FeatureKind, codes, numbers, texts
 from tocsin.assess.drift import DriftPolicy, FeatureDrift, compare_all
 from tocsin.assess.drift_test import e_benjamini_hochberg, share_bet
 from tocsin.assess.reference import FeatureReference, learn_table
-from tocsin.model.arrays import F8, I8
+from tocsin.model.arrays import F8, I8, Mask
 from tocsin.model.errors import BadInput
 
 DATA, LABEL, CONCEPT = "data drift", "label drift", "concept drift"
@@ -33,7 +33,7 @@ class Moved:
     label: bool
     concept: bool
     features: tuple[FeatureDrift, ...]
-    truth: FeatureDrift
+    truth: FeatureDrift | None
     groups: tuple[Group, ...]
     said: tuple[str, ...]
 
@@ -90,10 +90,27 @@ def told_apart(
     )
     truth_reference = FeatureReference.learn("truth", reference.truth)
     truth = compare_all({"truth": truth_reference}, {"truth": truth_reference.sketch(current.truth)}, third)[0]
-    groups = _groups(reference, current, truth_reference)
-    enough = np.array([abs(group.share - group.reference_share) >= least_change for group in groups], bool)
-    log_e = np.where(enough, [group.log_e for group in groups], -math.inf) if groups else np.empty(0)
-    differ = e_benjamini_hochberg(log_e, third.level)
+    alike = Alike(reference, truth_reference)
+    groups = alike.groups(current)
+    return tell(features, truth, groups, changed([groups], third.level, least_change)[0], alike.what)
+
+
+def changed(groups: Sequence[Sequence[Group]], level: float, least_change: float = 0.03) -> list[Mask]:
+    """Which groups of each window changed, decided on together over all windows."""
+    log_e = [
+        group.log_e if abs(group.share - group.reference_share) >= least_change else -math.inf
+        for window in groups
+        for group in window
+    ]
+    differ = e_benjamini_hochberg(np.array(log_e, "f8"), level)
+    ends = np.cumsum([len(window) for window in groups], dtype="i8")
+    return np.split(differ, ends[:-1])
+
+
+def tell(
+    features: Sequence[FeatureDrift], truth: FeatureDrift | None, groups: Sequence[Group], differ: Mask, what: str
+) -> Moved:
+    """What moved in one window, from what was decided on its features, its truth and its groups; `what` as of `Alike`."""
     moved = [row for row in features if row.alarm]
     said = []
     if moved:
@@ -101,12 +118,12 @@ def told_apart(
         said.append(
             f"{DATA}: {len(moved)} of {len(features)} features moved, first of all {worst.name}: {worst.reason}"
         )
-    if truth.alarm:
+    label = truth is not None and truth.alarm
+    if truth is not None and label:
         said.append(f"{LABEL}: {truth.reason}")
     if differ.any():
-        what = "turned out high" if isinstance(truth_reference.cells, NumericCells) else "were predicted rightly"
         said.append(f"{CONCEPT}: {_said(groups, differ, what)}")
-    return Moved(bool(moved), truth.alarm, bool(differ.any()), tuple(features), truth, tuple(groups), tuple(said))
+    return Moved(bool(moved), label, bool(differ.any()), tuple(features), truth, tuple(groups), tuple(said))
 
 
 def _said(groups: Sequence[Group], differ: Any, what: str) -> str:
@@ -118,36 +135,71 @@ def _said(groups: Sequence[Group], differ: Any, what: str) -> str:
     )
 
 
-def _groups(reference: Labelled, current: Labelled, truth: FeatureReference) -> list[Group]:
-    """The truth within groups of like predictions, (groups,)."""
-    high, now_high = _high(reference, truth), _high(current, truth)
-    learned = FeatureReference.learn("prediction", reference.prediction)
-    if isinstance(learned.cells, NumericCells):
-        value, now = (_number(side.prediction) for side in (reference, current))
-        edges = np.unique(np.nanquantile(value, np.arange(1, GROUPS) / GROUPS))
-        place, place_now = (np.where(np.isnan(v), -1, np.searchsorted(edges, v, "left")) for v in (value, now))
-        names = _ranges(edges)
-    else:
-        known, counts = np.unique(
-            texts(reference.prediction).drop_null().to_numpy(zero_copy_only=False), return_counts=True
-        )
-        kept = known[np.argsort(-counts)][:GROUPS]
-        place, place_now = (_index(side.prediction, kept) for side in (reference, current))
-        names = [f"predicted {name!r}" for name in kept]
-    found = []
-    for k, name in enumerate(names):
-        then, now_rows = (_counted(p, h, k) for p, h in ((place, high), (place_now, now_high)))
-        n, m = int(then.sum()), int(now_rows.sum())
-        if n < LEAST_ROWS or not m:
-            continue
-        bet = share_bet(then + 0.5, both=True)
-        found.append(Group(name, n, m, float(then[0]) / n, float(now_rows[0]) / m, float(bet.log_e(now_rows))))
-    return found
+class Alike:
+    """Groups of rows with like predictions, cut by the reference; `what` is what is counted of their truth.
+
+    Parameters
+    ----------
+    reference : predictions and truths of all when all was well; features are not looked at
+    truth : learned of the reference's truth
+    """
+
+    def __init__(self, reference: Labelled, truth: FeatureReference) -> None:
+        self._truth = truth
+        self.what = "turned out high" if isinstance(truth.cells, NumericCells) else "were predicted rightly"
+        self._high = _high(reference, truth)
+        learned = FeatureReference.learn("prediction", reference.prediction)
+        self._edges, self._kept = np.empty(0), np.empty(0)
+        self._ordered = isinstance(learned.cells, NumericCells)
+        if self._ordered:
+            value = _number(reference.prediction)
+            self._edges = np.unique(np.nanquantile(value, np.arange(1, GROUPS) / GROUPS))
+            self.names = _ranges(self._edges)
+        else:
+            known, counts = np.unique(
+                texts(reference.prediction).drop_null().to_numpy(zero_copy_only=False), return_counts=True
+            )
+            self._kept = known[np.argsort(-counts)][:GROUPS]
+            self.names = [f"predicted {name!r}" for name in self._kept]
+        self._place = self._places(reference.prediction)
+
+    def _places(self, prediction: AnyColumn) -> I8:
+        if not self._ordered:
+            return _index(prediction, self._kept)
+        value = _number(prediction)
+        return np.where(np.isnan(value), -1, np.searchsorted(self._edges, value, "left"))
+
+    def groups(self, current: Labelled, weights: F8 | None = None) -> list[Group]:
+        """The truth within the groups, then and now, (groups,).
+
+        With `weights` (reference rows,) the reference is made to look like the current data first, so that data drift
+        within a group is not taken for concept drift; the reference then counts for as many rows as the weights leave.
+        """
+        place, high = self._places(current.prediction), _high(current, self._truth)
+        found = []
+        for k, name in enumerate(self.names):
+            then, now = _counted(self._place, self._high, k, weights), _counted(place, high, k)
+            n, m = float(then.sum()), int(now.sum())
+            if n < LEAST_ROWS or not m:
+                continue
+            bet = share_bet(then + 0.5, both=True)
+            found.append(Group(name, int(n), m, float(then[0]) / n, float(now[0]) / m, float(bet.log_e(now))))
+        return found
 
 
-def _counted(place: I8, high: F8, k: int) -> F8:
-    held = high[(place == k) & ~np.isnan(high)]
-    return np.array([float((held > 0).sum()), float((held == 0).sum())])
+def _counted(place: I8, high: F8, k: int, weights: F8 | None = None) -> F8:
+    """Rows of a group that are high, and that are not; of weighted ones as many as say as much (Kish 1965)."""
+    inside = (place == k) & ~np.isnan(high)
+    held = high[inside] > 0
+    if weights is None:
+        return np.array([float(held.sum()), float((~held).sum())])
+    used = weights[inside]
+    total = float(used.sum())
+    if total <= 0:
+        return np.zeros(2)
+    size = total**2 / float((used**2).sum())
+    share = float(used[held].sum()) / total
+    return np.array([share * size, (1 - share) * size])
 
 
 def _ranges(edges: F8) -> list[str]:
