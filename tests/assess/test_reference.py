@@ -1,6 +1,7 @@
 """References of columns of every kind, and columns as bad as they come: each has a defined, explained result."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.assess.cells import HASHED, MOST_CATEGORIES, NumericCells
-from tocsin.assess.column import FeatureKind, kind_of, numbers
+from tocsin.assess.column import FeatureKind, kind_of, numbers, texts, words
 from tocsin.assess.drift import compare
 from tocsin.assess.reference import FeatureReference
 from tocsin.model.errors import BadInput
@@ -52,6 +53,16 @@ def test_every_value_is_in_exactly_one_cell_and_sketches_add_up(then, now):
     whole, halves = reference.sketch(now), reference.sketch(now[:k]) + reference.sketch(now[k:])
     assert whole.counts.tolist() == halves.counts.tolist()
     assert whole.sums == pytest.approx(halves.sums)
+
+
+@settings(max_examples=60, deadline=None)
+@given(COLUMNS)
+def test_texts_looked_at_once_each_are_those_of_a_look_at_every_row(column):
+    by_row, found = texts(column).to_pylist(), words(column)
+    names = found.names.to_pylist()
+    assert [None if code < 0 else names[code] for code in found.code.tolist()] == by_row
+    there, counts = found.counted()
+    assert dict(zip(there.to_pylist(), counts.tolist(), strict=True)) == Counter(t for t in by_row if t is not None)
 
 
 def test_sketches_of_different_references_do_not_add_up():

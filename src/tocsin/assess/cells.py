@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tocsin.assess.column import Words
 from tocsin.model.arrays import F8, I8
 
 FINE: Final = 120
@@ -72,7 +73,7 @@ class NumericCells:
             return NumericCells(np.empty(0), np.zeros(1, "i8"), np.zeros(1, "i8"), exact=False)
         ordered = np.sort(values[:: -(-len(values) // EDGE_SAMPLE)])
         low, high = float(values.min()), float(values.max())
-        new = np.flatnonzero(np.diff(ordered) > 0)
+        new = np.flatnonzero(ordered[1:] > ordered[:-1])
         levels: list[F8] = []
         if len(new) < MOST_DISTINCT:
             distinct = ordered[np.append(new, len(ordered) - 1)]
@@ -100,8 +101,12 @@ class NumericCells:
         ordered = np.sort(values)  # sorting, then finding the edges, is several times quicker than placing each value
         ends = np.searchsorted(ordered, self.edges, "right")
         counts = np.diff(np.concatenate([[0], ends, [len(values)]])).astype("i8")
-        starts = np.concatenate([[0], ends])
-        sums = np.where(counts > 0, np.add.reduceat(np.append(np.clip(ordered, -HUGE, HUGE), 0.0), starts), 0.0)
+        sums = np.zeros(len(counts))
+        if len(ordered):
+            held = counts > 0
+            small = ordered[0] >= -HUGE and ordered[-1] <= HUGE
+            starts = np.concatenate([[0], ends])[held]
+            sums[held] = np.add.reduceat(ordered if small else np.clip(ordered, -HUGE, HUGE), starts)
         return counts, sums
 
 
@@ -126,8 +131,9 @@ class CategoryCells:
     Where a reference has more than `MOST_CATEGORIES`, rare ones are not kept by name: what is not in the table falls into
     one of `HASHED` cells, and unseen ones can't be told. Where it is `complete` there are no such cells.
 
-    >>> cells = CategoryCells.learn(pa.array(["a", "b", "a"]))
-    >>> cells.names, cells.count(pa.array(["a", "c"]))[0].tolist()
+    >>> from tocsin.assess.column import words
+    >>> cells = CategoryCells.learn(words(["a", "b", "a"]))
+    >>> cells.names, cells.count(words(["a", "c"]))[0].tolist()
     (('a', 'b'), [1, 0, 1])
     """
 
@@ -139,10 +145,9 @@ class CategoryCells:
     _table: Any = field(default=None, repr=False, compare=False)
 
     @staticmethod
-    def learn(values: Any) -> CategoryCells:
-        """Cells of an Arrow array of texts without nulls, most frequent first (ties by name)."""
-        counted = pc.value_counts(values)
-        names, counts = counted.field("values"), counted.field("counts").to_numpy(zero_copy_only=False)
+    def learn(values: Words) -> CategoryCells:
+        """Cells of texts, most frequent first (ties by name)."""
+        names, counts = values.counted()
         order = np.lexsort((pc.array_sort_indices(pc.array_sort_indices(names)).to_numpy(), -counts))
         kept = names.take(pa.array(order[:MOST_CATEGORIES]))
         return CategoryCells(
@@ -150,8 +155,8 @@ class CategoryCells:
             complete=len(names) <= MOST_CATEGORIES,
             singletons=int((counts == 1).sum()),
             distinct=len(names),
-            mode_share=float(counts.max(initial=0)) / max(len(values), 1),
-            _table=kept.cast(pa.large_string()),
+            mode_share=float(counts.max(initial=0)) / max(int(counts.sum()), 1),
+            _table=kept,
         )
 
     @property
@@ -159,10 +164,9 @@ class CategoryCells:
         """Number of cells: categories, hashed ones, unseen."""
         return len(self.names) + (0 if self.complete else HASHED) + 1
 
-    def count(self, values: Any) -> tuple[I8, Sequence[str]]:
-        """Texts without nulls by cell (cells,), and examples of unseen ones."""
-        counted = pc.value_counts(values.cast(pa.large_string()))
-        names, counts = counted.field("values"), counted.field("counts").to_numpy(zero_copy_only=False)
+    def count(self, values: Words) -> tuple[I8, Sequence[str]]:
+        """Texts by cell (cells,), and examples of unseen ones."""
+        names, counts = values.counted()
         at = pc.fill_null(pc.index_in(names, self._table), -1).to_numpy(zero_copy_only=False).astype("i8")
         strange = np.flatnonzero(at < 0)
         rest = names.take(pa.array(strange))

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tocsin.model.arrays import F8, Mask
+from tocsin.model.arrays import F8, I8, Mask
 from tocsin.model.errors import BadInput
 
 AnyColumn: TypeAlias = Any
@@ -48,8 +48,39 @@ class Numbers:
     @property
     def present(self) -> F8:
         """The finite numbers, (present,)."""
+        if not (self.missing.any() or self.corrupted.any()):
+            return self.value
         found: F8 = self.value[~(self.missing | self.corrupted)]
         return found
+
+    @property
+    def codes(self) -> F8:
+        """A number for each row (n,) that is the same where the value is the same, NaN where there is none."""
+        return np.where(self.corrupted, np.nan, self.value) if self.corrupted.any() else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A column read as texts, each different one kept once: `code` (n,) is its place in `names`, -1 where there is none."""
+
+    code: I8
+    names: Any
+
+    @property
+    def missing(self) -> int:
+        """Rows that hold no text."""
+        return int((self.code < 0).sum())
+
+    @property
+    def codes(self) -> F8:
+        """As of `Numbers`."""
+        return np.where(self.code < 0, np.nan, self.code)
+
+    def counted(self) -> tuple[Any, I8]:
+        """The different texts that there are, in order of coming, and the rows of each."""
+        counts = np.bincount(self.code[self.code >= 0], minlength=len(self.names))
+        some = np.flatnonzero(counts)
+        return (self.names, counts) if len(some) == len(counts) else (self.names.take(pa.array(some)), counts[some])
 
 
 def as_arrow(column: AnyColumn) -> Any:
@@ -128,14 +159,16 @@ def kind_of(column: AnyColumn, name: str = "") -> FeatureKind:
 
 
 def _kind_of_texts(array: Any) -> FeatureKind:
-    some = array.slice(0, 10_000).drop_null()
-    held = [text for text in some.to_pylist() if text.strip().lower() not in NO_VALUE]
+    counted = pc.value_counts(array.slice(0, 10_000).drop_null())
+    different = zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+    held = {text: rows for text, rows in different if text.strip().lower() not in NO_VALUE}
+    n = sum(held.values())
     if not held:
         return FeatureKind.CATEGORICAL
-    if sum(_number(text) is not None for text in held) >= NUMERIC_SHARE * len(held):
+    if sum(rows for text, rows in held.items() if _number(text) is not None) >= NUMERIC_SHARE * n:
         return FeatureKind.NUMERIC
-    long = sum(map(len, held)) > LONG_TEXT * len(held)
-    return FeatureKind.TEXT if long and 2 * len(set(held)) > len(held) else FeatureKind.CATEGORICAL
+    long = sum(len(text) * rows for text, rows in held.items()) > LONG_TEXT * n
+    return FeatureKind.TEXT if long and 2 * len(held) > n else FeatureKind.CATEGORICAL
 
 
 def _number(text: str) -> float | None:
@@ -198,6 +231,31 @@ def texts(column: AnyColumn) -> Any:
     >>> texts([1, 2, None]).to_pylist(), texts(["a", "", "NaN"]).to_pylist()
     (['1', '2', None], ['a', None, None])
     """
+    text = _written(column)
+    return pc.if_else(_says_nothing(text), pa.scalar(None, pa.large_string()), text)
+
+
+def words(column: AnyColumn) -> Words:
+    """A column as `texts` has it, with each different text looked at once.
+
+    >>> found = words(["a", "", "b", "a", None])
+    >>> found.code.tolist(), found.missing, [each.as_py() for each in found.counted()[0]]
+    ([0, -1, 2, 0, -1], 2, ['a', 'b'])
+    """
+    coded = _written(column).dictionary_encode()
+    code: I8 = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype("i8")
+    nothing = pc.fill_null(_says_nothing(coded.dictionary), True).to_numpy(zero_copy_only=False)
+    if nothing.any():
+        code = np.where(nothing[code], -1, code)
+    return Words(code, coded.dictionary)
+
+
+def _says_nothing(text: Any) -> Any:
+    return pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(text)), pa.array(NO_VALUE, pa.large_string()))
+
+
+def _written(column: AnyColumn) -> Any:
+    """All that a column holds as texts, empty ones included."""
     array = as_arrow(column)
     kind = array.type
     if pa.types.is_null(kind):
@@ -211,18 +269,12 @@ def texts(column: AnyColumn) -> Any:
             array = pc.if_else(integral, whole, pa.scalar(None, pa.int64()))
     if pa.types.is_nested(array.type):
         array = pa.array([None if value is None else str(value) for value in array.to_pylist()], pa.large_string())
-    text = array.cast(pa.large_string())
-    empty = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(text)), pa.array(NO_VALUE, pa.large_string()))
-    return pc.if_else(empty, pa.scalar(None, pa.large_string()), text)
+    return array.cast(pa.large_string())
 
 
 def codes(column: AnyColumn, kind: FeatureKind) -> F8:
     """A number for each row (n,) that is the same where the value is the same, NaN where there is none."""
-    if kind is FeatureKind.NUMERIC:
-        found = numbers(column)
-        return np.where(found.corrupted, np.nan, found.value)
-    indices = texts(column).dictionary_encode().indices
-    return np.asarray(indices.cast(pa.float64()).to_numpy(zero_copy_only=False), "f8")
+    return numbers(column).codes if kind is FeatureKind.NUMERIC else words(column).codes
 
 
 def longest_run(value: F8) -> tuple[int, int]:
@@ -233,7 +285,11 @@ def longest_run(value: F8) -> tuple[int, int]:
     """
     if not len(value):
         return 0, 0
-    breaks = np.flatnonzero(~(value[1:] == value[:-1]))
+    same = value[1:] == value[:-1]
+    if not same.any():
+        first = int(np.argmin(np.isnan(value)))
+        return (0, 0) if np.isnan(value[first]) else (1, first)
+    breaks = np.flatnonzero(~same)
     ends = np.append(breaks, len(value) - 1)
     lengths = np.diff(np.concatenate([[-1], ends]))
     lengths[np.isnan(value[ends])] = 0

@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from tocsin.assess.cells import CategoryCells, NumericCells
-from tocsin.assess.column import AnyColumn, FeatureKind, as_arrow, codes, family, kind_of, longest_run, numbers, texts
+from tocsin.assess.column import (
+    AnyColumn,
+    FeatureKind,
+    Numbers,
+    Words,
+    as_arrow,
+    family,
+    kind_of,
+    longest_run,
+    numbers,
+    words,
+)
 from tocsin.assess.sketch import FeatureSketch
 from tocsin.assess.view import EmbeddingView, TextView
 from tocsin.model.errors import BadInput
@@ -49,20 +60,18 @@ class FeatureReference:
         array = as_arrow(column)
         kind = kind_of(array, name) if kind is None else FeatureKind(kind)
         if kind is FeatureKind.NUMERIC:
-            values = numbers(array).present
-            cells: NumericCells | CategoryCells | None = NumericCells.learn(values)
-            view = None
-        elif kind in (FeatureKind.CATEGORICAL, FeatureKind.BOOLEAN):
-            cells, view = CategoryCells.learn(texts(array).drop_null()), None
-        else:
-            cells, view = None, TextView.learn(array) if kind is FeatureKind.TEXT else EmbeddingView.learn(array)
-        derived = view.derive(array).parts if view is not None else {}
+            held = numbers(array)
+            return _counted(name, kind, array, held, NumericCells.learn(held.present))
+        if kind in (FeatureKind.CATEGORICAL, FeatureKind.BOOLEAN):
+            named = words(array)
+            return _counted(name, kind, array, named, CategoryCells.learn(named))
+        view = TextView.learn(array) if kind is FeatureKind.TEXT else EmbeddingView.learn(array)
+        derived = view.derive(array).parts
         parts = {
             part: FeatureReference.learn(f"{name}.{part}", values, FeatureKind.CATEGORICAL if part in _NAMED else None)
             for part, values in derived.items()
         }
-        run = longest_run(codes(array, kind))[0] if cells is not None else 0
-        bare = FeatureReference(name, kind, cells, _nothing(name, kind, cells), view, parts, family(array), run)
+        bare = FeatureReference(name, kind, None, _nothing(name, kind, None), view, parts, family(array))
         return replace(bare, own=bare.sketch(array))
 
     @property
@@ -95,21 +104,22 @@ class FeatureReference:
                 self.own, rows=len(array), missing=derived.missing, corrupted=derived.corrupted, parts=parts, sums=derived.sums,
                 corrupted_examples=derived.examples, unseen_examples=(),
             )  # fmt: skip
-        if isinstance(self.cells, NumericCells):
-            found = numbers(array)
-            counts, sums = self.cells.count(found.present)
-            wrong = int(found.corrupted.sum())
+        return self._count(numbers(array) if isinstance(self.cells, NumericCells) else words(array))
+
+    def _count(self, held: Numbers | Words) -> FeatureSketch:
+        """Count a column that was read already."""
+        if isinstance(held, Numbers) and isinstance(self.cells, NumericCells):
+            counts, sums = self.cells.count(held.present)
+            wrong = int(held.corrupted.sum())
             return FeatureSketch(
-                self.own.reference, len(array), int(found.missing.sum()), wrong, counts, sums,
-                corrupted_examples=(found.example,) if wrong else (),
+                self.own.reference, len(held.value), int(held.missing.sum()), wrong, counts, sums,
+                corrupted_examples=(held.example,) if wrong else (),
             )  # fmt: skip
-        if self.cells is None:
+        if isinstance(held, Numbers) or not isinstance(self.cells, CategoryCells):
             raise BadInput(f"feature {self.name!r} has neither cells nor a view")
-        held = texts(array).drop_null()
         counts, unseen = self.cells.count(held)
         return FeatureSketch(
-            self.own.reference, len(array), len(array) - len(held), 0, counts, np.zeros(len(counts)),
-            unseen_examples=tuple(unseen),
+            self.own.reference, len(held.code), held.missing, 0, counts, np.zeros(len(counts)), unseen_examples=tuple(unseen),
         )  # fmt: skip
 
     def grown(self, sketches: Iterable[FeatureSketch]) -> FeatureReference:
@@ -120,6 +130,14 @@ class FeatureReference:
             parts = {name: part.grown([sketch.parts[name]]) for name, part in parts.items()}
         cells = replace(self.cells, exact=False) if isinstance(self.cells, NumericCells) else self.cells
         return replace(self, own=own, parts=parts, cells=cells)
+
+
+def _counted(
+    name: str, kind: FeatureKind, array: Any, held: Numbers | Words, cells: NumericCells | CategoryCells
+) -> FeatureReference:
+    run = longest_run(held.codes)[0]
+    bare = FeatureReference(name, kind, cells, _nothing(name, kind, cells), family=family(array), longest_run=run)
+    return replace(bare, own=bare._count(held))  # noqa: SLF001 - of its own class
 
 
 _NAMED = frozenset({"script", "topic"})
