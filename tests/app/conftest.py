@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import socket
@@ -21,8 +22,15 @@ class FakeServer:
     def __init__(self, data: Path, port: int, host: str = "127.0.0.1") -> None:
         script = Path(__file__).with_name("serve_fake.py")
         command = [sys.executable, str(script), str(data), str(port), host]
+        self.temporary = data / "tmp"
+        self.temporary.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env=os.environ | {"TMPDIR": str(self.temporary)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.lines: queue.Queue[str] = queue.Queue()
         self.seen: list[str] = []

@@ -26,7 +26,7 @@ def main() -> int:
             SystemClock(),
             say=print_line,
             commands={name: (sys.executable, script, name) for name in (HOT, COLD)},
-            pace=Pace(first_delay_s=0.02, drain_s=1.0, attempts=2),
+            pace=Pace(first_delay_s=0.02, drain_s=1.0 if (data / "hot.deaf").exists() else 30.0, attempts=2),
         )
     except TocsinError as error:
         sys.stderr.write(f"{error}\n")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import tempfile
-from pathlib import Path
 
 import psutil
 
@@ -21,12 +19,7 @@ def gone(pid: int) -> bool:
     return True
 
 
-def run_dirs() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("tocsin-*"))
-
-
 def test_ready_then_term_drains_the_hot_one_first_and_ends_with_0(start, port):
-    before = run_dirs()
     server = start(port)
     pids = server.both_started()
     assert server.until("ready:") == f"out: ready: http://127.0.0.1:{port}"
@@ -35,7 +28,7 @@ def test_ready_then_term_drains_the_hot_one_first_and_ends_with_0(start, port):
     assert server.pid("cold ended") == pids["cold"]
     assert server.end() == 0
     assert all(gone(pid) for pid in pids.values())
-    assert run_dirs() <= before
+    assert not list(server.temporary.iterdir())
     assert not any("printed by mistake" in line for line in server.seen if line.startswith("out:"))
 
 
@@ -88,9 +81,14 @@ def test_no_orphans_when_the_supervisor_is_killed(start, port):
     server = start(port)
     pids = server.both_started()
     server.until("ready:")
+    (left,) = server.temporary.iterdir()
     server.send(signal.SIGKILL)
     server.end()
     assert all(gone(pid) for pid in pids.values())
+    again = start(port)
+    again.until("ready:")
+    (fresh,) = again.temporary.iterdir()  # what was left is swept at the next start
+    assert fresh != left
 
 
 def test_a_bad_configuration_ends_with_2_and_takes_the_other_process_along(start, port, tmp_path):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tocsin.model.errors import BadConfig, BadInput
 
+DATA_LOCK = "tocsin.lock"
+
 
 def lock_data_dir(path: Path) -> int:
     """Take a data directory for this server alone; gives the descriptor that holds the lock.
@@ -23,7 +25,7 @@ def lock_data_dir(path: Path) -> int:
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(path / "tocsin.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(path / DATA_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadConfig(f"can't use the data directory {path}: {reason}; choose another with --data DIR") from None

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 import httpx2
 import yaml
 
+from tocsin.app.passing import passing_dir
 from tocsin.app.serve import serve
 from tocsin.app.settings import ClockSettings, ServeSettings, environment
 from tocsin.model.errors import Unreachable
@@ -61,8 +60,7 @@ def run_demo(
     pace = (HEADLESS_SPEED if headless else SPEED) if speed is None else speed
     with ExitStack() as stack:
         if data_dir is None:
-            data_dir = Path(tempfile.mkdtemp(prefix="tocsin-demo-"))
-            stack.callback(shutil.rmtree, data_dir, ignore_errors=True)
+            data_dir, _ = stack.enter_context(passing_dir("demo-"))
         data_dir.mkdir(parents=True, exist_ok=True)
         metrics_port = _free_port()
         lead_ns = round(STORY_NS * max(0.0, 1 - 1 / pace))

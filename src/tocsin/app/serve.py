@@ -14,9 +14,10 @@ import structlog
 
 from tocsin.app.datadir import lock_data_dir
 from tocsin.app.keys import KeyRing
+from tocsin.app.passing import passing_dir, sweep
 from tocsin.app.ports import bind, holder
 from tocsin.app.settings import ServeSettings, is_loopback
-from tocsin.app.supervise import MODULES, PACE, Pace, Supervisor, make_run_dir, make_secret, remove_run_dir
+from tocsin.app.supervise import MODULES, PACE, Pace, Supervisor, make_secret
 from tocsin.model.access import Scope
 from tocsin.model.clock import Clock
 from tocsin.model.errors import BadConfig
@@ -58,8 +59,8 @@ def serve(
         stack.callback(os.close, lock)
         ready_key(wanted, clock, say)
         listeners = _listen(wanted, stack)
-        run_dir = make_run_dir()
-        stack.callback(remove_run_dir, run_dir)
+        sweep()
+        run_dir, run_lock = stack.enter_context(passing_dir(""))
         settings = wanted.model_copy(
             update={"run_dir": run_dir, "internal_secret": make_secret(), **_descriptors(listeners)}
         )
@@ -71,7 +72,7 @@ def serve(
         supervisor = Supervisor(
             settings,
             commands=commands,
-            pass_fds=[lock, *(listener.fileno() for listener in listeners.values())],
+            pass_fds=[lock, run_lock, *(listener.fileno() for listener in listeners.values())],
             pace=pace,
             on_ready=lambda: say(f"ready: {settings.url if settings.port else 'the main port is off'}"),
             on_drain=lambda: _close(listeners),

@@ -11,13 +11,10 @@ import asyncio
 import json
 import os
 import secrets
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
@@ -210,16 +207,6 @@ class _Process:
     def send(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
-
-
-def make_run_dir() -> Path:
-    """A fresh private directory (0700) for sockets and settings; short, as socket paths end at 107 bytes."""
-    return Path(tempfile.mkdtemp(prefix="tocsin-"))
-
-
-def remove_run_dir(path: Path) -> None:
-    """Remove a run directory and what is in it."""
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def make_secret() -> str:
