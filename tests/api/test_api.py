@@ -15,7 +15,10 @@ from api.world import HOSTILE, NOW, NS, series_of, story
 from tocsin.api.app import control_app
 from tocsin.api.assets import STATIC
 from tocsin.api.guard import CONTENT_SECURITY_POLICY
+from tocsin.api.health import health
 from tocsin.api.own import own_health
+from tocsin.api.ports import Learning
+from tocsin.model.incident import IncidentState
 from tocsin.model.times import time_to_json
 
 LATENCY = "gen_ai.client.operation.duration"
@@ -34,6 +37,17 @@ def test_overview_says_how_things_are_with_the_worst_first(client: TestClient):
     whats = [each["what"] for each in body["blind"]]
     assert "3 series stopped without a word" in whats
     assert "1,204 items dropped since start" in whats
+    (dropped,) = (each["why"] for each in body["blind"] if "dropped" in each["what"])
+    assert dropped == "ingest points dropped (reason=series_cap) 1,204"
+
+
+def test_of_incidents_as_severe_the_one_with_most_findings_is_the_worst():
+    many = story()
+    one = replace(many, id="inc-one", title="only a disk", findings=many.findings[:1], updated_at=many.updated_at + 1)
+    assert len(many.findings) > 1
+    assert many.title in health([one, many], {}, Learning()).sentence
+    acknowledged = replace(many, state=IncidentState.ACKNOWLEDGED)
+    assert one.title in health([one, acknowledged], {}, Learning()).sentence
 
 
 def test_overview_of_an_empty_store_says_so():

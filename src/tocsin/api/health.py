@@ -26,7 +26,10 @@ def _count(n: int, one: str, many: str = "") -> str:
 
 def _worst(incidents: Sequence[Incident]) -> Health:
     waiting = [each for each in incidents if each.state is IncidentState.OPEN]
-    worst = max(incidents, key=lambda each: (each.severity, each.updated_at))
+    worst = max(
+        incidents,
+        key=lambda each: (each.severity, each.state is IncidentState.OPEN, len(each.findings), each.updated_at),
+    )
     state: HealthState = "critical" if worst.severity >= Severity.ERROR else "warning"
     text = _count(len(incidents), "incident") + " open"
     if not waiting:

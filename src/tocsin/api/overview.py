@@ -87,7 +87,8 @@ def blind(
     for numbers, words in ((own.drops, "dropped"), (own.refusals, "refused or failed")):
         total = sum(number.value for number in numbers)
         if total:
-            why = ", ".join(sorted({number.labels or number.name for number in numbers})[:3])
+            most = sorted(numbers, key=lambda number: (-number.value, number.name, number.labels))[:3]
+            why = "; ".join(f"{number.words} {number.value:,.0f}" for number in most)
             found.append({"what": f"{total:,.0f} items {words} since start", "why": why, "link": "/status"})
     return found
 

@@ -27,6 +27,16 @@ class OwnNumber:
     labels: str
     value: float
 
+    @property
+    def words(self) -> str:
+        """What is counted, as people read it.
+
+        >>> OwnNumber("hot", "tocsin_ingest_points_dropped_total", "reason=limit", 3.0).words
+        'ingest points dropped (reason=limit)'
+        """
+        plain = self.name.removeprefix("tocsin_").removesuffix("_total").replace("_", " ")
+        return f"{plain} ({self.labels})" if self.labels else plain
+
 
 @dataclass(frozen=True, slots=True)
 class OwnHealth:
