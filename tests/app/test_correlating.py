@@ -11,6 +11,7 @@ from tocsin.app.correlating import Correlating
 from tocsin.correlate.reducer import Reducer
 from tocsin.incident.policy import Policy
 from tocsin.model.decision import Silence
+from tocsin.model.errors import DiskFull
 from tocsin.model.finding import Phase
 from tocsin.model.incident import IncidentState
 from tocsin.model.log import LogRecord
@@ -122,3 +123,23 @@ def test_a_silenced_incident_is_seen_but_nobody_is_told_until_it_ends(house):
 
 def loop_pages(state):
     return [page for each in state.incidents(None) for page in state.pages(each.tenant, each.id)]
+
+
+def test_what_was_folded_while_the_disk_was_full_is_committed_once_there_is_room(house, monkeypatch):
+    world, log, state, start = house
+    log.entries.append(world.output(fault("main"), at=T0 + MINUTE))
+    loop = start()
+
+    def full(*_, **__):
+        raise DiskFull("no room")
+
+    monkeypatch.setattr(state, "commit", full)
+    for _ in range(2):
+        with pytest.raises(DiskFull):
+            loop.step()
+    assert not state.incidents(None)
+    monkeypatch.undo()
+    log.entries.append(world.output(at=T0 + 2 * MINUTE, tick=True))
+    assert loop.step() == 1
+    (opened,) = state.incidents(None)
+    assert [page.message.action for page in state.pages("main", opened.id)] == ["trigger"]

@@ -143,3 +143,17 @@ def test_a_bind_that_others_reach_gets_a_first_key_once(start, port):
     again = start(port, "0.0.0.0")
     again.until("ready:")
     assert not any("key: tk_" in line for line in again.seen)
+
+
+def test_a_server_that_ran_goes_on_trying(start, port, tmp_path):
+    server = start(port)
+    pids = server.both_started()
+    server.until("ready:")
+    (tmp_path / "cold.exit").write_text("1")
+    os.kill(pids["cold"], signal.SIGKILL)
+    for _ in range(4):  # twice as often as it takes to give up at a start
+        server.until("started again")
+    (tmp_path / "cold.exit").unlink()
+    server.pid("cold started")
+    server.send(signal.SIGTERM)
+    assert server.end() == 0

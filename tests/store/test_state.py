@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tocsin.model.decision import Silence
-from tocsin.model.errors import BadInput, Corrupt
+from tocsin.model.errors import BadInput, Corrupt, DiskFull
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.message import Message
@@ -251,3 +251,14 @@ def test_commits_are_durable_before_they_return(state):
     with state._engine.begin() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_written(state):
+    with state._engine.begin() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # of this connection, which the pool hands out again
+    with pytest.raises(DiskFull, match="no room on the disk for the state store"):
+        state.commit("correlate", 7, incidents=[INCIDENT], state=b"x" * 100_000)
+    with state._engine.begin() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    assert not state.incidents(None)
+    assert state.commit("correlate", 7, incidents=[INCIDENT], state=b"x" * 100_000)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import errno
 import json
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from store.world import SECOND, T0, World, spans_frame
 from tocsin.model.codec import findings_frame
-from tocsin.model.errors import Corrupt
+from tocsin.model.errors import Corrupt, DiskFull
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.frame import FrameKind, frame_of
 from tocsin.model.log import Control, Output, Tick
@@ -151,6 +153,51 @@ def test_rows_refused_twice_go_to_a_dead_letter_and_the_rest_is_stored(world, mo
     table = pa.ipc.open_file(letter).read_all()
     assert table.num_rows == 1
     assert table.schema.metadata[b"reason"] == b"no such column"
+
+
+def test_what_a_full_disk_refuses_is_stored_once_when_there_is_room(world, monkeypatch):
+    world.input.append([world.points([world.ref()], [T0], [1.0]), spans_frame([{}])])
+    insert = world.store.insert
+
+    def full(table, rows, token):
+        if table == "spans":
+            raise DiskFull("no room")
+        insert(table, rows, token)
+
+    monkeypatch.setattr(world.store, "insert", full)
+    for _ in range(3):
+        with pytest.raises(DiskFull):
+            world.writer.step()
+    monkeypatch.undo()
+    world.input.append([world.points([world.ref()], [T0 + 1], [2.0])])  # the cut must stay as it was
+    world.writer.drain()
+    assert sorted(row["value"] for row in world.rows("points")) == [1.0, 2.0]
+    assert len(world.rows("spans")) == 1
+    assert not (world.path / "dead").exists()
+    assert world.store.counts()["log:input"] == {"next": 3, "dead_rows": 0}
+
+
+def test_what_the_disk_refuses_by_its_number_is_tried_again(world, monkeypatch):
+    world.input.append([world.points([world.ref()], [T0], [1.0])])
+
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tocsin.store.writer.durable_write", no_room)
+    with pytest.raises(DiskFull, match="no room on the disk"):
+        world.writer.step()
+    monkeypatch.undo()
+    world.writer.drain()
+    assert [row["value"] for row in world.rows("points")] == [1.0]
+
+
+def test_the_engines_words_for_a_full_disk_are_understood(world, monkeypatch):
+    def full(*_, **__):
+        raise DatabaseError("Code: 243. DB::Exception: Cannot reserve 9.16 MiB, not enough space. (NOT_ENOUGH_SPACE)")
+
+    monkeypatch.setattr(world.store.db._writer, "insert_arrow", full)
+    with pytest.raises(DiskFull, match="Cannot reserve"):
+        world.store.insert("points", pa.table({}), "token")
 
 
 def test_of_a_finding_the_latest_news_is_kept(world):

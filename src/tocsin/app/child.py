@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tocsin.app.settings import ServeSettings
+from tocsin.model.errors import BadInput, Corrupt, TocsinError
 
 READY = "ready"
+BAD_CONFIG = 2
+"""Exit code of a process that can't start until somebody changes something."""
 GRACE_S = 30.0
 CRASHED = 70
 
@@ -25,6 +28,12 @@ def _crash(args: threading.ExceptHookArgs) -> None:
     sys.excepthook(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
     sys.stderr.flush()
     os._exit(CRASHED)
+
+
+def refuse(error: TocsinError) -> int:
+    """Say why this process can't start; gives its exit code: `BAD_CONFIG` where trying again won't help."""
+    sys.stderr.write(f"{error}\n")
+    return BAD_CONFIG if isinstance(error, (BadInput, Corrupt)) else 1
 
 
 class Child:

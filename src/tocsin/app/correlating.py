@@ -82,6 +82,8 @@ class Correlating:
         self.offset = max(offset, reader.first())
         self._committed_at = 0
         self._received = 0
+        self._transitions: list[Transition] = []
+        self._messages: list[Message] = []
 
     def act(self, incident: Incident, action: str, by: str, at: int) -> None:
         """Tell the fold what a person decided; thread-safe, taken in by the next step."""
@@ -105,9 +107,16 @@ class Correlating:
         self._acts.append(control)
 
     def step(self) -> int:
-        """Fold at most one batch; how many records it was."""
-        transitions: list[Transition] = []
-        messages: list[Message] = []
+        """Fold at most one batch; how many records it was.
+
+        Raises
+        ------
+        TocsinError
+            What was folded can't be committed now (disk full, ...); the next step begins with that.
+        """
+        if self._transitions or self._messages:
+            self._commit()
+        transitions, messages = self._transitions, self._messages
         records = self._reader.read(self.offset, BATCH)
         while records and self._acts:  # with records, so that the cursor moves and the commit counts
             said = self._reducer.fold(self._acts.popleft(), self._catalog)
@@ -128,21 +137,22 @@ class Correlating:
             transitions += said
             self.offset = record.offset + 1
         if records and (transitions or messages or self._received - self._committed_at >= COMMIT_EVERY_NS):
-            self._commit(transitions, messages)
+            self._commit()
         _LAG.set(self._reader.end() - self.offset)
         return len(records)
 
-    def _commit(self, transitions: list[Transition], messages: list[Message]) -> None:
-        latest = {(t.incident.tenant, t.incident.id): t.incident for t in transitions}
+    def _commit(self) -> None:
+        latest = {(t.incident.tenant, t.incident.id): t.incident for t in self._transitions}
         events = [
             IncidentEvent(t.incident.tenant, t.incident.id, t.at, _KINDS[t.action], t.by, _note(t))
-            for t in transitions
+            for t in self._transitions
             if t.action in _KINDS and not t.by  # what people did is written down when they do it
         ]
         blob = json.dumps({"reducer": self._reducer.snapshot().decode(), "policy": self._policy.snapshot()}).encode()
         self._state.commit(
-            CURSOR, self.offset, incidents=list(latest.values()), events=events, messages=messages, state=blob
+            CURSOR, self.offset, incidents=list(latest.values()), events=events, messages=self._messages, state=blob
         )
+        self._transitions, self._messages = [], []
         self._committed_at = self._received
 
 

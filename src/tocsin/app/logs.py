@@ -10,6 +10,7 @@ from tocsin.ingest.redact import REDACTOR_VERSION
 from tocsin.journal.log import SegmentLog
 from tocsin.journal.reader import SegmentReader
 from tocsin.model.clock import Clock
+from tocsin.model.room import room_for
 from tocsin.model.series import Catalog
 from tocsin.spec.config import LimitsSpec
 
@@ -48,9 +49,11 @@ def redaction_key(data_dir: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         key = os.urandom(32)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        aside = path.with_suffix(".new")  # a disk that gets full leaves half a key here, never there
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with room_for("the key of redaction"), os.fdopen(descriptor, "wb") as file:
             file.write(key)
             file.flush()
             os.fsync(file.fileno())
+        aside.replace(path)
         return key

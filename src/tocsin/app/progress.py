@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tocsin.model.room import room_for
+
 FILE = "progress.json"
 
 
@@ -19,8 +21,9 @@ class Progress:
     def write(self, data_dir: Path) -> None:
         """Write it aside and rename it into place."""
         aside = data_dir / f"{FILE}.new"
-        aside.write_text(json.dumps(asdict(self)))
-        aside.replace(data_dir / FILE)
+        with room_for("a note of how far things are stored"):
+            aside.write_text(json.dumps(asdict(self)))
+            aside.replace(data_dir / FILE)
 
     @staticmethod
     def read(data_dir: Path) -> Progress:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from tocsin.app.child import READY
+from tocsin.app.child import BAD_CONFIG, READY
 from tocsin.app.settings import SUPERVISOR_FILE, ServeSettings
 
 HOT, COLD = "hot", "cold"
@@ -26,7 +26,6 @@ MODULES: Mapping[str, Sequence[str]] = {
     HOT: (sys.executable, "-m", "tocsin.app.hot"),
     COLD: (sys.executable, "-m", "tocsin.app.cold"),
 }
-BAD_CONFIG = 2
 _log = structlog.get_logger(__name__)
 
 
@@ -38,7 +37,7 @@ class Pace:
     max_delay_s: float = 10.0
     steady_s: float = 60.0
     drain_s: float = 30.0
-    attempts: int = 5  # a process that was never ready and died so often is given up
+    attempts: int = 5  # at the start, a process that was never ready and died so often is given up
 
 
 PACE = Pace()
@@ -126,7 +125,7 @@ class Supervisor:
                 self._fail(BAD_CONFIG)
                 return
             never_ready = 0 if child.ready else never_ready + 1
-            if never_ready >= self._pace.attempts:
+            if never_ready >= self._pace.attempts and not self._was_ready:
                 _log.error("a process never got ready and is given up; see its messages above", child=child.name)
                 self._fail(1)
                 return

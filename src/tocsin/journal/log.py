@@ -16,9 +16,9 @@ from tocsin.journal.mark import DurableMark
 from tocsin.journal.reader import SegmentReader
 from tocsin.journal.recovery import recover
 from tocsin.journal.tail import Tail
-from tocsin.journal.writer import DiskFull, SegmentWriter
+from tocsin.journal.writer import SegmentWriter
 from tocsin.model.clock import SECOND, Clock
-from tocsin.model.errors import Overloaded
+from tocsin.model.errors import DiskFull, Overloaded
 from tocsin.model.frame import SCHEMAS, Frame
 from tocsin.model.log import Control, Entry, LogRecord, Output
 from tocsin.model.series import Catalog

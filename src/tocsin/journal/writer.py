@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,15 +12,10 @@ from tocsin.journal.files import Files, LogFile
 from tocsin.journal.recovery import KeptSegment
 from tocsin.journal.segment import segment_path
 from tocsin.model.clock import Clock
-from tocsin.model.errors import TocsinError
+from tocsin.model.errors import DiskFull
 from tocsin.model.log import Entry, LogRecord
+from tocsin.model.room import FULL
 from tocsin.model.series import Catalog
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-class DiskFull(TocsinError):
-    """The disk had no room; what was begun was undone."""
 
 
 class SegmentWriter:
@@ -116,7 +110,7 @@ class SegmentWriter:
             self._write(header)
             self._files.sync_directory(self._directory)
         except OSError as e:
-            if e.errno not in _FULL:
+            if e.errno not in FULL:
                 raise
             self._undo()
             raise DiskFull(str(e)) from e
@@ -127,7 +121,7 @@ class SegmentWriter:
         try:
             self._write(blob)
         except OSError as e:
-            if e.errno not in _FULL:
+            if e.errno not in FULL:
                 raise
             self._file.truncate(before)
             self.disk_bytes -= self.kept[-1].size_bytes - before

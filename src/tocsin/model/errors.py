@@ -39,6 +39,12 @@ class Overloaded(TocsinError):
         self.retry_after_s = retry_after_s
 
 
+class DiskFull(Overloaded):
+    """The disk has no room; what was begun was undone, and the same is tried again."""
+
+    code: ClassVar[str] = "disk_full"
+
+
 class BadConfig(BadInput):
     """A configuration that can't take effect, with its place as `file:line:column`."""
 

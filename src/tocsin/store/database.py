@@ -15,11 +15,14 @@ import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tocsin.model.errors import BadInput, Corrupt, Overloaded, TocsinError, Unreachable
+from tocsin.model.errors import BadInput, Corrupt, DiskFull, Overloaded, TocsinError, Unreachable
 from tocsin.store.schema import DATABASE
 
 _READERS = 2
 _TOO_MUCH = ("TIMEOUT_EXCEEDED", "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_ROWS", "TOO_MANY_BYTES", "TOO_SLOW")
+
+
+_NO_ROOM = ("NOT_ENOUGH_SPACE", "No space left on device", "Disk quota exceeded")
 
 
 class QueryFailed(TocsinError):
@@ -143,6 +146,8 @@ def _translated(sql: str) -> Iterator[None]:
         yield
     except ClickHouseError as error:
         text = str(error)
+        if any(name in text for name in _NO_ROOM):
+            raise DiskFull(f"no room on the disk for the telemetry store ({_first_line(text)})") from error
         if any(name in text for name in _TOO_MUCH):
             raise Overloaded(
                 f"the query ran into its limits ({_first_line(text)}); narrow the time or the labels"

@@ -10,8 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, make_url
 
-from tocsin.model.errors import Corrupt, Unreachable
+from tocsin.model.errors import Corrupt, DiskFull, Unreachable
 from tocsin.store.migrate import upgrade
+
+_FULL = "database or disk is full"
 
 
 class Sql:
@@ -50,6 +52,8 @@ class Sql:
             yield
         except sa.exc.OperationalError as error:
             reason = str(error.orig)
+            if _FULL in reason:
+                raise DiskFull(f"{where}: no room on the disk for the state store") from error
             raise Unreachable(
                 f"{where}: the state store can't be used: {reason}; check the path and the disk"
             ) from error

@@ -19,9 +19,10 @@ import numpy as np
 import pyarrow as pa
 
 from tocsin.model.clock import Clock
-from tocsin.model.errors import Corrupt, TocsinError
+from tocsin.model.errors import Corrupt, DiskFull, TocsinError
 from tocsin.model.frame import Frame
 from tocsin.model.log import LogRecord, Output
+from tocsin.model.room import room_for
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
 from tocsin.store.batch import Batch, partitions_of
@@ -105,6 +106,8 @@ class StoreWriter:
         self._stamp = max([found[1] for found in applied.values()] + [store.applied("rollup")[1]])
         self._rolled_at = clock.now()
         self._touched: dict[str, int] = {}
+        self._interrupted = False
+        self._retries = 0
         self._recover()
         self._first_stamp = self._stamp
 
@@ -124,6 +127,10 @@ class StoreWriter:
         TocsinError
             The store can't write now (disk full, ...); the same batch is tried again by the next step.
         """
+        if self._interrupted:
+            with room_for("the telemetry store"):
+                self._recover()
+            self._interrupted = False
         return self._step_log(INPUT) + self._step_log(OUTPUT) + self._roll()
 
     def drain(self) -> int:
@@ -140,9 +147,11 @@ class StoreWriter:
             return 0
         self._stamp = max(self._stamp + 1, self._clock.now() // _MS)
         cut = Cut(log, records[0].offset, records[-1].offset, self._stamp)
-        with self._store.db.writing():
+        self._interrupted = True
+        with self._store.db.writing(), room_for("the telemetry store"):
             self._write_pending(cut)
             self._apply(cut, records, recovering=False)
+        self._interrupted = False
         return len(records)
 
     def _cut(self, log: str) -> list[LogRecord]:
@@ -198,11 +207,14 @@ class StoreWriter:
             batch.add(record)
         rows = 0
         tables = batch.tables()
+        self._retries += recovering
         for name, table in tables.items():
             rows += self._store_table(cut, name, table, recovering=recovering)
         self._store.record(cut.log, cut.last + 1, rows, self._dead_rows[cut.log], cut.stamp)
         batch.confirm()
         self._next[cut.log] = cut.last + 1
+        for name, table in tables.items():
+            STORED.labels(name).inc(table.num_rows)
         self._touched.update(dict.fromkeys(tables, cut.stamp))
 
     def _store_table(self, cut: Cut, name: str, rows: pa.Table, *, recovering: bool) -> int:
@@ -216,13 +228,14 @@ class StoreWriter:
                 continue
             part = rows if len(chunk) == len(wanted) else rows.filter(pa.array(np.isin(partitions, chunk)))
             token = f"{name}:{cut.log}:{cut.first}:{cut.last}:{cut.stamp}:{chunk[0]}"
-            self._insert(cut, name, part, token + (":again" if recovering else ""))
-        STORED.labels(name).inc(rows.num_rows)
+            self._insert(cut, name, part, token + (f":again{self._retries}" if recovering else ""))
         return int(rows.num_rows)
 
     def _insert(self, cut: Cut, name: str, rows: pa.Table, token: str) -> None:
         try:
             self._store.insert(name, rows, token)
+        except DiskFull:
+            raise
         except TocsinError:
             # several partitions are several parts: some may be in
             if not BY_NAME[name].replacing:
@@ -230,6 +243,8 @@ class StoreWriter:
                 rows = rows.filter(pa.array(~np.isin(partitions_of(name, rows), list(present))))
             try:
                 self._store.insert(name, rows, token + ":2")
+            except DiskFull:
+                raise
             except TocsinError as error:
                 self._bury(cut, name, rows, str(error))
 

@@ -1,0 +1,60 @@
+"""Steps of a loop that fail are tried again: told once, slower and slower while the disk is full, told when it is over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from tocsin.model.errors import DiskFull, TocsinError
+from tocsin.selfmon.metrics import counter
+
+RETRY_S = 1.0
+LAST_RETRY_S = 15.0
+_STUMBLES = counter("tocsin_cold_stumbles_total", "Steps of a loop that failed and were tried again", ["loop"])
+_log = structlog.get_logger(__name__)
+
+
+class Stumbles:
+    """Guards the loops of the cold process; each loop has its own thread.
+
+    Parameters
+    ----------
+    stop : ends every wait
+    retry_s : wait after a failed step; on a full disk the first of waits that double up to `LAST_RETRY_S`
+    """
+
+    def __init__(self, stop: threading.Event, retry_s: float = RETRY_S) -> None:
+        self._stop = stop
+        self._retry_s = retry_s
+        self._waits: dict[str, float] = {}
+
+    def attempt(self, loop: str, step: Callable[[], int]) -> int:
+        """Make a step; 0 if it failed, after a wait."""
+        try:
+            done = step()
+        except DiskFull as full:
+            _STUMBLES.labels(loop).inc()
+            if loop not in self._waits:
+                _log.error(
+                    "the disk is full; nothing is lost, it goes on when there is room", loop=loop, reason=str(full)
+                )
+            wait = min(2 * self._waits.get(loop, self._retry_s / 2), LAST_RETRY_S)
+            self._waits[loop] = wait
+            self._stop.wait(wait)
+            return 0
+        except TocsinError as error:
+            _STUMBLES.labels(loop).inc()
+            _log.error("a step failed and will be tried again", loop=loop, reason=str(error))
+            self._stop.wait(self._retry_s)
+            return 0
+        if self._waits.pop(loop, None) is not None:
+            _log.warning("there is room on the disk again", loop=loop)
+        return done
+
+    def notices(self) -> list[str]:
+        """What waits for room on the disk now, in words."""
+        if not self._waits:
+            return []
+        return ["the disk is full: what comes in is not stored, and incidents wait, until there is room"]
