@@ -148,6 +148,10 @@ class Estimator:
             raise BadInput("a chunk without rows has no performance")
         return self._estimate(said, self._ratio.grid.code(self._columns(said)))
 
+    def weights(self, said: Said) -> F8:
+        """How much likelier each row of the reference is in a chunk: (n,), their mean is 1."""
+        return self._ratio.weights(self._ratio.grid.code(self._columns(said)))
+
     def on_reference(self, rows: slice | I8) -> Estimated:
         """The estimate of some of the reference's own rows, as if they were a chunk."""
         return self._estimate(self._said.part(rows), self._coded[rows])

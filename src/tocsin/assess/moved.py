@@ -33,7 +33,7 @@ class Moved:
     label: bool
     concept: bool
     features: tuple[FeatureDrift, ...]
-    truth: FeatureDrift | None
+    truth: FeatureDrift
     groups: tuple[Group, ...]
     said: tuple[str, ...]
 
@@ -46,7 +46,10 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows with like predictions: the share whose truth is high (or is what was predicted), then and now."""
+    """Rows with like predictions: the share whose truth is high (or is what was predicted), then and now.
+
+    `what` says in words what is counted.
+    """
 
     name: str
     reference_n: int
@@ -54,6 +57,7 @@ class Group:
     reference_share: float
     share: float
     log_e: float
+    what: str = "turned out high"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def told_apart(
     truth = compare_all({"truth": truth_reference}, {"truth": truth_reference.sketch(current.truth)}, third)[0]
     alike = Alike(reference, truth_reference)
     groups = alike.groups(current)
-    return tell(features, truth, groups, changed([groups], third.level, least_change)[0], alike.what)
+    return tell(features, truth, groups, changed([groups], third.level, least_change)[0])
 
 
 def changed(groups: Sequence[Sequence[Group]], level: float, least_change: float = 0.03) -> list[Mask]:
@@ -107,10 +111,8 @@ def changed(groups: Sequence[Sequence[Group]], level: float, least_change: float
     return np.split(differ, ends[:-1])
 
 
-def tell(
-    features: Sequence[FeatureDrift], truth: FeatureDrift | None, groups: Sequence[Group], differ: Mask, what: str
-) -> Moved:
-    """What moved in one window, from what was decided on its features, its truth and its groups; `what` as of `Alike`."""
+def tell(features: Sequence[FeatureDrift], truth: FeatureDrift, groups: Sequence[Group], differ: Mask) -> Moved:
+    """What moved in one window, from what was decided on its features, its truth and its groups."""
     moved = [row for row in features if row.alarm]
     said = []
     if moved:
@@ -118,35 +120,36 @@ def tell(
         said.append(
             f"{DATA}: {len(moved)} of {len(features)} features moved, first of all {worst.name}: {worst.reason}"
         )
-    label = truth is not None and truth.alarm
-    if truth is not None and label:
+    if truth.alarm:
         said.append(f"{LABEL}: {truth.reason}")
     if differ.any():
-        said.append(f"{CONCEPT}: {_said(groups, differ, what)}")
-    return Moved(bool(moved), label, bool(differ.any()), tuple(features), truth, tuple(groups), tuple(said))
+        said.append(f"{CONCEPT}: {_said(groups, differ)}")
+    return Moved(bool(moved), truth.alarm, bool(differ.any()), tuple(features), truth, tuple(groups), tuple(said))
 
 
-def _said(groups: Sequence[Group], differ: Any, what: str) -> str:
+def _said(groups: Sequence[Group], differ: Any) -> str:
     chosen = [group for group, is_one in zip(groups, differ, strict=True) if is_one]
     worst = max(chosen, key=lambda group: group.log_e)
     return (
-        f"of {worst.n:,} rows {worst.name}, {100 * worst.share:.3g} % {what}, {100 * worst.reference_share:.3g} % in the "
+        f"of {worst.n:,} rows {worst.name}, {100 * worst.share:.3g} % {worst.what}, {100 * worst.reference_share:.3g} % in the "
         f"reference; {len(chosen)} of {len(groups)} groups changed"
     )
 
 
 class Alike:
-    """Groups of rows with like predictions, cut by the reference; `what` is what is counted of their truth.
+    """Groups of rows with like predictions, cut by the reference.
 
     Parameters
     ----------
     reference : predictions and truths of all when all was well; features are not looked at
     truth : learned of the reference's truth
+    what : is counted of the truth, in words
     """
 
-    def __init__(self, reference: Labelled, truth: FeatureReference) -> None:
+    def __init__(self, reference: Labelled, truth: FeatureReference, what: str = "") -> None:
         self._truth = truth
-        self.what = "turned out high" if isinstance(truth.cells, NumericCells) else "were predicted rightly"
+        counted = "turned out high" if isinstance(truth.cells, NumericCells) else "were predicted rightly"
+        self._what = what or counted
         self._high = _high(reference, truth)
         learned = FeatureReference.learn("prediction", reference.prediction)
         self._edges, self._kept = np.empty(0), np.empty(0)
@@ -183,7 +186,8 @@ class Alike:
             if n < LEAST_ROWS or not m:
                 continue
             bet = share_bet(then + 0.5, both=True)
-            found.append(Group(name, int(n), m, float(then[0]) / n, float(now[0]) / m, float(bet.log_e(now))))
+            shares = float(then[0]) / n, float(now[0]) / m
+            found.append(Group(name, int(n), m, *shares, float(bet.log_e(now)), self._what))
         return found
 
 

@@ -80,6 +80,14 @@ def _tell(result: Result, html: Path | None, *, as_json: bool) -> None:
     if any(chunk.alarm for chunk in result.chunks):
         line("")
         table(["chunk", "why"], told.reasons(result))
+    broken = told.broken_rows(result)
+    if broken:
+        line("")
+        table(["broken", "column", "chunks", "what"], broken)
+    laws = told.law_rows(result)
+    if laws:
+        line("")
+        table(["moved", "chunks", "what"], laws)
     say(told.summary(result))
 
 

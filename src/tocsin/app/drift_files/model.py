@@ -15,7 +15,7 @@ from tocsin.assess.estimate_error import EstimateError
 from tocsin.assess.intervals import Measure, number
 from tocsin.assess.performance import accuracy, of_classes, of_numbers
 from tocsin.assess.performance_alarm import FALSE_RATE, LEAST_FALL, PerformanceNorm, blocks_of, error_of
-from tocsin.model.arrays import I8, Array, Mask
+from tocsin.model.arrays import F8, I8, Array, Mask
 
 LEAST_ROWS: Final = 30
 """Rows of a chunk below which its performance is shown, never judged."""
@@ -106,7 +106,7 @@ class ModelWatch:
             )
         self.estimator: Estimator | None = None
         self.errors: dict[str, EstimateError] = {}
-        self._known, self._chunk_rows = known, max(chunk_rows, 1)
+        self.known, self._chunk_rows = known, max(chunk_rows, 1)
         self._segments: dict[tuple[str, str], tuple[PerformanceNorm, PerformanceNorm] | None] = {}
         if known.size < LEAST_REFERENCE:
             self.notes.append(
@@ -127,11 +127,11 @@ class ModelWatch:
         """What is normal of estimates and of truth, for some of the reference's known rows."""
         assert self.estimator is not None
         inside = np.flatnonzero(chosen)
-        whole = measured(self.task, self.outcome.reference, self._known[inside])
+        whole = measured(self.task, self.outcome.reference, self.known[inside])
         share = inside.size / chosen.size
         blocks = [inside[block] for block in blocks_of(inside.size, int(self._chunk_rows * share))]
         guesses = [self.estimator.on_reference(block) for block in blocks]
-        truths = [measured(self.task, self.outcome.reference, self._known[block]) for block in blocks]
+        truths = [measured(self.task, self.outcome.reference, self.known[block]) for block in blocks]
         estimated = PerformanceNorm.of(
             whole,
             [{n: m.value for n, m in each.measures.items()} for each in guesses],
@@ -206,6 +206,13 @@ class ModelWatch:
         sure = NormalDist().inv_cdf(1 - FALSE_RATE / 2) / NormalDist().inv_cdf(0.975)
         return bool(gap > least and gap > sure * half)
 
+    def weights(self, rows: I8) -> F8 | None:
+        """How much likelier each known row of the reference is among these rows (known,); None where nothing tells."""
+        used = rows[self.outcome.current.usable[rows]]
+        if self.estimator is None or not used.size:
+            return None
+        return self.estimator.weights(self.outcome.current.said.part(used))
+
     def segment(self, rows: I8, column: str, value: str, chosen: Mask, shared_by: int) -> Performance:
         """The performance of a segment of a chunk, against the same segment of the reference.
 
@@ -214,7 +221,7 @@ class ModelWatch:
         norm = None
         if self.estimator is not None:
             key = (column, value)
-            inside = chosen[self._known]
+            inside = chosen[self.known]
             if key not in self._segments:
                 few = np.count_nonzero(inside) < LEAST_REFERENCE
                 self._segments[key] = None if few else self._norm(inside)

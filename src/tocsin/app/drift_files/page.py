@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from tocsin.app.drift_files.page_charts import MOST_SHOWN, heat_map, performance_chart, shown
+from tocsin.app.drift_files.page_found import laws_section, quality_section
 from tocsin.app.drift_files.page_style import STYLE
+from tocsin.app.drift_files.page_table import table
 from tocsin.app.drift_files.run import ChunkResult, Result
 from tocsin.app.drift_files.told import main_measure, moved_names
 from tocsin.assess.intervals import Measure
@@ -41,7 +42,9 @@ def page(result: Result) -> str:
         _lead(result),
         _verdict(result),
         _performance(result),
+        laws_section(result),
         _features(result),
+        quality_section(result),
         _chunks(result),
         _segments(result),
         _columns(result),
@@ -111,8 +114,7 @@ def _features(result: Result) -> str:
     more = f"<p>{len(ranked) - MOST_FEATURES} more moved less.</p>" if len(ranked) > MOST_FEATURES else ""
     legend = "Darker is a larger PSI (0 to 0.25 and more); a frame is a change that is sure and large enough to matter."
     return (
-        f'<h2>Features</h2>{heat_map(result, names)}<p class="legend">{legend}</p>'
-        f"{_table(heads, rows, wide=True)}{more}"
+        f'<h2>Features</h2>{heat_map(result, names)}<p class="legend">{legend}</p>{table(heads, rows, wide=True)}{more}'
     )
 
 
@@ -136,7 +138,7 @@ def _chunks(result: Result) -> str:
     heads += ["features that moved", "what moved", "alarm"]
     rows = [_chunk_row(chunk, main) for chunk in result.chunks[:MOST_ROWS]]
     late = f"<p>{len(result.chunks) - MOST_ROWS} more are in the JSON.</p>" if len(result.chunks) > MOST_ROWS else ""
-    return f"<h2>Chunks</h2>{_table(heads, rows, wide=True)}{late}"
+    return f"<h2>Chunks</h2>{table(heads, rows, wide=True)}{late}"
 
 
 def _chunk_row(chunk: ChunkResult, main: str | None) -> list[str]:
@@ -172,7 +174,7 @@ def _segments(result: Result) -> str:
     if not rows:
         return ""
     heads = ["chunk", "column", "value", "rows", "estimated", "realised", "alarm"]
-    return f"<h2>Segments</h2><p>Those with an alarm, and all of the last chunk.</p>{_table(heads, rows[:MOST_ROWS], wide=True)}"
+    return f"<h2>Segments</h2><p>Those with an alarm, and all of the last chunk.</p>{table(heads, rows[:MOST_ROWS], wide=True)}"
 
 
 def _columns(result: Result) -> str:
@@ -188,7 +190,7 @@ def _columns(result: Result) -> str:
     rows.append(["features", shown(", ".join(roles.features[:60])) + (" …" if len(roles.features) > 60 else "")])
     notes = "".join(f"<li>{shown(note)}</li>" for note in result.notes[:100])
     listed = f"<h2>Notes</h2><ul>{notes}</ul>" if notes else ""
-    return f"<h2>Columns</h2>{_table(['part', 'column'], rows)}{listed}"
+    return f"<h2>Columns</h2>{table(['part', 'column'], rows)}{listed}"
 
 
 def _with_interval(found: Measure | None) -> str:
@@ -201,10 +203,3 @@ def _with_interval(found: Measure | None) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{value:.3g}"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, wide: bool = False) -> str:
-    head = "".join(f'<th scope="col">{shown(each)}</th>' for each in heads)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    kind = ' class="wide"' if wide else ""
-    return f'<div class="scroll" tabindex="0"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -11,20 +11,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tocsin.app.drift_files.compared import BROKEN, Columns, Compared
 from tocsin.app.drift_files.cut import ChunkSize, Part, cut
 from tocsin.app.drift_files.frame import Frame
 from tocsin.app.drift_files.model import ModelWatch, Performance
-from tocsin.app.drift_files.outcome import outcome
+from tocsin.app.drift_files.outcome import Outcome, outcome
 from tocsin.app.drift_files.roles import Asked, Roles, infer
 from tocsin.app.drift_files.truth import Joined, join
+from tocsin.app.drift_files.which import which_moved
 from tocsin.app.score.cells import is_text
 from tocsin.assess.column import FeatureKind, numbers
-from tocsin.assess.drift import FeatureDrift, compare_chunks
+from tocsin.assess.drift import FeatureDrift
 from tocsin.assess.intervals import Measure
-from tocsin.assess.reference import FeatureReference
-from tocsin.assess.sketch import FeatureSketch
+from tocsin.assess.moved import Moved
+from tocsin.assess.quality import Violation
 from tocsin.model.arrays import I8, Mask
-from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
 
 MOST_SEGMENTS: Final = 10
@@ -67,15 +68,18 @@ class ChunkResult:
     segments: tuple[SegmentResult, ...]
     alarm: bool
     reasons: tuple[str, ...]
+    which: Moved
+    broken: tuple[Violation, ...]
 
     @property
     def moved(self) -> tuple[str, ...]:
         """Which laws moved: of the inputs, of the truth, of truth given inputs."""
-        data = any(each.alarm for each in self.features) or (self.prediction is not None and self.prediction.alarm)
-        label = self.target is not None and self.target.alarm
-        concept = self.performance is not None and self.performance.concept
-        names = (("data", data), ("label", label), ("concept", concept))
-        return tuple(name for name, moved in names if moved)
+        return tuple(kind.removesuffix(" drift") for kind in self.which.kinds)
+
+    @property
+    def quality_alarm(self) -> bool:
+        """Whether something is broken by more than chance."""
+        return any(each.alarm for each in self.broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,25 +157,16 @@ class _Comparison:
 
     def result(self, advance: Advanced) -> Result:
         parts = list(cut(self.current.rows, self.time, self.size))
-        features, prediction, target = self._drift(parts)
+        compared = Columns(self.reference, self.current, self.truth, self.roles).compared(parts)
         found = outcome(self.reference, self.current, self.truth, self.roles)
-        watch = None
-        if found is not None:
-            for name, each in (("reference", found.reference), ("current file", found.current)):
-                without = int(np.count_nonzero(~each.usable))
-                if without:
-                    self._note(
-                        f"{without} rows without a prediction or score in the {name}; they count for features only"
-                    )
-            watch = ModelWatch(found, int(np.median([part.rows.size for part in parts])))
-            for note in watch.notes:
-                self._note(note)
+        watch = None if found is None else self._watched(found, parts)
+        which = which_moved(compared, watch, parts)
         segments = self._segments()
         chunks = []
         for k, part in enumerate(parts):
             performance = watch.chunk(part.rows) if watch is not None else None
             pieces = tuple(self._of_segments(watch, part, segments)) if watch is not None else ()
-            chunks.append(_chunk(part, features[k], prediction[k], target[k], performance, pieces))
+            chunks.append(_chunk(part, compared, which[k], performance, pieces))
             advance(k + 1, len(parts))
         errors = {} if watch is None else {name: (e.mean_absolute, e.chunks) for name, e in watch.errors.items()}
         return Result(
@@ -180,47 +175,15 @@ class _Comparison:
             {} if watch is None else watch.reference, tuple(chunks), tuple(self.notes), self.joined, errors,
         )  # fmt: skip
 
-    def _drift(
-        self, parts: Sequence[Part]
-    ) -> tuple[list[list[FeatureDrift]], list[FeatureDrift | None], list[FeatureDrift | None]]:
-        """Of features decided on together, of the prediction, and of the truth, each by chunk."""
-        roles = self.roles
-        features = {name: self.reference.columns[name] for name in roles.features}
-        kinds = dict(roles.kinds)
-        told = roles.score or roles.prediction
-        every = self._compared(features, self.current.columns, parts, kinds)
-        said: list[FeatureDrift | None] = [None] * len(parts)
-        if told is not None:
-            found = self._compared({told: self.reference.columns[told]}, self.current.columns, parts, {})
-            said = [each[0] for each in found]
-        target: list[FeatureDrift | None] = [None] * len(parts)
-        if roles.target is not None and roles.target in self.reference.columns and self.truth is not None:
-            there = {roles.target: self.truth}
-            found = self._compared({roles.target: self.reference.columns[roles.target]}, there, parts, {}, known=True)
-            target = [each[0] for each in found]
-        return every, said, target
-
-    def _sketched(self, reference: FeatureReference, cells: Any) -> FeatureSketch:
-        try:
-            return reference.sketch(cells)
-        except BadInput as error:
-            raise BadInput(f"{self.current.table.path}:1: column {reference.name!r}: {error}") from None
-
-    def _compared(
-        self, reference: Mapping[str, Any], current: Mapping[str, Any], parts: Sequence[Part], kinds: Mapping[str, Any],
-        *, known: bool = False,
-    ) -> list[list[FeatureDrift]]:  # fmt: skip
-        if not reference:
-            return [[] for _ in parts]
-        learned = {name: FeatureReference.learn(name, cells, kinds.get(name)) for name, cells in reference.items()}
-        sketches = []
-        for part in parts:
-            index = pa.array(part.rows)
-            columns = {name: current[name].take(index) for name in learned}
-            if known:
-                columns = {name: cells.drop_null() for name, cells in columns.items()}
-            sketches.append({name: self._sketched(each, columns[name]) for name, each in learned.items()})
-        return compare_chunks(learned, sketches)
+    def _watched(self, found: Outcome, parts: Sequence[Part]) -> ModelWatch:
+        for name, each in (("reference", found.reference), ("current file", found.current)):
+            without = int(np.count_nonzero(~each.usable))
+            if without:
+                self._note(f"{without} rows without a prediction or score in the {name}; they count for features only")
+        watch = ModelWatch(found, int(np.median([part.rows.size for part in parts])))
+        for note in watch.notes:
+            self._note(note)
+        return watch
 
     def _segments(self) -> list[tuple[str, str, Mask, Mask]]:
         """Column, value, rows of the reference and of the current file, most frequent values first."""
@@ -254,20 +217,26 @@ def _is(cells: Any, value: str) -> Mask:
 
 def _chunk(
     part: Part,
-    features: Sequence[FeatureDrift],
-    prediction: FeatureDrift | None,
-    target: FeatureDrift | None,
+    compared: Compared,
+    which: Moved,
     performance: Performance | None,
     segments: tuple[SegmentResult, ...],
 ) -> ChunkResult:
-    """Whether somebody should look: performance, else the prediction; features where no estimate answers for them."""
+    """Whether somebody should look: performance, else the prediction; what is broken; features where no estimate answers for them."""
+    features, prediction = compared.features[part.index], compared.said[part.index]
+    broken = compared.broken[part.index]
     reasons = [] if performance is None else list(performance.reasons)
     reasons += [f"{s.column} {s.value}: {why}" for s in segments for why in s.performance.reasons]
     if prediction is not None and prediction.alarm:
         reasons.append(f"prediction {prediction.name}: {prediction.reason}")
-    moved = [each for each in features if each.alarm]
+    wrong = [each for each in broken if each.alarm and each.fault in BROKEN]
+    reasons += [f"{each.feature}: {each.said}" for each in wrong]
+    moved = [each for each in features if each.alarm and each.name not in {other.feature for other in wrong}]
     estimated = performance.estimated if performance is not None else None
     if moved and (estimated is None or estimated.unknown_share > MOST_UNKNOWN):
         why = "" if estimated is None else " (the reference knows too little of these rows for an estimate)"
         reasons += [f"{each.name}: {each.reason}{why}" for each in moved]
-    return ChunkResult(part, tuple(features), prediction, target, performance, segments, bool(reasons), tuple(reasons))
+    return ChunkResult(
+        part, tuple(features), prediction, compared.target[part.index], performance, segments,
+        bool(reasons), tuple(reasons), which, tuple(broken),
+    )  # fmt: skip

@@ -6,8 +6,10 @@ from typing import Any
 
 from tocsin.app.drift_files.model import intervals, values
 from tocsin.app.drift_files.run import ChunkResult, Result, SegmentResult
-from tocsin.assess.drift import FeatureDrift
+from tocsin.app.drift_files.summed import broken, laws, numbers_said
+from tocsin.assess.drift import LN10, FeatureDrift
 from tocsin.assess.intervals import number
+from tocsin.assess.moved import Group
 from tocsin.model.text import one_line
 
 
@@ -49,6 +51,10 @@ def chunk_json(chunk: ChunkResult) -> dict[str, Any]:
         "prediction": drift_json(chunk.prediction) if chunk.prediction is not None else None,
         "target": drift_json(chunk.target) if chunk.target is not None else None,
         "moved": list(chunk.moved),
+        "moved_said": list(chunk.which.said),
+        "groups": [group_json(each) for each in chunk.which.groups],
+        "quality": [each.to_json() for each in chunk.broken],
+        "quality_alarm": chunk.quality_alarm,
         "segments": [_segment_json(each) for each in chunk.segments],
     }
 
@@ -56,6 +62,14 @@ def chunk_json(chunk: ChunkResult) -> dict[str, Any]:
 def drift_json(found: FeatureDrift) -> dict[str, Any]:
     """The drift of one column; null for what is no finite number."""
     return {name: number(value) if isinstance(value, float) else value for name, value in found.to_json().items()}
+
+
+def group_json(group: Group) -> dict[str, Any]:
+    """Rows with like predictions: the share whose truth is high (or as predicted), in the reference and now."""
+    return {
+        "name": group.name, "what": group.what, "reference_n": group.reference_n, "n": group.n,
+        "reference_share": group.reference_share, "share": group.share, "log10_e": group.log_e / LN10,
+    }  # fmt: skip
 
 
 def _segment_json(segment: SegmentResult) -> dict[str, Any]:
@@ -101,6 +115,20 @@ def _row(result: Result, chunk: ChunkResult) -> list[object]:
 def reasons(result: Result) -> list[list[object]]:
     """One row for each reason of an alarm: the chunk, and why."""
     return [[chunk.part.index, reason] for chunk in result.chunks for reason in chunk.reasons]
+
+
+def broken_rows(result: Result) -> list[list[object]]:
+    """One row for each fault of a column that is more than chance."""
+    return [
+        [each.worst.fault.value.replace("_", " "), each.worst.feature, numbers_said(each.chunks), each.worst.said]
+        for each in broken(result)
+        if each.alarm
+    ]
+
+
+def law_rows(result: Result) -> list[list[object]]:
+    """One row for each kind of drift that was shown, in the words of the chunk where it is clearest."""
+    return [[each.kind, numbers_said(each.chunks), each.said] for each in laws(result)]
 
 
 def moved_names(chunk: ChunkResult) -> str:
