@@ -1,5 +1,6 @@
 import itertools
 import json
+import math
 import time
 from dataclasses import replace
 
@@ -311,3 +312,32 @@ def test_replay_gives_the_same_ids():
     first = [told(one.fold(*findings, **rest)) for findings, rest in story()]
     assert first == [told(two.fold(*findings, **rest)) for findings, rest in story()]
     assert isinstance(one.reducer, Reducer)
+
+
+def test_a_finding_that_got_milder_still_tells_its_worst():
+    world = World()
+    first = finding(value=3100.0)
+    worst = replace(first, phase=Phase.UPDATE, value=9000.0, log10_p=-40.0, time=T0 + 2 * MINUTE)
+    milder = replace(first, phase=Phase.UPDATE, value=1090.0, log10_p=-1.0, time=T0 + 3 * MINUTE)
+    for minute, news in enumerate((first, worst, milder), start=1):
+        said = world.fold(news, at=T0 + minute * MINUTE, tick=True)
+    incident = said[-1].incident
+    assert "(now 1,090 tokens, at worst 9,000 tokens, expected 900 to 1,100 tokens)" in incident.statement
+    (kept,) = incident.findings
+    assert kept.value == 1090.0
+    assert (kept.evidence["worst.value"], kept.evidence["worst.log10_p"]) == (9000.0, -40.0)
+
+
+def test_a_finding_at_its_worst_says_one_value_and_one_without_a_rank_says_no_worst():
+    world = World()
+    first = finding(value=3100.0)
+    worse = replace(first, phase=Phase.UPDATE, value=9000.0, log10_p=-40.0, time=T0 + 2 * MINUTE)
+    for minute, news in enumerate((first, worse), start=1):
+        said = world.fold(news, at=T0 + minute * MINUTE, tick=True)
+    assert "at worst" not in said[-1].incident.statement
+    fixed = replace(finding(monitor="limit"), log10_p=math.nan)
+    again = replace(fixed, phase=Phase.UPDATE, time=T0 + 2 * MINUTE)
+    world = World()
+    for minute, news in enumerate((fixed, again), start=1):
+        said = world.fold(news, at=T0 + minute * MINUTE, tick=True)
+    assert "worst.value" not in said[-1].incident.findings[0].evidence

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tocsin.correlate.causes import Event
-from tocsin.correlate.statement import Symptom, statement, storm_title, title
+from tocsin.correlate.statement import WORST_VALUE, Symptom, statement, storm_title, title
 from tocsin.model.codec import (
     cause_from_json,
     cause_to_json,
@@ -28,6 +29,17 @@ MAX_CHANGES = 20
 FORETOLD = frozenset({"tocsin.model.accuracy_ratio", "tocsin.model.absolute_error"})
 """What truth says of a model, however late it comes."""
 DRIFT = "model-drift"
+WORST_RANK = "worst.log10_p"
+
+
+def _rarest(before: Finding, news: Finding) -> dict[str, float]:
+    """Value and rank of the rarest of all news of a finding: what an episode was at its worst."""
+    value, rank = before.evidence.get(WORST_VALUE), before.evidence.get(WORST_RANK)
+    if not isinstance(value, int | float) or not isinstance(rank, int | float):
+        value, rank = before.value, before.log10_p
+    if math.isnan(rank) or news.log10_p <= rank:
+        value, rank = news.value, news.log10_p
+    return {WORST_VALUE: float(value), WORST_RANK: float(rank)} if math.isfinite(rank) else {}
 
 
 @dataclass(slots=True)
@@ -41,8 +53,8 @@ class Member:
     support: bool = False
 
     def take(self, news: Finding) -> None:
-        """Replace the finding by later news of it; what was added to its evidence stays."""
-        self.finding = replace(news, evidence={**self.finding.evidence, **news.evidence})
+        """Replace the finding by later news of it; what was added to its evidence stays, and its rarest value."""
+        self.finding = replace(news, evidence={**self.finding.evidence, **news.evidence, **_rarest(self.finding, news)})
         self.open = news.phase is not Phase.CLOSE
 
     def to_json(self) -> list[Any]:

@@ -13,6 +13,8 @@ from tocsin.model.series import Signal
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
 
+WORST_VALUE = "worst.value"
+"""In the evidence of a finding: its value when it was rarest."""
 TITLE_CHARS = 160
 STATEMENT_CHARS = 1500
 _NAME_CHARS = 60
@@ -208,6 +210,9 @@ def _band(finding: Finding) -> str:
     if deviation(finding).startswith("at "):
         return ""  # the numbers are said already
     now = amount(finding.value, signal)
+    at_worst = finding.evidence.get(WORST_VALUE)
+    worst = amount(at_worst, signal) if isinstance(at_worst, int | float) else now
+    now += f", at worst {worst}" if worst != now else ""
     return f" (now {now}, expected {band(lower, upper, signal)})"
 
 
