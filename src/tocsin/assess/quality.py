@@ -16,11 +16,14 @@ from tocsin.assess.cells import CategoryCells, NumericCells
 from tocsin.assess.column import AnyColumn, FeatureKind, as_arrow, codes, family, longest_run, numbers, texts
 from tocsin.assess.evidence import FeatureTest
 from tocsin.assess.reference import FeatureReference
+from tocsin.assess.sketch import FeatureSketch
 from tocsin.model.arrays import I8
 from tocsin.model.errors import BadInput
 from tocsin.model.times import time_to_json
 
 SECOND: Final = 1_000_000_000
+OPEN_SHARE: Final = 0.05
+"""Share of rows whose category came once, above which new categories are usual."""
 LEAST_ROWS: Final = 10
 """Rows without which a column is called neither constant nor stuck."""
 
@@ -61,6 +64,21 @@ class Violation:
             "fault": self.fault.value, "feature": self.feature, "count": self.count, "rows": self.rows,
             "expected": self.expected, "example": self.example, "said": self.said, "alarm": self.alarm,
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """Rows, and share of all rows beyond the usual one, below which what is broken is listed and calls nobody."""
+
+    rows: int = 1
+    share: float = 0.0
+
+    def matters(self, count: float, usual: float, rows: int) -> bool:
+        """Whether `count` of `rows` rows, where `usual` would be, is enough."""
+        return count >= self.rows and count - usual >= self.share * rows
+
+
+ANY: Final = Least()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +145,21 @@ def _feature(reference: FeatureReference, array: Any, limits: Limits | None, lev
 
 
 def _shares(reference: FeatureReference, array: Any, limits: Limits | None, level: float) -> list[Violation]:
-    """Missing, corrupted, outside and unseen rows: alarms where a bet that there are more of them than usual won."""
-    sketch, test = reference.sketch(array), FeatureTest(reference)
-    found = []
+    """Missing, corrupted, outside and unseen rows of a column."""
+    found = shares(FeatureTest(reference), reference.sketch(array), level, outside=_farthest(reference, array))
+    return [each for each in found if not _is_promised(each.fault, limits)]
+
+
+def shares(
+    test: FeatureTest, sketch: FeatureSketch, level: float, least: Least = ANY, *, outside: str = ""
+) -> list[Violation]:
+    """Missing, corrupted, outside and unseen rows, by counts alone: alarms where a bet that they are more than usual won.
+
+    What is rarer than `least` is listed, and no alarm; `outside` is an example of a value beyond the range.
+    """
+    reference, found = test.reference, []
     for name, counts in test.counts(sketch).items():
-        if name not in _FAULT or not counts[0] or _is_promised(name, limits):
+        if name not in _FAULT or not counts[0]:
             continue
         prior = test.bets[name].prior
         total = float(counts.sum())
@@ -142,13 +170,30 @@ def _shares(reference: FeatureReference, array: Any, limits: Limits | None, leve
         )
         surprising = counts[0] > usual and float(test.bets[name].log_e(counts)) >= math.log(1 / level)
         never = name == "corrupted" and not reference.own.corrupted
-        example = {"corrupted": sketch.corrupted_examples, "unseen": sketch.unseen_examples}.get(name, ())
-        shown = example[0] if example else _example(name, reference, array)
+        known = name != "unseen" or _is_closed(reference)
+        alarm = known and (bool(surprising) or never) and least.matters(float(counts[0]), usual, sketch.rows)
+        examples = {"corrupted": sketch.corrupted_examples, "unseen": sketch.unseen_examples, "outside": (outside,)}
+        shown = next(iter(examples.get(name, ())), "")
         said = f"{int(counts[0]):,} of {sketch.rows:,} rows {_SAID[name]}" + (f", such as {shown!r}" if shown else "")
         said += f"; {usual:.3g} would be usual"
-        alarm = bool(surprising) or never
         found.append(Violation(_FAULT[name], reference.name, int(counts[0]), sketch.rows, usual, shown, said, alarm))
     return found
+
+
+def _is_closed(reference: FeatureReference) -> bool:
+    """Whether the reference's categories are a list that new ones are missing from, and no names that are new each time."""
+    cells = reference.cells
+    return isinstance(cells, CategoryCells) and OPEN_SHARE * reference.own.present >= cells.singletons
+
+
+def _farthest(reference: FeatureReference, array: Any) -> str:
+    """The value farthest beyond the range, of a number; empty if there is none."""
+    if reference.range is None:
+        return ""
+    low, high = reference.range
+    values = numbers(array).present
+    beyond = np.maximum(low - values, values - high)
+    return f"{float(values[int(np.argmax(beyond))]):.6g}" if len(values) and beyond.max() > 0 else ""
 
 
 def _usual(name: str, reference: FeatureReference, rows: int) -> float:
@@ -156,12 +201,16 @@ def _usual(name: str, reference: FeatureReference, rows: int) -> float:
     return rows * (own.missing if name == "missing" else own.corrupted) / max(own.rows, 1)
 
 
-def _is_promised(name: str, limits: Limits | None) -> bool:
+def _is_promised(fault: Fault, limits: Limits | None) -> bool:
     if limits is None:
         return False
     bounded = math.isfinite(limits.low) or math.isfinite(limits.high)
-    told = {"missing": limits.missing_share is not None, "outside": bounded, "unseen": limits.categories is not None}
-    return told.get(name, False)
+    told = {
+        Fault.MISSING: limits.missing_share is not None,
+        Fault.OUT_OF_RANGE: bounded,
+        Fault.UNSEEN: limits.categories is not None,
+    }
+    return told.get(fault, False)
 
 
 _FAULT: Final = {
@@ -176,16 +225,6 @@ _SAID: Final = {
     "outside": "are beyond the range of the reference",
     "unseen": "are of a category that the reference lacks",
 }
-
-
-def _example(name: str, reference: FeatureReference, array: Any) -> str:
-    """The value farthest beyond the range, of a number."""
-    if name != "outside" or reference.range is None:
-        return ""
-    low, high = reference.range
-    values = numbers(array).present
-    beyond = np.maximum(low - values, values - high)
-    return f"{float(values[int(np.argmax(beyond))]):.6g}"
 
 
 def _limits(reference: FeatureReference, array: Any, limits: Limits) -> list[Violation]:

@@ -15,6 +15,8 @@ from tocsin.spec.drift import DriftSpec, policy_of
 
 MODELS: Final = 100
 """Versions of models, of all tenants, that are followed; what comes beyond is counted."""
+PIECES_PER_TICK: Final = 8
+"""Pieces of chunks whose data are judged at one tick."""
 PER_TICK: Final = 2
 """Chunks that are judged at one tick: at midnight those of many models end together, and ticks must stay short."""
 MOST_OPEN: Final = 8
@@ -41,7 +43,8 @@ class DriftWatch:
             if (policy.reference, policy.chunk) == (state.policy.reference, state.policy.chunk):
                 state.policy = policy
             else:
-                self.states[key] = ModelDrift(*key, policy, episode=state.episode)
+                anew = self.states[key] = ModelDrift(*key, policy, episode=state.episode)
+                anew.quality.episode = state.quality.episode
 
     def hold(self, key: SourceKey, watermark: int, frame: Frame) -> None:
         """Take a frame of records in; those at or before the watermark are late."""
@@ -71,7 +74,7 @@ class DriftWatch:
                 self.left_out += 1
                 return
             state = self.states[key] = ModelDrift(*key, policy_of(arrival.model, self._policies))
-        self.late += not state.take(arrival)
+        self.late += not state.take(arrival, self._other(state))
 
     def close(self, watermarks: Mapping[SourceKey, int], received: int) -> list[Finding]:
         """Judge chunks that are over, as many as a tick has time for, the oldest first."""
@@ -79,7 +82,7 @@ class DriftWatch:
         for source in self._sources:
             mark = watermarks.get(source, 0)
             passed[source[0]] = min(mark, passed.get(source[0], mark))
-        found: list[Finding] = []
+        found: list[Finding] = self._inspect(passed, received)
         for key in sorted(self.states):
             state = self.states[key]
             found += state.silent(passed.get(key[0], 0), received)
@@ -91,6 +94,22 @@ class DriftWatch:
                 found += state.close(start, received, self._other(state))
         for start, key in sorted(self._due(passed))[:PER_TICK]:
             found += self.states[key].close(start, received, self._other(self.states[key]))
+        return found
+
+    def _inspect(self, passed: Mapping[str, int], received: int) -> list[Finding]:
+        """Judge the data of pieces that are over, the oldest first, and tell of records that have stopped."""
+        due = []
+        newest: dict[tuple[str, str], int] = {}
+        for key, state in self.states.items():
+            start = state.quality.due(passed.get(key[0], 0))
+            due += [] if start is None else [(start, key)]
+            newest[key[:2]] = max(newest.get(key[:2], 0), state.quality.last)
+        found: list[Finding] = []
+        for start, key in sorted(due)[:PIECES_PER_TICK]:
+            found += self.states[key].inspect(start, received, self._other(self.states[key]))
+        for key in sorted(self.states):
+            state, mark = self.states[key], passed.get(key[0], 0)
+            found += state.stale(mark, newest[key[:2]], received, self._other(state))
         return found
 
     def _due(self, passed: Mapping[str, int]) -> Iterator[tuple[int, _VersionKey]]:

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tocsin.assess.drift import FeatureDrift
+from tocsin.assess.sketch import FeatureSketch
 from tocsin.engine.drift_finding import Told, finding_of, told
 from tocsin.engine.model_performance import Looked, ModelPerformance
+from tocsin.engine.model_quality import LEAST_PIECE, ModelQuality
 from tocsin.engine.model_reference import ModelReference
+from tocsin.engine.quality_finding import QUALITY
+from tocsin.engine.record_counts import RecordCounts
 from tocsin.engine.record_sample import Arrival, Sample
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.series import Series, Signal
@@ -60,14 +64,24 @@ class ModelDrift:
     streaks: dict[str, tuple[int, int]] = field(default_factory=dict)
     performance: ModelPerformance = field(default_factory=ModelPerformance)
     episode: Episode | None = None
+    learned: RecordCounts = field(default_factory=RecordCounts)
+    quality: ModelQuality = field(init=False)
 
-    def take(self, arrival: Arrival) -> bool:
-        """Put a record into its chunk; False for one of a chunk that was judged, which is late and left out."""
+    def __post_init__(self) -> None:
+        self.quality = ModelQuality(self.policy.chunk)
+
+    def take(self, arrival: Arrival, other: ModelReference | None = None) -> bool:
+        """Put a record into its chunk; False for one of a chunk that was judged, which is late and left out.
+
+        `other` is the reference of another version, if records are compared with that.
+        """
         start = arrival.row.time // self.policy.chunk * self.policy.chunk
         if start < self.closed:
             return False
         chunk = self.chunks.setdefault(start, Chunk())
         (chunk.outcomes if arrival.outcome else chunk.predictions).add(arrival.row)
+        if not arrival.outcome:
+            self.quality.take(arrival.row, self.reference if other is None else other)
         return True
 
     def due(self, watermark: int) -> int | None:
@@ -78,30 +92,57 @@ class ModelDrift:
     @property
     def series(self) -> Series:
         """What its findings are about."""
+        return self._series(DRIFT)
+
+    def _series(self, signal: Signal) -> Series:
         labels = {"model": self.model, "version": self.version}
-        return Series.of(self.tenant, DRIFT, {name: text for name, text in labels.items() if text})
+        return Series.of(self.tenant, signal, {name: text for name, text in labels.items() if text})
 
     def close(self, start: int, received: int, other: ModelReference | None = None) -> list[Finding]:
         """Judge the chunk that begins at `start`, by its own reference or by that of another version."""
         chunk = self.chunks.pop(start)
         end = self.closed = start + self.policy.chunk
-        at = received if received - end <= self.policy.chunk else end
+        at = self._told_at(end, received)
         realised = self.performance.learn(chunk.outcomes, end, self.policy)
         reference = self.reference if other is None else other
+        found = self.quality.finish(end, at, reference, self._series(QUALITY))
         if reference is None:
             if self.policy.reference.version in ("", self.version):
-                self._learn(chunk.predictions, start, end)
-            return self.end(at, "it is compared with another reference now")
-        if chunk.predictions.seen < self.policy.min_n:
-            return self._realised(realised, at)
-        rows = reference.judge(chunk.predictions, self.policy, self.looks + 1)
+                self._learn(chunk.predictions, self.quality.taken(), start, end)
+            return found + self.end(at, "it is compared with another reference now")
+        sketches = reference.sketches(chunk.predictions, self.quality.chunk)
+        if self.quality.chunk.rows >= LEAST_PIECE:
+            found += self.quality.look(reference, sketches, (start, end), at, self._series(QUALITY))
+        self.quality.taken()
+        rows = self._compare(reference, sketches, chunk.predictions.seen)
         if not rows:
-            return self._realised(realised, at)
-        self.looks += 1
+            return found + self._realised(realised, at)
         self._count(rows, start)
         estimated = self.performance.estimate(chunk.predictions.rows())
         said = told(rows, self.streaks, reference, chunk.predictions.seen, self.policy, estimated)
-        return self._move(said, realised, start, at, fell=bool(estimated.reason))
+        return found + self._move(said, realised, start, at, fell=bool(estimated.reason))
+
+    def _compare(self, reference: ModelReference, sketches: Mapping[str, FeatureSketch], n: int) -> list[FeatureDrift]:
+        """The drift of a chunk of `n` rows; none of too few."""
+        rows = reference.judge(sketches, self.policy, self.looks + 1) if n >= self.policy.min_n else []
+        self.looks += bool(rows)
+        return rows
+
+    def _told_at(self, end: int, received: int) -> int:
+        """When something that ended then is told: now, but for history that is replayed."""
+        return received if received - end <= self.policy.chunk else end
+
+    def inspect(self, start: int, received: int, other: ModelReference | None = None) -> list[Finding]:
+        """Judge the data of the piece of a chunk that begins at `start`, and is over."""
+        at = self._told_at(start, received)
+        return self.quality.close(start, at, self.reference if other is None else other, self._series(QUALITY))
+
+    def stale(self, watermark: int, newest: int, received: int, other: ModelReference | None = None) -> list[Finding]:
+        """Tell that records have stopped; `newest` is the event time of the last record of any version of this model."""
+        if self._gone(watermark):
+            return []
+        reference = self.reference if other is None else other
+        return self.quality.stale(watermark, newest, reference, received, self._series(QUALITY))
 
     def _realised(self, realised: Looked, at: int) -> list[Finding]:
         """News of an open finding from truth alone."""
@@ -110,16 +151,21 @@ class ModelDrift:
         self.episode.said = self.episode.said.with_truth(realised)
         return self._say(Phase.UPDATE, at)
 
-    def _learn(self, predictions: Sample, start: int, end: int) -> None:
+    def _learn(self, predictions: Sample, counts: RecordCounts, start: int, end: int) -> None:
         if not predictions.seen:
             return
+        if counts.rows >= LEAST_PIECE:
+            self.quality.note_missing(counts)
+        self.learned.merge(counts)
         self.began = self.began or start
         self.learning.merge(predictions)
         wanted = self.policy.reference
         long_enough = self.learning.seen >= wanted.rows if wanted.rows else end - self.began >= wanted.span_ns
         if long_enough and self.learning.seen >= self.policy.min_n:
-            self.reference = ModelReference(self.learning, self.began, end)
-            self.learning = Sample()
+            self.reference = ModelReference(
+                self.learning, self.began, end, self.learned.tallies, dict(self.quality.most_missing)
+            )
+            self.learning, self.learned = Sample(), RecordCounts()
 
     def _count(self, rows: Sequence[FeatureDrift], start: int) -> None:
         moved = [row.name for row in rows if row.alarm and (row.psi or 0.0) > self.policy.threshold]
@@ -153,15 +199,18 @@ class ModelDrift:
 
     def silent(self, watermark: int, received: int) -> list[Finding]:
         """Close the finding of a version that predicts no more."""
-        gone = self.closed and not self.chunks and watermark - self.closed >= SILENT_CHUNKS * self.policy.chunk
-        return self.end(received, "it has made no predictions since") if self.episode is not None and gone else []
+        return self.end(received, "it has made no predictions since") if self._gone(watermark) else []
+
+    def _gone(self, watermark: int) -> bool:
+        return bool(self.closed) and not self.chunks and watermark - self.closed >= SILENT_CHUNKS * self.policy.chunk
 
     def end(self, received: int, reason: str) -> list[Finding]:
-        """Close the finding for a reason that is not its data."""
+        """Close the findings for a reason that is not their data."""
+        found = self.quality.end(received, reason)
         if self.episode is None:
-            return []
+            return found
         self.episode.said = self.episode.said.with_reason(reason)
-        found = self._say(Phase.CLOSE, received)
+        found += self._say(Phase.CLOSE, received)
         self.episode = None
         return found
 
@@ -181,6 +230,8 @@ class ModelDrift:
             "chunks": [[s, c.predictions.snapshot(), c.outcomes.snapshot()] for s, c in sorted(self.chunks.items())],
             "streaks": [[name, count, since] for name, (count, since) in self.streaks.items()],
             "performance": self.performance.snapshot(),
+            "learned": self.learned.snapshot(),
+            "quality": self.quality.snapshot(),
             "episode": None
             if episode is None
             else [episode.start, episode.said.snapshot(), episode.calm, episode.policy_met],
@@ -193,10 +244,14 @@ class ModelDrift:
         closed, began, looks = state["marks"]
         kept = state["episode"]
         episode = None if kept is None else Episode(kept[0], Told(*kept[1]), kept[2], kept[3])
-        return ModelDrift(
+        found = ModelDrift(
             tenant, model, version, policy, closed, Sample.of(state["learning"]), began,
             None if state["reference"] is None else ModelReference.of(state["reference"]),
             {s: Chunk(Sample.of(predictions), Sample.of(outcomes)) for s, predictions, outcomes in state["chunks"]},
             looks, {name: (count, since) for name, count, since in state["streaks"]},
             ModelPerformance.of(state["performance"]), episode,
         )  # fmt: skip
+        if "quality" in state:  # snapshots of before had none
+            found.learned = RecordCounts.back(state["learned"])
+            found.quality = ModelQuality.of(state["quality"], found._series(QUALITY))
+        return found

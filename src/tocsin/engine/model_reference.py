@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from tocsin.assess.cells import CategoryCells
 from tocsin.assess.drift import DriftPolicy, FeatureDrift, compare_all
+from tocsin.assess.evidence import FeatureTest
 from tocsin.assess.reference import FeatureReference
-from tocsin.engine.record_sample import Sample, columns_of
+from tocsin.assess.sketch import FeatureSketch
+from tocsin.assess.tally import Tally
+from tocsin.engine.record_counts import RecordCounts
+from tocsin.engine.record_sample import Sample, columns_of, worded
 from tocsin.model.errors import BadInput
 from tocsin.spec.drift import DriftSpec
 
@@ -24,11 +29,20 @@ class ModelReference:
     Attributes
     ----------
     start, end : event time of the span, ns
+    tallies : of all its rows, by feature
+    most_missing : by feature, the share that was missing in the worst part of the span
     """
 
     sample: Sample
     start: int
     end: int
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    most_missing: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        """What counts that may be added have in common."""
+        return f"{self.start}/{self.end}/{self.sample.seen}"
 
     @cached_property
     def features(self) -> Mapping[str, FeatureReference]:
@@ -36,30 +50,56 @@ class ModelReference:
         found = {}
         for name, column in columns_of(self.sample.rows()).items():
             try:
-                found[name] = FeatureReference.learn(name, column)
+                found[name] = FeatureReference.learn(name, worded(column, named=False))
             except BadInput:
                 continue
         return found
 
-    def judge(self, chunk: Sample, policy: DriftSpec, look: int) -> list[FeatureDrift]:
-        """The drift of each feature in a chunk, decided on together; `look` counts chunks from 1."""
-        columns = columns_of(chunk.rows(), list(self.features))
-        sketches, known = {}, {}
+    @cached_property
+    def tests(self) -> Mapping[str, FeatureTest]:
+        """By name, what is bet on."""
+        return {name: FeatureTest(reference) for name, reference in self.features.items()}
+
+    def count(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, FeatureSketch]:
+        """Sketches of columns of features that have cells: numbers, categories and truth values."""
+        found = {}
         for name, reference in self.features.items():
+            if reference.cells is None or name not in columns:
+                continue
+            named = isinstance(reference.cells, CategoryCells)
+            found[name] = reference.sketch(worded(columns[name], named=named))
+        return found
+
+    def sketches(self, chunk: Sample, counts: RecordCounts) -> dict[str, FeatureSketch]:
+        """What a chunk holds: all rows where they were counted, an even draw of texts, vectors and of what was not."""
+        found = dict(counts.sketches) if counts.whole(self) else {}
+        drawn = [name for name in self.features if name not in found]
+        columns = columns_of(chunk.rows(), drawn) if drawn else {}
+        for name in drawn:
+            reference = self.features[name]
             try:
-                sketches[name] = reference.sketch(columns[name])
+                found[name] = reference.sketch(worded(columns[name], named=isinstance(reference.cells, CategoryCells)))
             except BadInput:
                 continue
-            known[name] = reference
+        return found
+
+    def judge(self, sketches: Mapping[str, FeatureSketch], policy: DriftSpec, look: int) -> list[FeatureDrift]:
+        """The drift of each feature in a chunk, decided on together; `look` counts chunks from 1."""
+        known = {name: reference for name, reference in self.features.items() if name in sketches}
         # what is left of an index once sampling noise is taken off must matter too
         test = DriftPolicy(level=LEVEL, min_effect=policy.threshold / 2)
         return compare_all(known, sketches, test, look=look) if known else []
 
     def snapshot(self) -> list[Any]:
         """All state, as a tree."""
-        return [self.sample.snapshot(), self.start, self.end]
+        tallies = {name: tally.snapshot() for name, tally in self.tallies.items()}
+        return [self.sample.snapshot(), self.start, self.end, tallies, dict(self.most_missing)]
 
     @staticmethod
     def of(state: Sequence[Any]) -> ModelReference:
         """A reference back from a snapshot."""
-        return ModelReference(Sample.of(state[0]), state[1], state[2])
+        sample, start, end, *more = state  # snapshots of before had no tallies
+        tallies, missing = more or ({}, {})
+        return ModelReference(
+            Sample.of(sample), start, end, {name: Tally.back(each) for name, each in tallies.items()}, dict(missing)
+        )

@@ -132,22 +132,55 @@ def _vectors(frame: Frame) -> list[bytes]:
     ]
 
 
-def columns_of(rows: Sequence[RecordRow], names: Sequence[str] | None = None) -> dict[str, list[Any]]:
+def columns_of(
+    rows: Sequence[RecordRow], names: Sequence[str] | None = None, *, new: dict[str, int] | None = None
+) -> dict[str, list[Any]]:
     """Features by name, `prediction`, `score` and `embedding` of (n,) rows; only `names`, in full, where they are given.
 
-    A feature that bears one of the three names is called `features.NAME`.
+    A feature that bears one of the three names is called `features.NAME`. `new` gets how many rows have a feature that
+    `names` lack.
     """
     given = [_given(row.features) for row in rows]
     if names is None:
-        counts: dict[str, int] = {}
-        for each in given:
-            for name in each:
-                counts[name] = counts.get(name, 0) + 1
+        counts = _counted(given)
         names = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_FEATURES]
         told = {"prediction": any(r.prediction for r in rows), "score": any(r.score is not None for r in rows)}
         told["embedding"] = any(r.embedding for r in rows)
         names = [*sorted(names), *(name for name, held in told.items() if held)]
+    elif new is not None:
+        known = frozenset(names)
+        for name, count in _counted([each for each in given if not known.issuperset(each)]).items():
+            if name not in known:
+                new[name] = new.get(name, 0) + count
     return {name: _column(name, rows, given) for name in names}
+
+
+def _counted(given: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for each in given:
+        for name in each:
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def worded(column: Sequence[Any], *, named: bool) -> Sequence[Any]:
+    """A column of categories (`named`), or one that holds texts and others, with all as texts; else as it is.
+
+    What else comes in a batch does not change what a value is called.
+
+    >>> worded(["A1", 12.0, None, True], named=False), worded([1.5, 2.0], named=False)
+    (['A1', '12', None, 'true'], [1.5, 2.0])
+    """
+    kinds = set(map(type, column)) - {type(None)}
+    if kinds <= {str} or not (named or str in kinds):
+        return column
+    return [value if value is None or isinstance(value, str) else _word(value) for value in column]
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _column(name: str, rows: Sequence[RecordRow], given: Sequence[Mapping[str, Any]]) -> list[Any]:
