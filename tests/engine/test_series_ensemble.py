@@ -162,6 +162,20 @@ def test_a_row_that_waits_for_its_verdict_is_explained_by_what_was_said_of_it():
     assert detector.explain(1)["member.baseline"] > 10
 
 
+def test_where_a_member_stands_on_new_ground_its_own_scores_are_let_go_and_no_others(monkeypatch):
+    ensemble = Ensemble(members="baseline kmeans")
+    values = np.random.default_rng(2).normal(50, 1, (200, 2))
+    run(ensemble, values[:199])
+    own, other = (calibrator.hist[:2].sum(axis=1) for calibrator in ensemble.calibrators)
+    monkeypatch.setattr(ensemble.members[0], "renewed", lambda: np.array([1], "i4"))
+    ensemble.learn(Step(np.arange(2, dtype="i4"), np.full(2, START + 1999 * SECOND), values[199]), np.ones(2))
+    kept, same = (calibrator.hist[:2].sum(axis=1) for calibrator in ensemble.calibrators)
+    assert kept[1] < 0.7 * own[1]
+    assert kept[0] > 0.9 * own[0]
+    assert (same > 0.9 * other).all()
+    assert ensemble.renewed().size == ensemble.entrained().size == 0
+
+
 def test_what_rows_measure_is_told_to_the_members_that_can_use_it():
     detector = Ensemble()
     rows = np.arange(3, dtype="i4")

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 
 from tocsin.calibrate.inputs import Inputs
 from tocsin.detect.array import ArrayDetector
 from tocsin.detect.baseline import Baseline
+from tocsin.engine.composed import Composed
 from tocsin.model.arrays import F8, I4, I8, Mask
-from tocsin.model.detection import Band, Params, Scores, State, Step
-from tocsin.model.errors import Corrupt
+from tocsin.model.detection import Band, Params, Scores, Step
 from tocsin.stats.columns import Columns
 
-PARTS: Final = ("model", "baseline", "inputs")
 
-
-class Guarded:
+class Guarded(Composed):
     """A detector that doesn't learn, watched: where its input drifts, the baseline judges, or its scores rank anew.
 
     With `fallback` the baseline learns all along, and judges a row from the day on that its input has drifted until
@@ -119,38 +117,9 @@ class Guarded:
         return self.inputs.drifted(rows)
 
     def _parts(self) -> dict[str, Columns]:
-        return dict(zip(PARTS, (self.model, self.baseline, self.inputs), strict=True))
-
-    def snapshot(self) -> State:
-        """Copy of all state, arrays by dotted name."""
-        return {
-            f"{part}.{name}": kept
-            for part, columns in self._parts().items()
-            for name, kept in columns.snapshot().items()
-        }
-
-    def restore(self, state: State) -> None:
-        """Take a snapshot back.
-
-        Raises
-        ------
-        Corrupt
-            The snapshot is of another detector or layout.
-        """
-        split: dict[str, State] = {part: {} for part in PARTS}
-        for name, kept in state.items():
-            part, _, rest = name.partition(".")
-            if part not in split:
-                raise Corrupt(f"guarded: the snapshot has {name!r}, expected are {', '.join(PARTS)}")
-            split[part][rest] = kept
-        for part, columns in self._parts().items():
-            columns.restore(split[part])
+        return {"model": self.model, "baseline": self.baseline, "inputs": self.inputs}
 
     def forget(self, rows: I4) -> None:
         """Make these rows new, all but what they were given: that is still what the model was not made for."""
         self.model.forget(rows)
         self.baseline.forget(rows)
-
-    def row_bytes(self) -> int:
-        """Bytes of state per row."""
-        return sum(columns.row_bytes() for columns in self._parts().values())

@@ -12,10 +12,11 @@ from tocsin.calibrate.calibrator import Calibrator
 from tocsin.detect.array import ArrayDetector
 from tocsin.detect.baseline import Baseline
 from tocsin.detect.registry import build, detector
+from tocsin.engine.composed import Composed, by_part
 from tocsin.engine.series_character import NAMES, Kind, Traits, allowance_us, members_for
-from tocsin.model.arrays import F8, I4, I8, Array
+from tocsin.model.arrays import F8, I4, I8
 from tocsin.model.detection import Band, Params, Scores, State, Step
-from tocsin.model.errors import BadConfig, Corrupt
+from tocsin.model.errors import BadConfig
 from tocsin.plugin.registry import nearest
 from tocsin.stats.columns import Columns, column, numbers_of, rows_of, times_of
 
@@ -43,7 +44,7 @@ class _Said:
     log10_p: F8
 
 
-class Ensemble:
+class Ensemble(Composed):
     """Score >= 0: decades of rarity that the members report, added up; beyond 3 or so is out of the ordinary.
 
     Each member's scores are ranked against its own past on the series by a calibrator of its own: a decade is a factor
@@ -136,6 +137,9 @@ class Ensemble:
         due = self.traits.due(step.rows)
         if due.size and not self._fixed:
             self._review(due)
+        # where a member stands on new ground its own scores are let go here, so that decades stay decades
+        for member, calibrator in zip(self.members, self.calibrators, strict=True):
+            calibrator.follow(member)
 
     def adopt(self, params: Params) -> None:
         """Take what fitting found, with `rows` that it is for: columns by dotted name, as a snapshot has them.
@@ -150,23 +154,13 @@ class Ensemble:
                 member.adopt(plain)
         rows = rows_of(params["rows"].astype(np.int32))
         self._fresh = False
-        for part, columns in _split(params).items():
+        for part, columns in by_part(params).items():
             if part not in self._parts() or not all(len(kept) == len(rows) for kept in columns.values()):
                 continue
             target = self._parts()[part]
             target.touch(rows)
             for name, kept in columns.items():
                 getattr(target, name)[rows] = kept
-
-    def renewed(self) -> I4:
-        """None: where a member stands on new ground, its own scores are let go here, and decades stay decades."""
-        for member, calibrator in zip(self.members, self.calibrators, strict=True):
-            calibrator.follow(member)
-        return np.zeros(0, "i4")
-
-    def entrained(self) -> I4:
-        """None, as for `renewed`."""
-        return np.zeros(0, "i4")
 
     def turn(self, rows: I4, hours: I8) -> None:
         """Move what the baseline learned of the hours of the day; see `Baseline.turn`."""
@@ -195,27 +189,9 @@ class Ensemble:
         self.seats.reserve(rows)
         return np.minimum(self.seats.seen[rows] / float(self.warmup), 1.0)
 
-    def snapshot(self) -> State:
-        """Copy of all state, arrays by dotted name."""
-        return {
-            f"{part}.{name}": kept
-            for part, columns in self._parts().items()
-            for name, kept in columns.snapshot().items()
-        }
-
     def restore(self, state: State) -> None:
-        """Take a snapshot of an ensemble with the same members back.
-
-        Raises
-        ------
-        Corrupt
-            The snapshot is of another layout.
-        """
-        split, parts = _split(state), self._parts()
-        if split.keys() != parts.keys():
-            raise Corrupt(f"ensemble: the snapshot has {', '.join(sorted(split))}, this one has {', '.join(parts)}")
-        for part, columns in parts.items():
-            columns.restore(split[part])
+        """Take a snapshot of an ensemble with the same members back; see `Composed.restore`."""
+        super().restore(state)
         self._fresh = False
 
     def forget(self, rows: I4) -> None:
@@ -223,10 +199,6 @@ class Ensemble:
         for columns in self._parts().values():
             columns.forget(rows)
         self._fresh = False
-
-    def row_bytes(self) -> int:
-        """Bytes of state per row with every member running; a row takes those of the members that run for it."""
-        return sum(columns.row_bytes() for columns in self._parts().values())
 
     # -- members -----------------------------------------------------------------------------------------------------
 
@@ -334,16 +306,6 @@ def import_detector(name: str) -> None:
     """Import all that a detector of this name is made of, the ensemble's members too, so that it can be compiled."""
     for each in NAMES if name == Ensemble.name else (name,):
         detector(each)
-
-
-def _split(state: Mapping[str, Array]) -> dict[str, State]:
-    """Arrays by part and name from dotted names."""
-    found: dict[str, State] = {}
-    for key, kept in state.items():
-        part, dot, name = key.rpartition(".")
-        if dot:
-            found.setdefault(part, {})[name] = kept
-    return found
 
 
 def _plain(step: Step) -> Step:
