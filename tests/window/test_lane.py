@@ -52,6 +52,20 @@ def test_a_group_without_news_in_the_last_step_is_not_judged_again():
     assert [row[:2] for row in closed(one.close(T + 60 * S))] == [(10, [0]), (30, [1])]
 
 
+@pytest.mark.parametrize("aggregate", ["mean", "last", "p50"])
+@pytest.mark.parametrize("silence", [60, 120, 3600, 86_400])
+def test_after_a_silence_a_window_holds_nothing_from_before_it(aggregate, silence):
+    one = lane(aggregate)
+    one.push(samples(*((0, second, 1.0) for second in range(5, 60, 10))))
+    for second in range(10, 60 + silence, 10):  # ticks pass while nothing comes
+        list(one.close(T + second * S))
+    again = lane(aggregate)
+    again.restore(one.snapshot())
+    for each in (one, again):
+        each.push(samples((0, 60 + silence - 5, 9.0)))
+        assert closed(each.close(T + (60 + silence) * S)) == [(60 + silence, [0], [9.0], [1])]
+
+
 def test_min_samples_holds_a_thin_window_back():
     one = lane(min_samples=3)
     one.push(samples((0, 1, 1.0), (0, 2, 1.0), (0, 12, 1.0)))

@@ -44,6 +44,7 @@ class Lane:
         self.min_samples, self.dense = min_samples, dense
         self.slices = size // step
         self.closed = 0
+        self._newest = 0  # end of the newest slice: falls behind `closed` while nothing comes
         self.late = 0
         self.pending: list[Samples] = []
         self.groups: list[int] = []
@@ -116,8 +117,8 @@ class Lane:
     def _advance(self, end: int, samples: Samples) -> Closed | None:
         """Go on to one end: empty the slices left behind, fill the newest, give what has a value."""
         local = self._localise(samples) if len(samples) else samples.row
-        left = min((end - self.closed) // self.step, self.slices) if self.closed else self.slices
-        self.closed = end
+        left = min((end - self._newest) // self.step, self.slices) if self._newest else self.slices
+        self.closed = self._newest = end
         n = len(self.groups)
         group, value, seen = np.empty(n, "i4"), np.empty(n), np.empty(n, "i8")
         if self._code == QUANTILE:
@@ -176,7 +177,10 @@ class Lane:
         """Copy of all state, as named arrays."""
         n = len(self.groups)
         state: dict[str, Array] = {name: getattr(self, f"_{name}")[:n].copy() for name in _STATE}
-        state |= {"groups": np.array(self.groups, "i8"), "closed": np.array([self.closed, self.late], "i8")}
+        state |= {
+            "groups": np.array(self.groups, "i8"),
+            "closed": np.array([self.closed, self.late, self._newest], "i8"),
+        }
         state |= {f"pending.{k}": v for k, v in Samples.concat(self.pending).columns().items()}
         if self._code == QUANTILE:
             for i, raw in enumerate(self._raw):
@@ -191,7 +195,8 @@ class Lane:
         self._local[self.groups] = np.arange(len(self.groups), dtype="i4")
         for name in _STATE:
             setattr(self, f"_{name}", state[name].copy())
-        self.closed, self.late = (int(v) for v in state["closed"])
+        self.closed, self.late, *newest = (int(v) for v in state["closed"])
+        self._newest = newest[0] if newest else self.closed  # snapshots of before had none
         pending = Samples.of_columns(_prefixed(state, "pending."))
         self.pending = [pending] if len(pending) else []
         if self._code == QUANTILE:
