@@ -29,7 +29,7 @@ def test_the_same_distribution_is_no_alarm():
     reference = learned()
     row = compare(reference, reference.sketch(np.random.default_rng(1).normal(size=200)))
     assert not row.alarm
-    assert row.p_value == 1.0
+    assert row.p_value > 0.5
 
 
 def test_all_mass_outside_the_range_is_caught_and_no_distance_is_nan():

@@ -23,8 +23,11 @@ from tocsin.model.arrays import F8, I8, Mask
 
 CONCENTRATIONS: Final = (4.0, 12.0, 36.0, 108.0, 400.0, 2000.0)
 """Alternatives that move shares at random: of k cells, a stability index of about (k - 1) over this."""
-TILTS: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""Alternatives that move ordered cells up, down, apart or together, in standard deviations of the normal scores."""
+TILTS: Final = {0.05: 0.04, 0.1: 0.08, 0.2: 0.2, 0.4: 0.34, 0.8: 0.24, 1.6: 0.1}
+"""Alternatives that move ordered cells up, down, apart or together, in standard deviations of the normal scores, and
+their stakes: what is too small to act on waits for many rows anyhow, and what is huge needs no stake."""
+SPREAD, MOVED, SCALED = 0.3, 0.4, 0.3
+"""Stakes of ordered cells on shares moved at random, on all moved up or down, and on all moved apart or together."""
 ODDS: Final = (1.25, 2.0, 4.0, 16.0)
 """Alternatives that multiply or divide the odds of a share."""
 
@@ -114,14 +117,15 @@ def shape_bet(prior: F8, *, ordered: bool) -> Bet:
     total = float(prior.sum())
     share = prior / total
     spread = [share * c for c in CONCENTRATIONS if c < total] or [share * min(CONCENTRATIONS[0], total / 2)]
-    tilted = []
+    tilted, stakes = [], []
     if ordered and len(prior) > 1:
         score = _normal_scores(share)
         square = score**2 - (share * score**2).sum()
-        for tilt in TILTS:
+        for tilt, stake in TILTS.items():
             tilted += [total * _tilted(share, sign * tilt * score) for sign in (-1.0, 1.0)]
             tilted += [total * _tilted(share, sign * tilt * square / 2) for sign in (-1.0, 1.0)]
-    weight = [(0.5 if tilted else 1.0) / len(spread)] * len(spread) + [0.5 / max(len(tilted), 1)] * len(tilted)
+            stakes += [MOVED * stake / 2] * 2 + [SCALED * stake / 2] * 2
+    weight = [(SPREAD if tilted else 1.0) / len(spread)] * len(spread) + stakes
     return Bet(prior, np.array(spread + tilted), np.log(np.array(weight)))
 
 

@@ -19,6 +19,8 @@ from tocsin.model.arrays import F8, I8
 
 LEAST_COUNT: Final = 5
 """Rows of the reference that a category needs for a cell of its own in the test."""
+MAIN: Final = 0.7
+"""Stake on the shape: it moves by little, where missing and foreign values, once they come, leave no doubt soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +166,12 @@ class FeatureTest:
 
     @cached_property
     def weights(self) -> dict[str, float]:
-        """Stakes by bet: half of all on the shape (or the parts), the rest even."""
+        """Stakes by bet: `MAIN` on the shape (or the parts), the rest even."""
         main = "parts" if self.parts else "shape"
         others = [name for name in self.bets if name != main]
         held = main == "parts" or main in self.bets
-        stakes = dict.fromkeys(others, (0.5 if held else 1.0) / len(others))
-        return {**stakes, main: 0.5} if held else stakes
+        stakes = dict.fromkeys(others, (1.0 - MAIN if held else 1.0) / len(others))
+        return {**stakes, main: MAIN} if held else stakes
 
     def _aspect(self, name: str, log_e: float, sketch: FeatureSketch, counts: I8 | F8) -> Aspect:
         own = self.reference.own

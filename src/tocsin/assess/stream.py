@@ -30,9 +30,9 @@ class Start:
 
     @property
     def log_weight(self) -> float:
-        """Stake on a change that begins with this batch: 1 / (k (k + 1)), which sums to 1 over all batches."""
+        """Stake on a change that begins with batch k from 1: 2/3 for the first, then 2/3 / (k (k + 1)), in all 1."""
         k = self.batch + 1
-        return -math.log(k * (k + 1))
+        return math.log(2 / 3) - (math.log(k * (k + 1)) if k > 1 else 0.0)
 
 
 @dataclass(slots=True)
