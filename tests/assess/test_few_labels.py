@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tocsin.assess.few_labels import by_segment, quality_rate
+from tocsin.assess.few_labels import by_segment, mean_loss, quality_rate
 from tocsin.model.errors import BadInput
 
 REPEATS = 400
@@ -83,3 +83,32 @@ def test_odd_labels():
         quality_rate(np.array([2.0]))
     with pytest.raises(BadInput, match="different rows"):
         quality_rate(np.array([1.0]), np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("labels", [20, 40, 200])
+@pytest.mark.parametrize("noise", [0.1, 1.0, 100.0])
+def test_the_interval_of_a_mean_loss_holds_it(labels, noise):
+    """Errors like those of a normal model; the proxy is good, fair, or useless."""
+    rng = np.random.default_rng(labels)
+    inside = 0
+    for _ in range(REPEATS):
+        spread = rng.uniform(0.5, 2.0, 2000)
+        loss = np.abs(rng.normal(0, 1, 2000)) * spread
+        few = np.full(2000, np.nan)
+        chosen = rng.choice(2000, labels, replace=False)
+        few[chosen] = loss[chosen]
+        found = mean_loss(few, loss + noise * rng.normal(0, 1, 2000)).rate
+        inside += found.low <= np.sqrt(2 / np.pi) * 1.25 <= found.high
+    assert inside / REPEATS >= 0.91, inside / REPEATS
+
+
+def test_a_good_proxy_of_a_loss_is_worth_labels_and_odd_ones_have_a_result():
+    rng = np.random.default_rng(5)
+    loss = rng.exponential(1.0, 5000)
+    few = np.where(np.arange(5000) % 50 == 0, loss, np.nan)
+    assert mean_loss(few, loss + 0.1 * rng.normal(size=5000)).worth > 500
+    assert mean_loss(few, np.ones(5000)).worth == 100
+    assert mean_loss(np.array([np.nan]), np.array([1.0])).rate.note == "no row has a label"
+    assert mean_loss(np.array([2.0, np.nan]), np.ones(2)).rate.value == 2.0
+    with pytest.raises(BadInput, match="different rows"):
+        mean_loss(np.ones(2), np.ones(3))

@@ -152,6 +152,18 @@ class Estimator:
         """How much likelier each row of the reference is in a chunk: (n,), their mean is 1."""
         return self._ratio.weights(self._ratio.grid.code(self._columns(said)))
 
+    def expected(self, said: Said) -> F8:
+        """What to expect of each row, (n,): the chance of yes, that the prediction holds, or the absolute error."""
+        if self._calibrated is not None:
+            return self._calibrated(_score_of(said))
+        last = self._ratio.grid.first[-1]  # the cells of the prediction
+        here, there = self._ratio.grid.code(self._columns(said))[:, -1] - last, self._coded[:, -1] - last
+        gap = np.abs(self.truth.astype("f8") - self._said.predicted.astype("f8"))
+        size = int(max(here.max(initial=0), there.max())) + 1
+        rows = np.bincount(there, minlength=size)
+        found: F8 = np.where(rows > 0, np.bincount(there, gap, size) / np.maximum(rows, 1), gap.mean())[here]
+        return found
+
     def on_reference(self, rows: slice | I8) -> Estimated:
         """The estimate of some of the reference's own rows, as if they were a chunk."""
         return self._estimate(self._said.part(rows), self._coded[rows])

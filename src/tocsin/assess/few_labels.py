@@ -18,13 +18,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from tocsin.assess.intervals import Measure, undefined, wilson
+from tocsin.assess.intervals import Measure, quantile, undefined, wilson
 from tocsin.model.arrays import F8, Array, Mask
 from tocsin.model.errors import BadInput
 
 CONFIDENCE: Final = 0.95
 LEAST_PAIRS: Final = 8
 """Labels of the rarer kind (good or bad) below which a proxy is not used: what it is worth can't be known."""
+LEAST_LOSSES: Final = 40
+"""Labels below which a proxy of a loss is not used."""
 CAUTION: Final = 1.0
 """Standard errors by which the proxy is trusted less than it seems to deserve."""
 
@@ -35,7 +37,7 @@ class QualityRate:
 
     Attributes
     ----------
-    rate : estimate and interval; `n` is the number of labels
+    rate : estimate and interval (of a share, or of a mean loss); `n` is the number of labels
     rows : rows of the segment, labelled or not
     worth : how many labels without a proxy would say as much; the number of labels where no proxy is used
     """
@@ -110,6 +112,46 @@ def _powered(label: F8, proxy: F8, judged: Mask, confidence: float) -> QualityRa
     value = min(max(value, 0.0), 1.0)
     low, high = wilson(value * worth, worth, confidence)
     return QualityRate(Measure(value, low, high, n, _census(n, rows)), rows, worth)
+
+
+def mean_loss(loss: F8, proxy: F8, confidence: float = CONFIDENCE) -> QualityRate:
+    """The mean of a loss such as an absolute error, from few labels: the same estimator with an interval of its own.
+
+    Half of the interval is Student's quantile, by its first terms (Fisher, Cornish 1960), times the standard error.
+
+    Parameters
+    ----------
+    loss : (n,) not below 0, NaN where the truth is not known
+    proxy : (n,) any number that goes with the loss
+
+    Raises
+    ------
+    BadInput
+        The columns differ in length.
+
+    >>> found = mean_loss(np.array([1.0, 3.0, np.nan]), np.array([1.0, 1.0, 1.0]))
+    >>> found.rate.value, found.rate.n, found.worth
+    (2.0, 2, 2.0)
+    """
+    if proxy.shape != loss.shape:
+        raise BadInput(f"{loss.size} labels and {proxy.size} values of the proxy are of different rows")
+    judged = ~np.isnan(loss)
+    y, f = loss[judged], proxy[judged]
+    n, rows = y.size, loss.size
+    if n < 2:
+        note = "one row gives no interval" if n else "no row has a label"
+        return QualityRate(Measure(float(y[0]), n=1, note=note) if n else undefined(note), rows, float(n))
+    value, left = float(y.mean()), 1.0
+    if n >= LEAST_LOSSES and np.isfinite(proxy).all() and f.std() > 0 and y.std() > 0:
+        covariance = float(((y - value) * (f - f.mean())).mean())
+        value += covariance / float(f.var()) * (float(proxy.mean()) - float(f.mean()))
+        correlation = min(abs(covariance) / float(y.std() * f.std()), 0.999)
+        sure = math.tanh(max(math.atanh(correlation) - CAUTION / math.sqrt(n - 3), 0.0))
+        left = 1 - sure**2 * (1 - n / rows)
+    z = quantile(confidence)
+    half = (z + (z**3 + z) / (4 * (n - 1))) * math.sqrt(float(y.var(ddof=1)) * left / n)
+    value = max(value, 0.0)
+    return QualityRate(Measure(value, max(value - half, 0.0), value + half, n, _census(n, rows)), rows, n / left)
 
 
 def by_segment(

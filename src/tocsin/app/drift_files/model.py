@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tocsin.app.drift_files.few import FewLabels, few_labels
 from tocsin.app.drift_files.outcome import Outcome, Rows
 from tocsin.assess.estimate import LEAST_REFERENCE, Estimated, Estimator, Task
 from tocsin.assess.estimate_error import EstimateError
@@ -35,7 +36,7 @@ class Performance:
     coverage: float
     reasons: tuple[str, ...]
     concept: bool = False
-    notes: tuple[str, ...] = field(default=())
+    few: FewLabels = field(default_factory=FewLabels)
 
     @property
     def alarm(self) -> bool:
@@ -61,7 +62,13 @@ class Performance:
             return None
         known = max((each.n for each in self.realised.values()), default=0)
         notes = {name: each.note for name, each in self.realised.items() if each.note}
-        shown = {**values(self.realised), "interval": intervals(self.realised), "n": known, "coverage": self.coverage}
+        shown: dict[str, Any] = {
+            **values(self.realised), "interval": intervals(self.realised), "n": known, "coverage": self.coverage,
+        }  # fmt: skip
+        if self.few.rates:
+            shown["few_labels"] = {
+                "worth_labels": {name: each.worth for name, each in self.few.rates.items()}, "unlike": self.few.unlike,
+            }  # fmt: skip
         return {**shown, "notes": notes} if notes else shown
 
 
@@ -147,7 +154,8 @@ class ModelWatch:
     def chunk(self, rows: I8) -> Performance:
         """The performance of the next chunk; its truth corrects only later ones."""
         found = self._judge(rows, self.whole if self.estimator is not None else None)
-        if found.estimated is not None and found.realised is not None:
+        enough = rows.size * found.coverage >= LEAST_ROWS
+        if found.estimated is not None and found.realised is not None and enough:
             for name, estimate in found.estimated.measures.items():
                 if name in found.realised:
                     error = self.errors.setdefault(name, EstimateError())
@@ -167,13 +175,24 @@ class ModelWatch:
                 name: error.corrected(each) for name, each, error in both if error is not None and error.chunks
             }
         real = measured(self.task, current, known) if known.size else None
+        few = self._few(used)
+        real = few.over(real) if real is not None else None
         reasons: list[str] = []
         if norm is not None:
             reasons = self._reasons(norm, estimated, real, used.size, known.size, shared_by)
         concept = self._concept(estimated, real, known.size, used.size)
         return Performance(
-            int(rows.size), estimated, corrected, real, known.size / max(rows.size, 1), tuple(reasons), concept
+            int(rows.size), estimated, corrected, real, known.size / max(rows.size, 1), tuple(reasons), concept, few
         )
+
+    def _few(self, used: I8) -> FewLabels:
+        """What all rows say of performance where the truth of some is known; nothing where it is of all, or of none."""
+        current = self.outcome.current
+        known = current.known[used]
+        if self.estimator is None or not known.any() or known.all():
+            return FewLabels()
+        said = current.said.part(used)
+        return few_labels(self.task, said, current.truth[used], known, self.estimator.expected(said))
 
     @staticmethod
     def _reasons(

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Final
 
+from tocsin.app.drift_files.model import Performance
 from tocsin.app.drift_files.page_charts import MOST_SHOWN, heat_map, performance_chart, shown
 from tocsin.app.drift_files.page_found import laws_section, quality_section
 from tocsin.app.drift_files.page_style import STYLE
@@ -145,12 +146,16 @@ def _chunk_row(chunk: ChunkResult, main: str | None) -> list[str]:
     start, end = (
         str(x)[:19].replace("T", " ") if isinstance(x, str) else f"{x:,}" for x in (chunk.part.start, chunk.part.end)
     )
-    row = [str(chunk.part.index), shown(start), shown(end), f"{chunk.part.rows.size:,}"]
+    row = [
+        str(chunk.part.index),
+        *(f'<span class="stamp">{shown(each)}</span>' for each in (start, end)),
+        f"{chunk.part.rows.size:,}",
+    ]
     performance = chunk.performance
     if main is not None:
         guess = performance.estimated.measures.get(main) if performance is not None and performance.estimated else None
         real = performance.realised.get(main) if performance is not None and performance.realised else None
-        row += [_with_interval(guess), _with_interval(real)]
+        row += [_with_interval(guess), _with_interval(real) + _coverage(performance)]
     names = moved_names(chunk)
     reasons = "<br>".join(shown(reason) for reason in chunk.reasons[:4])
     why = f'<strong class="bad">alarm</strong> {reasons}' if chunk.alarm else "-"
@@ -169,7 +174,7 @@ def _segments(result: Result) -> str:
             why = "<br>".join(shown(reason) for reason in each.performance.reasons[:4]) or "-"
             rows.append([
                 str(chunk.part.index), shown(each.column), shown(each.value), f"{each.performance.n:,}",
-                _with_interval(guess), _with_interval(real), why,
+                _with_interval(guess), _with_interval(real) + _coverage(each.performance), why,
             ])  # fmt: skip
     if not rows:
         return ""
@@ -199,6 +204,13 @@ def _with_interval(found: Measure | None) -> str:
     if not math.isfinite(found.low):
         return f"{found.value:.4g}"
     return f'{found.value:.4g} <span class="range">{found.low:.3g} to {found.high:.3g}</span>'
+
+
+def _coverage(performance: Performance | None) -> str:
+    """The share of rows with truth, where it is not all of them."""
+    if performance is None or performance.realised is None or performance.coverage >= 1:
+        return ""
+    return f'<span class="range">truth of {100 * performance.coverage:.3g} %</span>'
 
 
 def _number(value: float | None) -> str:

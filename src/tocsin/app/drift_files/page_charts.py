@@ -49,6 +49,7 @@ def performance_chart(result: Result, measure: str) -> str:
     parts.append(_line(scale, guesses))
     for k, each in enumerate(reals):
         if each is not None and math.isfinite(each.value):
+            parts.append(_whisker(scale, k, chunks[k], each))
             parts.append(f'<circle class="real" cx="{scale.x(k)}" cy="{scale.y(each.value)}" r="3.5"/>')
     parts += [_mark(scale, k, chunk) for k, chunk in enumerate(chunks) if chunk.alarm]
     parts.append(_labels(scale, chunks))
@@ -108,6 +109,15 @@ def _guess(scale: _Scale, k: int, each: Measure) -> str:
     width = max(1.0, min(14.0, 0.7 * (WIDTH - LEFT - RIGHT) / max(scale.count, 1)))
     x = round(scale.x(k) - width / 2, 1)
     return f'<rect class="band" x="{x}" y="{top}" width="{width:.1f}" height="{round(bottom - top, 1)}"/>'
+
+
+def _whisker(scale: _Scale, k: int, chunk: ChunkResult, each: Measure) -> str:
+    """The interval of what was realised, where the truth of some rows is not known yet."""
+    whole = chunk.performance is None or chunk.performance.coverage >= 1
+    if whole or not (math.isfinite(each.low) and math.isfinite(each.high)):
+        return ""
+    x = scale.x(k)
+    return f'<line class="whisker" x1="{x}" x2="{x}" y1="{scale.y(each.high)}" y2="{scale.y(each.low)}"/>'
 
 
 def _line(scale: _Scale, guesses: Sequence[Measure | None]) -> str:

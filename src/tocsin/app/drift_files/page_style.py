@@ -30,6 +30,7 @@ table { border-collapse: collapse; width: 100%; font-size: 14px; }
 table.wide { min-width: 860px; }
 th, td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: break-word; max-width: 260px; }
+.stamp { white-space: nowrap; }
 td { font-variant-numeric: tabular-nums; }
 th { background: var(--panel); font-weight: 600; white-space: nowrap; }
 tbody tr:last-child td { border-bottom: 0; }
@@ -41,6 +42,7 @@ code { font-family: ui-monospace, monospace; font-size: 0.95em; overflow-wrap: a
 .band { fill: var(--band); }
 .guess { fill: none; stroke: var(--guess); stroke-width: 2; }
 .real { fill: var(--real); stroke: var(--ground); stroke-width: 1; }
+.whisker { stroke: var(--real); stroke-width: 1.5; }
 .reference { stroke: var(--quiet); stroke-width: 1.5; stroke-dasharray: 6 4; }
 .alarm { fill: var(--bad); }
 .heat0 { fill: var(--h0); } .heat1 { fill: var(--h1); } .heat2 { fill: var(--h2); } .heat3 { fill: var(--h3); }

@@ -168,6 +168,9 @@ class _Comparison:
             pieces = tuple(self._of_segments(watch, part, segments)) if watch is not None else ()
             chunks.append(_chunk(part, compared, which[k], performance, pieces))
             advance(k + 1, len(parts))
+        unlike = [chunk for chunk in chunks if chunk.performance is not None and chunk.performance.few.unlike]
+        if unlike:
+            self._note(_unlike(unlike))
         errors = {} if watch is None else {name: (e.mean_absolute, e.chunks) for name, e in watch.errors.items()}
         return Result(
             self.wanted, self.roles, None if found is None else found.task.value,
@@ -208,6 +211,15 @@ class _Comparison:
             performance = watch.segment(rows, column, value, there, len(segments))
             found.append(SegmentResult(column, value, performance))
         return found
+
+
+def _unlike(chunks: Sequence[ChunkResult]) -> str:
+    first = chunks[0]
+    said = first.performance.few.unlike if first.performance is not None else ""
+    return (
+        f"truth came for rows unlike the others in {len(chunks)} chunks, first of all in chunk {first.part.index}: {said}; "
+        "what is realised holds for all rows only as far as the score tells them apart"
+    )
 
 
 def _is(cells: Any, value: str) -> Mask:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tocsin.app.drift_files.model import intervals, values
 from tocsin.app.drift_files.run import ChunkResult, Result, SegmentResult
 from tocsin.app.drift_files.summed import broken, laws, numbers_said
 from tocsin.assess.drift import LN10, FeatureDrift
-from tocsin.assess.intervals import number
+from tocsin.assess.intervals import Measure, number
 from tocsin.assess.moved import Group
 from tocsin.model.text import one_line
 
@@ -86,7 +87,7 @@ def heads(result: Result) -> list[str]:
     main = main_measure(result)
     shown = ["chunk", "start", "rows"]
     if main:
-        shown += [f"estimated {main}", "interval", "realised"]
+        shown += [f"estimated {main}", "interval", "realised", "its interval", "truth of"]
     return [*shown, "features that moved", "alarm"]
 
 
@@ -106,10 +107,17 @@ def _row(result: Result, chunk: ChunkResult) -> list[object]:
         real = performance.realised.get(main) if performance.realised is not None else None
         shown += [
             "" if guess is None else f"{guess.value:.4g}",
-            "" if guess is None else f"{guess.low:.3g} to {guess.high:.3g}",
+            "" if guess is None else interval_said(guess),
             "" if real is None else f"{real.value:.4g}",
+            "" if real is None else interval_said(real),
+            f"{100 * performance.coverage:.3g} %",
         ]
     return [*shown, moved_names(chunk), "alarm" if chunk.alarm else ""]
+
+
+def interval_said(found: Measure) -> str:
+    """An interval in words, empty if there is none."""
+    return f"{found.low:.3g} to {found.high:.3g}" if math.isfinite(found.low) and math.isfinite(found.high) else ""
 
 
 def reasons(result: Result) -> list[list[object]]:
