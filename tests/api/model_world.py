@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from api.world import HOSTILE, NOW, NS
 from tocsin.app.model_health.rows import Row
@@ -39,12 +39,83 @@ def record(chance: random.Random, time: int, number: int) -> Row:
     }
 
 
-def records(older: int = 1000, newer: int = 800) -> list[Row]:
-    """All records, in order of time."""
-    chance = random.Random(7)
+def price(chance: random.Random, time: int, number: int) -> Row:
+    """What a house costs: from the last day on large ones are said to be too cheap."""
+    late = time >= NOW - DAY
+    area = chance.uniform(80 if late else 40, 200)
+    said = 3000 * area + chance.gauss(0, 20_000)
+    return {
+        "prediction_id": f"h{number}",
+        "time": time,
+        "version": "2026.11",
+        "prediction": said,
+        "score": None,
+        "features": {"area": area, "rooms": int(area // 25), "note": None if late and chance.random() < 0.2 else "x"},
+        "tags": {"city": chance.choice(("Ulm", "Bonn"))},
+        "truth": said * (1.15 if late else 1.0) + chance.gauss(0, 15_000) if chance.random() < 0.8 else None,
+        "feedback": None,
+    }
+
+
+def shown(chance: random.Random, time: int, number: int) -> Row:
+    """An item of a list of five; three versions rank it, and of late people click less often."""
+    late = time >= NOW - DAY
+    version = ("rank-a", "rank-b", "rank-c")[number // 5 % 3]
+    score = chance.random()
+    rate = (0.18 if late else 0.32) * 2 * score * (1.8 if version == "rank-c" else 1.0)
+    return {
+        "prediction_id": f"i{number}",
+        "time": time,
+        "version": version,
+        "prediction": f"item-{chance.randrange(40)}",
+        "score": score ** (2 if late else 1),
+        "features": {"age_days": chance.expovariate(0.1)},
+        "tags": {"query": f"q{number // 5}", "page": chance.choice(("home", "search"))},
+        "truth": None,
+        "feedback": {"clicked": chance.random() < rate},
+    }
+
+
+WORDS = ("you", "can", "find", "the", "order", "under", "account", "and", "return", "it", "within", "thirty", "days")
+
+
+def answer(chance: random.Random, time: int, number: int) -> Row:
+    """A chatbot's answer: of late longer, less sure, more often refused, about something else, and by other inputs."""
+    late = time >= NOW - DAY
+    refused = chance.random() < (0.12 if late else 0.02)
+    text = (
+        "I can't help with that."
+        if refused
+        else " ".join(chance.choices(WORDS, k=chance.randint(40, 90) if late else 30))
+    )
+    look = {"question": abs(chance.gauss(1, 0.2)), "history": abs(chance.gauss(1.5 if late else 0.4, 0.1)), "tone": 0.1}
+    return {
+        "prediction_id": f"a{number}",
+        "time": time,
+        "version": "answer-v7" if late else "answer-v6",
+        "prediction": text,
+        "score": None,
+        "features": {"question_words": chance.randint(3, 40), "language": chance.choice(("de", "en"))},
+        "tags": {"team": chance.choice(("shop", "help")), **({"refused": "true"} if refused else {})},
+        "truth": None,
+        "feedback": {"thumbs_up": chance.random() < (0.6 if late else 0.8)},
+        "embedding": [chance.gauss(0.8 if late and k < 4 else 0, 1) for k in range(16)],
+        "attributions": look,
+        "attention": {"entropy": min(1.0, abs(chance.gauss(0.6, 0.1))), "peak": chance.random()},
+    }
+
+
+def spread(make: Callable[[random.Random, int, int], Row], older: int, newer: int, seed: int = 7) -> list[Row]:
+    """Rows of five days in order of time, `newer` of them on the last day."""
+    chance = random.Random(seed)
     times = [NOW - 5 * DAY + k * (4 * DAY // older) for k in range(older)]
     times += [NOW - DAY + k * (DAY // newer) for k in range(newer)]
-    return [record(chance, time, k) for k, time in enumerate(times)]
+    return [make(chance, time, k) for k, time in enumerate(times)]
+
+
+def records(older: int = 1000, newer: int = 800) -> list[Row]:
+    """All records of `MODEL`, in order of time."""
+    return spread(record, older, newer)
 
 
 class FakeRows:
@@ -102,7 +173,8 @@ class FakeRows:
 
 
 def rows_of_world() -> FakeRows:
-    """The model of fraud, one that says numbers, one with a few rows, and one with a hostile name."""
+    """The model of fraud, one that says numbers, one that ranks, one that talks, and few rows of one with a bad name."""
     fraud = records()
     few = [{**row, "truth": None, "features": {}, "tags": {}, "version": ""} for row in fraud[-7:]]
-    return FakeRows({MODEL: fraud, f"few {HOSTILE}": few})
+    told = {"prices": spread(price, 500, 400), "feed": spread(shown, 1500, 1500), "assistant": spread(answer, 500, 400)}
+    return FakeRows({MODEL: fraud, f"few {HOSTILE}": few, **told})

@@ -29,7 +29,7 @@ def whole():
 
 
 def test_models_are_listed_with_versions_rows_and_truth(client: TestClient):
-    first, second = client.get("/api/models").json()["models"]
+    first, second, *_ = client.get("/api/models").json()["models"]
     assert (first["model"], first["versions"], first["rows"], first["with_truth"]) == (
         "fraud",
         ["v1", "v2"],
@@ -77,12 +77,13 @@ def test_the_worst_segment_and_unequal_groups_are_named(whole):
 def test_versions_are_compared_the_older_one_as_control_and_the_split_is_checked(whole):
     found = whole["versions"]
     pair = found["comparison"]
-    assert (pair["control"], pair["treatment"], pair["outcome"]) == ("v1", "v2", "better")
+    (treatment,) = pair["treatments"]
+    assert (pair["control"], treatment["treatment"], treatment["outcome"]) == ("v1", "v2", "better")
     assert (pair["concurrent"], pair["ratio"]["mismatch"]) == (True, False)
-    assert pair["lower"] > 0
-    assert found["metrics"] == ["accuracy", "positive predictions", "score", "feedback.clicked"]
+    assert treatment["lower"] > 0
+    assert found["metrics"] == ["accuracy", "feedback.clicked", "positive predictions", "score"]
     wrong = health(records(), replace(LAST, metric="feedback.clicked", shares=(9, 1)))["versions"]
-    assert wrong["comparison"]["outcome"] == "ratio_mismatch"
+    assert wrong["comparison"]["treatments"][0]["outcome"] == "ratio_mismatch"
 
 
 def test_versions_that_followed_one_another_are_cautioned():

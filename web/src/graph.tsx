@@ -66,6 +66,31 @@ export function Graph({ dots, band, reference, at, tick, text, label }: GraphPro
   );
 }
 
+const HIGH = 150, FOOT = 22;
+const axis = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, notation: "compact" });
+
+/** Shares of the reference and of now over bins of a number; the outer bins are open. The table below has the numbers. */
+export function Histogram({ bars, edges, label }: { bars: Bar[]; edges: number[]; label: string }) {
+  const [box, width] = useWidth();
+  const most = Math.max(1e-9, ...bars.flatMap((each) => [each.reference, each.current]));
+  const wide = (width - 2) / bars.length;
+  const y = (share: number): number => (HIGH - FOOT) * (1 - share / most) + 2;
+  const outline = (of: (each: Bar) => number): string => bars.map((each, i) => `${i ? "L" : "M"}${1 + i * wide},${y(of(each))} L${1 + (i + 1) * wide},${y(of(each))}`).join(" ");
+  const every = Math.max(1, Math.ceil(62 / wide));
+  return (
+    <div ref={box} class="graph">
+      <svg width={width} height={HIGH + 4} role="img" aria-label={label}>
+        <path class="was-area" d={`${outline((each) => each.reference)} L${1 + bars.length * wide},${y(0)} L1,${y(0)} Z`} />
+        <path class="now-area" d={`${outline((each) => each.current)} L${1 + bars.length * wide},${y(0)} L1,${y(0)} Z`} />
+        <path class="now-line" d={outline((each) => each.current)} />
+        <line class="floor" x1="0" x2={width} y1={y(0)} y2={y(0)} />
+        {edges.map((edge, i) => i % every === 0 && i > 0 && i < edges.length - every / 2 && <text key={i} x={1 + (i + 1) * wide} y={HIGH} text-anchor="middle">{axis.format(edge)}</text>)}
+        {bars.map((each, i) => <rect key={i} class="hit" x={1 + i * wide} y="0" width={wide} height={HIGH - FOOT}><title>{`${brief(each.label, 80)}: reference ${percent(each.reference)}, now ${percent(each.current)}`}</title></rect>)}
+      </svg>
+    </div>
+  );
+}
+
 const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
 
 /** Shares of the reference and of now, bin by bin. */

@@ -25,6 +25,17 @@ export function set(changes: Record<string, string | undefined>, replace = false
   go(location.pathname + (text ? `?${text}` : ""), replace);
 }
 
+/** Change parameters that may be there more than once. */
+export function setAll(changes: Record<string, string[]>): void {
+  const params = new URLSearchParams(location.search);
+  for (const [key, values] of Object.entries(changes)) {
+    params.delete(key);
+    for (const value of values) params.append(key, value);
+  }
+  const text = params.toString();
+  go(location.pathname + (text ? `?${text}` : ""));
+}
+
 export function usePlace(): Place {
   const [place, setPlace] = useState(here);
   useEffect(() => {

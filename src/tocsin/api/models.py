@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
 from tocsin.api.access import DepsIn, Reader
+from tocsin.api.incidents import ALL_STATES
 from tocsin.api.model_ports import ModelAsked
 from tocsin.api.ports import Deps
-from tocsin.api.present import Document
+from tocsin.api.present import Document, summary
 from tocsin.api.problem import RESPONSES, HttpProblem
 from tocsin.api.signals import From, LastSeconds, To, WhereQuery, where_of
 from tocsin.api.times import NS, span_ns
@@ -25,9 +27,16 @@ _DAY_S = 86400
 _STEP_NS = 30 * NS
 """The end of a span that ends now: all who look within half a minute get the same answer."""
 MOST_TAGS = 5
+MOST_ARMS = 8
+MOST_SHARE = 1000
+MOST_LISTED = 20
+_MOST_INCIDENTS = 500
 
-Name = Annotated[str, Query(max_length=500)]
-Version = Annotated[str | None, Query(max_length=500)]
+MOST_CHARS = 20_000
+"""Of a name: what records may hold can be asked for."""
+
+Name = Annotated[str, Query(max_length=MOST_CHARS)]
+Version = Annotated[str | None, Query(max_length=MOST_CHARS)]
 
 
 def _now(now: int) -> int:
@@ -51,30 +60,33 @@ def models(
     return Document({"from": time_to_json(first), "to": time_to_json(last), "models": rows})
 
 
-def shares_of(text: str) -> tuple[int, int] | None:
-    """How traffic is split, from `9:1`.
+def shares_of(text: str) -> tuple[int, ...] | None:
+    """How traffic is split, from `9:1`, the control first.
 
     Raises
     ------
     BadInput
         It is not written so.
 
-    >>> shares_of("9:1"), shares_of("")
-    ((9, 1), None)
+    >>> shares_of("8:1:1"), shares_of("")
+    ((8, 1, 1), None)
     """
     if not text:
         return None
     parts = text.split(":")
-    if len(parts) == 2 and all(part.isdecimal() and part.isascii() and 1 <= int(part[:5]) <= 1000 for part in parts):
-        return int(parts[0][:5]), int(parts[1][:5])
-    raise BadInput(f"ratio {text[:40]!r} is no split of two versions; write it as control:treatment, like 9:1")
+    if 2 <= len(parts) <= MOST_ARMS and all(
+        part.isdecimal() and part.isascii() and 1 <= int(part[:5]) <= MOST_SHARE for part in parts
+    ):
+        shares = tuple(int(part[:5]) for part in parts)
+        return tuple(share // math.gcd(*shares) for share in shares)
+    raise BadInput(f"ratio {text[:40]!r} is no split of versions; write it as control:treatment, like 9:1 or 8:1:1")
 
 
 @router.get("/models/{model:path}", response_class=Document)
 def model_health(
     access: Reader,
     deps: DepsIn,
-    model: Annotated[str, Path(max_length=500)],
+    model: Annotated[str, Path(max_length=MOST_CHARS)],
     *,
     start: From = None,
     end: To = None,
@@ -88,8 +100,9 @@ def model_health(
     group: Name = "",
     metric: Name = "",
     control: Version = None,
-    treatment: Version = None,
-    ratio: Annotated[str, Query(max_length=20, description="planned split control:treatment, like 9:1")] = "",
+    treatment: Annotated[list[str] | None, Query(description="may be repeated; default: all that run beside")] = None,
+    ratio: Annotated[str, Query(max_length=60, description="planned split, the control first, like 9:1")] = "",
+    brief: Annotated[bool, Query(description="only versions and numbers of records, which are known at once")] = False,
 ) -> Document:
     """Give performance with delayed truth and estimate, drift, segments, fairness, and versions compared."""
     first, last = span_ns(start, end, _now(deps.clock.now()), last_s)
@@ -99,12 +112,27 @@ def model_health(
     where = where_of([pair.replace(":", "=", 1) if "=" not in pair else pair for pair in segment or []])
     if len(where) > MOST_TAGS:
         raise BadInput(f"{len(where)} segments at once; name at most {MOST_TAGS}")
+    treatments = tuple((treatment or [])[:MOST_ARMS])
     asked = ModelAsked(
-        model, first, last, reference, version, where, feature, by, group, metric, control, treatment, shares_of(ratio)
+        model, first, last, reference, version, where, feature, by, group, metric, control, treatments, shares_of(ratio)
     )
-    found = None if deps.models is None else deps.models.health(access.tenant, asked)
+    found = None
+    if deps.models is not None:
+        found = (deps.models.brief if brief else deps.models.health)(access.tenant, asked)
     if found is None:
         known = [str(row["model"]) for row in _seen(deps, access.tenant, 0, last)]
         said = f"there is no model {one_line(model)[:80]!r} here{nearest(model, known) if known else ''}"
         raise HttpProblem(404, said, next_step="list them at /api/models", code="not_found")
-    return Document(found)
+    return Document({**found, "incidents": incidents_of(deps, access.tenant, model, first, last)})
+
+
+def incidents_of(deps: Deps, tenant: str, model: str, start: int, end: int) -> list[dict[str, object]]:
+    """Incidents with a finding about this model that were open in [start, end), ns; the newest first."""
+    since = start - _MONTH_S * NS
+    return [
+        summary(each)
+        for each in deps.state.incidents(tenant, ALL_STATES, since, _MOST_INCIDENTS)
+        if each.opened_at < end
+        and (each.resolved_at is None or each.resolved_at >= start)
+        and any(dict(finding.series.labels).get("model") == model for finding in each.findings)
+    ][:MOST_LISTED]

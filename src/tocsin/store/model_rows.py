@@ -14,12 +14,19 @@ from tocsin.store.schema import DATABASE
 Row: TypeAlias = dict[str, Any]
 MOST_VERSIONS: Final = 20
 _PARTS: Final = 1_000_000
-_ASKED: Final = ("version", "prediction", "score", "features", "tags", "truth", "feedback")
-_COLUMNS: Final = ", ".join(
-    ["t.time AS time", *(f"{sql} AS {name}" for name, sql, _ in RECORD_COLUMNS if name in _ASKED)]
-)
-_SAMPLED: Final = f"cityHash64(if(prediction_id = '', toString(time), prediction_id)) % {_PARTS} < {{kept:Int64}}"
+MOST_NUMBERS: Final = 1_000_000
+"""Numbers of embeddings that are taken along; of more, those of the first records of the sample."""
+_ASKED: Final = ("version", "prediction", "score", "features", "tags", "truth", "feedback", "attributions", "attention")
+_PLACE: Final = f"cityHash64(if(OF.prediction_id = '', toString(OF.time), OF.prediction_id)) % {_PARTS}"
+_SAMPLED: Final = f"{_PLACE.replace('OF.', '')} < {{kept:Int64}}"
 """The same predictions are kept at every look; of a smaller sample each is also in a larger one."""
+_COLUMNS: Final = ", ".join(
+    [
+        "t.time AS time",
+        *(f"{sql} AS {name}" for name, sql, _ in RECORD_COLUMNS if name in _ASKED),
+        f"if({_PLACE.replace('OF.', 't.')} < {{vectors:Int64}}, t.embedding, []) AS embedding",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +89,13 @@ class ModelRows:
             clauses.append(f"tags[{{k{i}:String}}] = {{v{i}:String}}")
             values.update({f"k{i}": key, f"v{i}": value})
         chosen = f"{DATABASE}.records WHERE {' AND '.join(clauses)}"
-        of = int(self._db.query(f"SELECT toInt64(count()) AS n FROM {chosen}", values).to_pylist()[0]["n"])
+        counted = f"SELECT toInt64(count()) AS n, toInt64(sum(length(embedding))) AS numbers FROM {chosen}"
+        held = self._db.query(counted, values).to_pylist()[0]
+        of = int(held["n"])
+        values["vectors"] = min(_PARTS, _PARTS * MOST_NUMBERS // max(int(held["numbers"]), 1))
         if of > most:
             chosen += f" AND {_SAMPLED}"
             values["kept"] = _PARTS * most // of
         sql = f"SELECT {_COLUMNS} FROM {JOINED_ROWS.replace('%source%', chosen)} ORDER BY time, prediction"
-        rows = [record_of({**_NOTHING, **row}, tenant) for row in rows_of(self._db.query(sql, values))]
+        rows = [record_of(row, tenant) for row in rows_of(self._db.query(sql, values))]
         return Taken(rows, max(of, len(rows)) if of > most else len(rows))
-
-
-_NOTHING: Final[Row] = {"attributions": "", "attention": "", "embedding": []}

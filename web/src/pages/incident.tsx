@@ -75,11 +75,26 @@ function Buttons({ it, path }: { it: Answer; path: string }) {
   );
 }
 
+/** Models that findings are about, with the time since the first of them: what was before is what they are compared with. */
+function modelsOf(it: Answer): { name: string; to: string }[] {
+  const mine = it.findings.filter((each) => each.signal.startsWith("tocsin.model.") && each.labels["model"]);
+  return [...new Set(mine.map((each) => each.labels["model"]!))].slice(0, 4).map((name) => {
+    const found = mine.filter((each) => each.labels["model"] === name);
+    const end = Date.parse(it.resolved_at ?? it.now);
+    // a look at a few minutes shows nothing: an hour at least
+    const start = Math.min(...found.map((each) => Date.parse(each.start)), end - 3600_000);
+    const versions = new Set(found.map((each) => each.labels["version"] ?? ""));
+    const version = versions.size === 1 ? [...versions][0] || undefined : undefined;
+    return { name, to: query("/models", { model: name, version, from: new Date(start).toISOString(), to: it.resolved_at ? new Date(end).toISOString() : undefined }) };
+  });
+}
+
 const IMPACT = new Set(["users", "revenue", "compliance", "money"]);
 
 function Facts({ it }: { it: Answer }) {
   const end = it.resolved_at ? Date.parse(it.resolved_at) : Date.parse(it.now);
   const surest = [...it.findings].sort((a, b) => (a.log10_p ?? 0) - (b.log10_p ?? 0))[0];
+  const models = modelsOf(it);
   const impact = Object.entries(it.impact).filter(([key]) => IMPACT.has(key));
   return (
     <dl class="facts panel">
@@ -87,6 +102,7 @@ function Facts({ it }: { it: Answer }) {
       <div><dt>Severity</dt><dd><Sev severity={it.severity} /><span class="note">{it.severity_arithmetic || "no arithmetic was recorded"}</span></dd></div>
       <div><dt>How sure</dt><dd>{surest ? <>{rarity(surest.log10_p, surest.n_eff)}<span class="note">strongest finding: {surest.monitor}{surest.level !== null && surest.log10_p !== null ? `, log10 p ${surest.log10_p.toFixed(1)} where ${surest.level.toFixed(1)} was needed` : ""}</span></> : "–"}</dd></div>
       <div><dt>Where</dt><dd>{it.entities.length ? it.entities.map((each) => <A key={each} class="tag" to={query("/signals", { entity: each })}><Said text={each} most={80} /></A>) : "–"}{impact.length > 0 && <span class="note">impact: {impact.map(([key, value]) => `${key.replaceAll("_", " ")} ${String(value)}`).join(", ")}</span>}</dd></div>
+      {models.length > 0 && <div><dt>Models</dt><dd>{models.map((each) => <A key={each.name} class="tag" to={each.to}><Said text={each.name} most={80} /></A>)}<span class="note">performance, drift and segments since it began, beside the time before</span></dd></div>}
     </dl>
   );
 }

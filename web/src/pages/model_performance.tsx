@@ -6,7 +6,7 @@ import { Time } from "../parts";
 import { set, usePlace } from "../url";
 
 const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
-const NAMES: Record<string, string> = { f1: "F1", auc: "area under the curve", log_loss: "log loss", calibration_error: "calibration error", mae: "mean absolute error", rmse: "root mean squared error", mape: "mean relative error" };
+const NAMES: Record<string, string> = { f1: "F1", click_through_rate: "click-through rate", ndcg_at_10: "NDCG of the first 10", auc: "area under the curve", log_loss: "log loss", calibration_error: "calibration error", mae: "mean absolute error", rmse: "root mean squared error", mape: "mean relative error" };
 export const measureName = (name: string): string => NAMES[name] ?? name.replaceAll("_", " ");
 export const short = (value: number | null): string => (value === null ? "–" : digits.format(value));
 

@@ -12,7 +12,7 @@ export function Segments({ it, tags }: { it: Answer; tags: string[] }) {
     <>
       <p class="say"><bdi>{it.say}</bdi></p>
       {it.worst.length > 0 && <Table rows={it.worst} loss={it.loss} label="Table of worst slices" worst />}
-      {tags.length > 0 && it.by && <div class="row choices"><Choice label="All values of" value={it.by} options={tags} pick={(by) => set({ by })} /></div>}
+      {tags.length > 0 && it.by && it.rows.length > 0 && <div class="row choices"><Choice label="All values of" value={it.by} options={tags} pick={(by) => set({ by })} /></div>}
       {it.rows.length > 0 && <Table rows={it.rows} loss={it.loss} label="Table of segments" />}
       {it.more > 0 && <p class="note">{it.more} smaller values are not listed.</p>}
       {it.tested > 0 && <p class="note">{it.tested} slices of one or two tags were tested, and intervals and p are corrected for all of them.{it.left_out.length > 0 && <> Left out: <Said text={it.left_out.join("; ")} />.</>}</p>}
@@ -47,7 +47,7 @@ export function Fairness({ it, tags }: { it: Groups; tags: string[] }) {
   return (
     <>
       <p class="say"><bdi>{it.say}</bdi></p>
-      {tags.length > 0 && <div class="row choices"><Choice label="Groups by" value={it.group} options={tags} all="choose a tag" pick={(group) => set({ group })} /></div>}
+      {tags.length > 0 && it.able !== false && <div class="row choices"><Choice label="Groups by" value={it.group} options={tags} all="choose a tag" pick={(group) => set({ group })} /></div>}
       {it.gaps && <div class="scroll" tabIndex={0} role="region" aria-label="Table of gaps">
         <table>
           <thead><tr><th scope="col">Criterion</th><th scope="col">Limit</th><th scope="col">Why</th></tr></thead>

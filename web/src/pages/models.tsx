@@ -3,16 +3,21 @@ import { useRef } from "preact/hooks";
 import { query } from "../api";
 import { count, span } from "../format";
 import { useAsk } from "../live";
-import type { Health, ModelList } from "../models";
+import type { Brief, Health, ModelList } from "../models";
 import { A, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
 import { go, set, usePlace } from "../url";
+import { Behaviour } from "./model_behaviour";
+import { Incidents, InShort, KnownAtOnce } from "./model_brief";
+import { HealthOfDays } from "./model_days";
 import { Drift } from "./model_drift";
 import { Performance } from "./model_performance";
+import { Quality } from "./model_quality";
+import { Ranking } from "./model_ranking";
 import { Fairness, Segments } from "./model_segments";
 import { Versions } from "./model_versions";
 
 const RANGES: Record<string, [string, number]> = { "24h": ["24 h", 86400], "7d": ["7 days", 7 * 86400], "30d": ["30 days", 30 * 86400] };
-const ASKED = ["from", "to", "reference_from", "reference_to", "version", "feature", "by", "group", "metric", "control", "treatment", "ratio"];
+const ASKED = ["from", "to", "reference_from", "reference_to", "version", "feature", "by", "group", "metric", "control", "ratio"];
 const share = (n: number, of: number): string => (of ? `${((100 * n) / of).toFixed(0)} %` : "–");
 export const named = (model: string) => (model ? <Said text={model} most={80} /> : <>(no name)</>);
 
@@ -77,12 +82,13 @@ function One({ model }: { model: string }) {
   const asked: Record<string, string | number | undefined> = Object.fromEntries(ASKED.map((name) => [name, params.get(name) ?? undefined]));
   if (!asked["from"]) asked["last_s"] = RANGES[range]![1];
   let url = query(`/api/models/${encodeURIComponent(model)}`, asked);
-  for (const each of params.getAll("segment")) url += `&segment=${encodeURIComponent(each)}`;
+  for (const name of ["segment", "treatment"]) for (const each of params.getAll(name)) url += `&${name}=${encodeURIComponent(each)}`;
   const answer = useAsk<Health>(url, 60);
   // while a choice is computed, what was there stays, so that the page does not jump
   const held = useRef<Health | undefined>(undefined);
   if (answer.data) held.current = answer.data;
   const it = answer.data ?? (answer.error ? undefined : held.current);
+  const brief = useAsk<Brief>(it || answer.error ? null : query(`/api/models/${encodeURIComponent(model)}`, { ...pick(asked, ["from", "to", "last_s"]), brief: "true" }), 3600);
   return (
     <main id="main">
       <p class="crumbs"><A to="/models">← all models</A></p>
@@ -95,12 +101,14 @@ function One({ model }: { model: string }) {
       </div>
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {answer.error && (params.has("segment") || params.has("version")) && <p><button type="button" class="btn" onClick={() => go(`/models?model=${encodeURIComponent(model)}`)}>Show all rows</button></p>}
-      {!it ? !answer.error && <Loading what="the model; this computes for a moment" /> : it.current.rows === 0 ? (
+      {!it ? !answer.error && <>{brief.data && <KnownAtOnce it={brief.data} />}<Loading what="the model; this computes for a moment" /></> : it.current.rows === 0 ? (
         <Panel title="No records in this time" id="none"><p class="quiet">The last one came <Time at={it.last_time} />. Choose a longer time.</p></Panel>
       ) : <Sections it={it} />}
     </main>
   );
 }
+
+const pick = (from: Record<string, string | number | undefined>, names: string[]) => Object.fromEntries(names.map((name) => [name, from[name]]));
 
 function Sections({ it }: { it: Health }) {
   const [cur, ref] = [it.current, it.reference];
@@ -109,11 +117,17 @@ function Sections({ it }: { it: Health }) {
     <>
       <p class="note">{sampled(cur)} since <Time at={cur.from} />, {ref.rows ? <>compared with {sampled(ref)} of <Time at={ref.from} /> to <Time at={ref.to} /> ({ref.how})</> : "and no older ones to compare with"}.{cur.rows < 100 && " With so few rows intervals are wide, and little can be decided."}</p>
       {it.notes.length > 0 && <ul class="list note">{it.notes.map((each) => <li key={each}><bdi>{each}</bdi></li>)}</ul>}
-      <Panel title="Performance" id="performance" note={it.performance ? `in buckets of ${span(it.performance.step_s)}` : undefined}>{it.performance ? <Performance it={it.performance} /> : <p class="quiet">The records hold neither predictions nor scores, so there is no performance to measure.</p>}</Panel>
-      <Panel title="Drift" id="drift">{it.drift ? <Drift it={it.drift} /> : <p class="quiet">There is no reference yet: drift shows when older records exist.</p>}</Panel>
+      <Incidents rows={it.incidents} from={it.from} to={it.to} />
+      <InShort it={it} />
+      <Panel title="Performance" id="performance" note={it.performance ? `in buckets of ${span(it.performance.step_s)}` : undefined}>{it.performance ? <Performance it={it.performance} /> : <p class="quiet">There is no performance to measure: the records hold no class, number or score that could be right or wrong. Texts are judged by feedback, under Versions.</p>}</Panel>
+      {it.ranking && <Panel title="Ranking" id="ranking" note={`in buckets of ${span(it.ranking.step_s)}`}><Ranking it={it.ranking} /></Panel>}
+      <Panel title="Drift" id="drift">{it.drift ? <Drift it={it.drift} laws={it.laws} /> : <p class="quiet">There is no reference yet: drift shows when older records exist.</p>}</Panel>
+      {it.behaviour && <Panel title="Behaviour" id="behaviour"><Behaviour it={it.behaviour} /></Panel>}
+      {it.quality && <Panel title="Data quality" id="quality"><Quality it={it.quality} /></Panel>}
       {it.segments && <Panel title="Segments" id="segments"><Segments it={it.segments} tags={Object.keys(it.names.tags)} /></Panel>}
       {it.fairness && <Panel title="Fairness" id="fairness"><Fairness it={it.fairness} tags={Object.keys(it.names.tags)} /></Panel>}
       {it.versions && <Panel title="Versions" id="versions"><Versions it={it.versions} /></Panel>}
+      <HealthOfDays model={it.model} />
     </>
   );
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,14 @@ from tocsin.app.drift_files.outcome import Outcome, outcome
 from tocsin.app.drift_files.roles import Roles
 from tocsin.app.score.table import Table
 from tocsin.assess.column import FeatureKind, as_arrow, kind_of
+from tocsin.derive.sayings import saying
 from tocsin.model.arrays import I8
 from tocsin.model.errors import BadInput
 from tocsin.store.model_rows import Taken
 
 Row: TypeAlias = dict[str, Any]
+NAME_CHARS: Final = 60
+"""Characters of a name within a sentence."""
 MOST_FEATURES: Final = 200
 MOST_TAGS: Final = 50
 VERSION: Final = "version"
@@ -82,9 +86,10 @@ class Span:
         """From the store's rows."""
         rows = taken.rows
         features = _keys(row["features"] for row in rows)[:MOST_FEATURES]
+        said, truth = ([_plain(row[name]) for row in rows] for name in ("prediction", "truth"))
         columns = {
-            "prediction": as_arrow(_numbered([row["prediction"] for row in rows], [row["truth"] for row in rows])),
-            "truth": as_arrow(_numbered([row["truth"] for row in rows], [row["prediction"] for row in rows])),
+            "prediction": as_arrow(_numbered(said, truth)),
+            "truth": as_arrow(_numbered(truth, said)),
             "score": pa.array([row["score"] for row in rows], pa.float64()),
         }
         for name in features:
@@ -100,6 +105,16 @@ class Span:
         time = np.array([row["time"] for row in rows], "i8")
         frame = Frame(_NoFile(model), columns, len(rows))
         return Span(frame, time, versions, tags, tuple(features), [row["feedback"] for row in rows], taken)
+
+
+def _plain(value: Any) -> Any:
+    """What an object says: its class, else its number; a list that is no vector is a text."""
+    if isinstance(value, dict):
+        said = saying(json.dumps(value))
+        return said.label if said.label is not None else said.number
+    if isinstance(value, list) and not all(isinstance(each, int | float) for each in value):
+        return json.dumps(value, ensure_ascii=False)
+    return value
 
 
 def _keys(objects: Iterable[Any]) -> list[str]:
@@ -144,14 +159,22 @@ def outcome_of(reference: Span, current: Span, kinds: Mapping[str, FeatureKind])
     def held(name: str) -> bool:
         return any(span.frame.columns[name].null_count < span.rows for span in (reference, current))
 
+    if not (reference.rows and current.rows):
+        return None
     features = {f"feature {name}": kind for name, kind in kinds.items()}
+    prose = held("prediction") and any(_is_prose(span.frame.columns["prediction"]) for span in (reference, current))
+    if prose and not (held("score") and held("truth")):
+        return None
     roles = Roles(
         tuple(features),
         features,
-        prediction="prediction" if held("prediction") else None,
+        prediction="prediction" if held("prediction") and not prose else None,
         score="score" if held("score") else None,
         target="truth",
     )
-    if not (reference.rows and current.rows):
-        return None
     return outcome(reference.frame, current.frame, current.frame.columns["truth"], roles)
+
+
+def _is_prose(cells: Any) -> bool:
+    """Whether a model says texts or vectors, of which none is right or wrong by being the same."""
+    return kind_of(cells) in (FeatureKind.TEXT, FeatureKind.EMBEDDING)

@@ -8,12 +8,13 @@ import numpy as np
 
 from tocsin.app.drift_files.outcome import Outcome
 from tocsin.app.model_health.performance import losses
-from tocsin.app.model_health.rows import Span
+from tocsin.app.model_health.rows import NAME_CHARS, Span
 from tocsin.assess.estimate import Task
 from tocsin.assess.fairness import LEAST, FairnessReport, assess, tally
 from tocsin.assess.segments import LEAST_ROWS, Slice, coded, drill_down, worst_slices
 from tocsin.assess.slices import Tag
 from tocsin.model.errors import BadInput
+from tocsin.model.text import one_line
 from tocsin.spec.problem import nearest
 
 Json: TypeAlias = dict[str, Any]
@@ -82,7 +83,7 @@ def _slice(each: Slice) -> Json:
 
 def _say(worst: tuple[Slice, ...], tested: int, known: int) -> str:
     if worst:
-        return f"Worst: {worst[0].name}, surely worse than the rest."
+        return f"Worst: {one_line(worst[0].name, 2 * NAME_CHARS)}, surely worse than the rest."
     if not tested:
         return f"Not enough truth to search: a slice needs {LEAST_ROWS} rows with truth, inside and outside; there are {known}."
     return f"None of {tested} slices is surely worse than the rest."
@@ -100,6 +101,7 @@ def fairness(found: Outcome, current: Span, group: str) -> Json:
     if found.task is not Task.BINARY:
         return {
             "group": chosen,
+            "able": False,
             "say": "Groups are compared where a model says yes or no; this one says something else.",
         }
     if not current.tags:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -11,22 +12,25 @@ from tocsin.api.model_ports import ModelAsked
 from tocsin.app.comparison import reason, verdict_json
 from tocsin.app.drift_files.outcome import Outcome
 from tocsin.app.model_health.performance import losses
-from tocsin.app.model_health.rows import Row, Span
+from tocsin.app.model_health.rows import NAME_CHARS, Row, Span
 from tocsin.assess.ab import Design, Experiment, Verdict
 from tocsin.assess.estimate import Task
 from tocsin.assess.intervals import mean_of
 from tocsin.model.arrays import F8, I4
 from tocsin.model.errors import BadInput
+from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
 from tocsin.spec.problem import nearest
 
 Json: TypeAlias = dict[str, Any]
 LOOKS: Final = 30
 LEAST_TOGETHER: Final = 100
-"""Rows of each version, in the time when both ran, from which on they count as side by side."""
+"""Rows of each version, in the time when all ran, from which on they count as side by side."""
+MOST_ARMS: Final = 8
 MOST_METRICS: Final = 20
 NEVER: Final = -1.0
 LOWER: Final = ("absolute error",)
+_SHOWN: Final = ("difference", "lower", "upper", "outcome")
 
 
 def metrics_of(found: Outcome | None, current: Span) -> dict[str, F8]:
@@ -36,18 +40,24 @@ def metrics_of(found: Outcome | None, current: Span) -> dict[str, F8]:
         loss, _ = losses(found.task, found.current)
         if np.isfinite(loss).any():
             metrics.update({"absolute error": loss} if found.task is Task.NUMBERS else {"accuracy": 1 - loss})
+    metrics.update(_of_feedback(current))
+    if found is not None:
         said = found.current
         if found.task is Task.BINARY:
             yes = np.asarray(said.said.predicted, bool).astype("f8")
             metrics["positive predictions"] = np.where(said.usable, yes, np.nan)
         if said.said.score is not None:
             metrics["score"] = np.asarray(said.said.score, "f8")
-    keys = {str(key) for each in current.feedback if isinstance(each, dict) for key in each}
-    for key in sorted(keys)[:MOST_METRICS]:
-        cells = [each.get(key) if isinstance(each, dict) else None for each in current.feedback]
-        metrics[f"feedback.{key}"] = _numbers(cells)
-    metrics["feedback"] = _numbers([None if isinstance(each, dict) else each for each in current.feedback])
     return {name: values for name, values in metrics.items() if np.isfinite(values).any()}
+
+
+def _of_feedback(current: Span) -> dict[str, F8]:
+    keys = {str(key) for each in current.feedback if isinstance(each, dict) for key in each}
+    told = {
+        f"feedback.{key}": _numbers([each.get(key) if isinstance(each, dict) else None for each in current.feedback])
+        for key in sorted(keys)[:MOST_METRICS]
+    }
+    return {**told, "feedback": _numbers([None if isinstance(each, dict) else each for each in current.feedback])}
 
 
 def _numbers(cells: list[Any]) -> F8:
@@ -55,7 +65,7 @@ def _numbers(cells: list[Any]) -> F8:
 
 
 def versions(found: Outcome | None, current: Span, listed: list[Row], ever: list[Row], asked: ModelAsked) -> Json:
-    """Each version with its metric, and two of them compared; `ever` are the versions of all time.
+    """Each version with its metric, and those that run side by side compared; `ever` are the versions of all time.
 
     Raises
     ------
@@ -82,62 +92,94 @@ def versions(found: Outcome | None, current: Span, listed: list[Row], ever: list
         return {**base, "say": "One version ran in this time; log a second one to compare them."}
     if not metric:
         return {**base, "say": "There is nothing to compare versions by: no truth, score or feedback has come yet."}
-    control, treatment = _two(listed, ever, asked)
-    return {**base, **_compared(current, value, (control, treatment), metric, asked)}
+    arms = _arms(current, listed, ever, asked)
+    if asked.shares and len(asked.shares) != len(arms):
+        shown = ", ".join(one_line(each, 40) or "(no version)" for each in arms)
+        raise BadInput(f"ratio has {len(asked.shares)} parts for {len(arms)} versions: {shown}")
+    return {**base, **_compared(current, value, arms, metric, asked)}
 
 
-def _two(listed: list[Row], ever: list[Row], asked: ModelAsked) -> tuple[str, str]:
-    """Control and treatment: as asked, else the two with most rows, the older one the control."""
+def _arms(current: Span, listed: list[Row], ever: list[Row], asked: ModelAsked) -> tuple[str, ...]:
+    """The control first, the treatments by name: as asked, else all that run side by side, the oldest the control."""
     names = [str(each["version"]) for each in listed]
-    for name in (asked.control, asked.treatment):
+    for name in (asked.control, *asked.treatments):
         if name is not None and name not in names:
             raise BadInput(f"no version {name[:80]!r} ran in this time{nearest(name, names)}")
+    if asked.control is not None and asked.control in asked.treatments:
+        raise BadInput(f"control and treatment are both {asked.control[:80]!r}; name two versions")
     first = {str(each["version"]): int(each["first_time"]) for each in (*listed, *ever)}
-    left = [name for name in names if name not in (asked.control, asked.treatment)]
-    if asked.control is None and asked.treatment is None:
-        control, treatment = sorted(left[:2], key=lambda name: (first[name], name))
-        return control, treatment
-    control = asked.control if asked.control is not None else left[0]
-    treatment = asked.treatment if asked.treatment is not None else left[0]
-    if control == treatment:
-        raise BadInput(f"control and treatment are both {control[:80]!r}; name two versions")
-    return control, treatment
+    by_age = sorted(names, key=lambda name: (first[name], name))
+    if asked.treatments:
+        control = asked.control if asked.control is not None else _not_in(by_age, asked.treatments)
+        return (control, *sorted(set(asked.treatments)))
+    together = _side_by_side(current, names)
+    if asked.control is not None:
+        others = sorted(name for name in together if name != asked.control)
+        return (asked.control, *(others or [_not_in(names, (asked.control,))]))
+    control = next(name for name in by_age if name in together)
+    return (control, *sorted(name for name in together if name != control))
 
 
-def _compared(current: Span, value: F8, arms: tuple[str, str], metric: str, asked: ModelAsked) -> Json:
+def _not_in(names: list[str], taken: Sequence[str]) -> str:
+    left = [name for name in names if name not in taken]
+    if not left:
+        raise BadInput("all versions of this time are treatments; leave one for the control")
+    return left[0]
+
+
+def _side_by_side(current: Span, names: list[str]) -> list[str]:
+    """Versions that run beside the newest records of another one; the two with most rows where none do."""
     version = np.array(current.version, object)
-    masks = [version == name for name in arms]
+    times = {name: current.time[version == name] for name in names[:MOST_ARMS]}
+    held = [name for name, time in times.items() if time.size >= LEAST_TOGETHER]
+    while len(held) > 2:
+        low = max(int(times[name][0]) for name in held)
+        high = min(int(times[name][-1]) for name in held)
+        inside = {name: int(np.count_nonzero((times[name] >= low) & (times[name] <= high))) for name in held}
+        if min(inside.values()) >= LEAST_TOGETHER:
+            return held
+        # the one that ended first, or has least of the time they share, was not beside the others
+        held.remove(min(held, key=lambda name: (int(times[name][-1]), inside[name])))
+    return held if len(held) == 2 else names[:2]
+
+
+def _compared(current: Span, value: F8, arms: tuple[str, ...], metric: str, asked: ModelAsked) -> Json:
+    version = np.array(current.version, object)
+    number = {name: k for k, name in enumerate(arms)}
+    arm: I4 = np.array([number.get(each, -1) for each in version.tolist()], "i4")
+    masks = [arm == k for k in range(len(arms))]
     if not all(mask.any() for mask in masks):
-        return {"say": "Of one of the two versions no record is in the sample; name others."}
-    spans = [(int(current.time[mask].min()), int(current.time[mask].max())) for mask in masks]
-    low, high = max(span[0] for span in spans), min(span[1] for span in spans)
+        return {"say": "Of one of the versions no record is in the sample; name others."}
+    low = max(int(current.time[mask].min()) for mask in masks)
+    high = min(int(current.time[mask].max()) for mask in masks)
     shared = (current.time >= low) & (current.time <= high)
     together = min(int((mask & shared).sum()) for mask in masks) >= LEAST_TOGETHER
-    kept = (masks[0] | masks[1]) & (shared if together else np.ones(current.rows, bool))
-    arm: I4 = np.where(masks[1][kept], 1, 0).astype("i4")
-    rows = (int((arm == 0).sum()), int((arm == 1).sum()))
-    known = value[kept][np.isfinite(value[kept])]
+    kept = (arm >= 0) & (shared if together else np.ones(current.rows, bool))
+    arm, value = arm[kept], value[kept]
+    rows = tuple(int((arm == k).sum()) for k in range(len(arms)))
+    known = value[np.isfinite(value)]
     bounds = (0.0, 1.0) if np.isin(known, (0.0, 1.0)).all() else None
     design = Design(
-        tuple(name or "(no version)" for name in arms),
+        tuple(one_line(name, NAME_CHARS) or "(no version)" for name in arms),
         asked.shares or _shares(rows),
         "clt" if bounds is None else "exact",
         bounds,
         ratio_level=0.01 if asked.shares else NEVER,
         lower_is_better=metric in LOWER,
     )
-    run, verdict, looks = _looked(design, arm, value[kept])
-    said = reason(verdict, design)
+    run, verdicts, looks = _looked(design, arm, value)
     return {
         "comparison": {
             "control": arms[0],
-            "treatment": arms[1],
             "metric": metric,
             "method": design.method,
             "level": design.level,
+            "lower_is_better": design.lower_is_better,
             "concurrent": together,
-            **verdict_json(verdict),
-            "reason": said,
+            "treatments": [
+                {**verdict_json(each), "treatment": name, "reason": reason(each, design)}
+                for name, each in zip(arms[1:], verdicts, strict=True)
+            ],
             "ratio": {
                 "planned": list(asked.shares) if asked.shares else None,
                 "rows": list(rows),
@@ -146,27 +188,42 @@ def _compared(current: Span, value: F8, arms: tuple[str, str], metric: str, aske
             },
             "looks": looks,
         },
-        "say": f"{said}." if verdict.outcome in ("better", "worse") else f"{said[:1].upper()}{said[1:]}.",
+        "say": _say(verdicts, design),
         "caution": _cautions(together, current.taken.sampled, bool(asked.shares)),
     }
 
 
-def _looked(design: Design, arm: I4, value: F8) -> tuple[Experiment, Verdict, list[Json]]:
-    """The experiment as it was seen after every batch, and its last verdict."""
+def _say(verdicts: Sequence[Verdict], design: Design) -> str:
+    """The verdict in words; of several treatments first how many are better, then each that was decided."""
+    if len(verdicts) == 1 or verdicts[0].outcome == "ratio_mismatch":
+        said = reason(verdicts[0], design)
+        return f"{said}." if verdicts[0].outcome in ("better", "worse") else f"{said[:1].upper()}{said[1:]}."
+    decided = [each for each in verdicts if each.outcome in ("better", "worse")]
+    if not decided:
+        return f"None of {len(verdicts)} treatments is shown to differ from {design.arms[0]}."
+    told = [f"{each.treatment} is {each.outcome} than {design.arms[0]}" for each in decided]
+    left = len(verdicts) - len(decided)
+    more = f"; {left} of {len(verdicts)} not decided" if left else ""
+    return f"{'; '.join(told)}{more}."
+
+
+def _looked(design: Design, arm: I4, value: F8) -> tuple[Experiment, tuple[Verdict, ...], list[Json]]:
+    """The experiment as it was seen after every batch, and its last verdicts."""
     run, looks = Experiment(design), []
-    (verdict,) = run.look()
+    verdicts = run.look()
     batch = max(1, -(-arm.size // LOOKS))
     for at in range(0, arm.size, batch):
         run.add(arm[at : at + batch], value[at : at + batch])
-        (verdict,) = run.look()
-        looks.append({"rows": min(at + batch, arm.size), **verdict_json(verdict)})
-    return run, verdict, looks
+        verdicts = run.look()
+        shown = [{name: verdict_json(each)[name] for name in _SHOWN} for each in verdicts]
+        looks.append({"rows": min(at + batch, arm.size), "treatments": shown})
+    return run, verdicts, looks
 
 
-def _shares(rows: tuple[int, int]) -> tuple[int, int]:
+def _shares(rows: Sequence[int]) -> tuple[int, ...]:
     """The nearest whole ratio of rows, for pairing only."""
-    a, b = rows
-    return (max(1, min(100, round(a / max(b, 1)))), 1) if a >= b else (1, max(1, min(100, round(b / max(a, 1)))))
+    least = max(min(rows), 1)
+    return tuple(max(1, min(100, round(each / least))) for each in rows)
 
 
 def _cautions(together: bool, sampled: bool, planned: bool) -> list[str]:

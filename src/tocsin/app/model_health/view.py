@@ -9,11 +9,15 @@ from typing import Any, Final, TypeAlias
 
 from tocsin.api.model_ports import Json, ModelAsked
 from tocsin.app.drift_files.outcome import Outcome
-from tocsin.app.model_health.drifting import drift
+from tocsin.app.model_health.drifting import Drifting
+from tocsin.app.model_health.faults import quality
+from tocsin.app.model_health.laws import laws
 from tocsin.app.model_health.performance import performance
+from tocsin.app.model_health.ranking import ranking
 from tocsin.app.model_health.rows import Row, Source, Span, kinds_of, outcome_of
 from tocsin.app.model_health.segments import fairness, segments
 from tocsin.app.model_health.versions import versions
+from tocsin.assess.column import FeatureKind
 from tocsin.model.clock import Clock
 from tocsin.model.errors import BadInput, Overloaded
 from tocsin.model.times import time_to_json
@@ -43,6 +47,23 @@ class ModelHealth:
     def seen(self, tenant: str, start: int, end: int) -> Sequence[Mapping[str, object]]:
         """Models, the latest first."""
         return self._source.seen(tenant, start, end)
+
+    def brief(self, tenant: str, asked: ModelAsked) -> Json | None:
+        """Versions and numbers of records, by one look at an index; None: nobody knows the model."""
+        everything = self._source.versions(tenant, asked.model, 0, _FAR)
+        if not everything:
+            return None
+        listed = self._source.versions(tenant, asked.model, asked.start, asked.end)
+        return {
+            "model": asked.model,
+            "from": time_to_json(asked.start),
+            "to": time_to_json(asked.end),
+            "last_time": time_to_json(max(int(each["last_time"]) for each in everything)),
+            "all_versions": [str(each["version"]) for each in everything],
+            "versions": [
+                {**each, **{name: time_to_json(each[name]) for name in ("first_time", "last_time")}} for each in listed
+            ],
+        }
 
     def health(self, tenant: str, asked: ModelAsked) -> Json | None:
         """Everything about one model; None: nobody knows it."""
@@ -141,11 +162,35 @@ class ModelHealth:
             listed = [each for each in listed if each["version"] == asked.version]
         shown: dict[str, Any] = {"notes": notes, "names": _names(current)}
         shown["performance"] = None if found is None else performance(found, current)
-        shown["drift"] = drift(before, current, kinds, left, asked.feature) if before.rows and current.rows else None
+        shown.update(_compared(before, current, kinds, left, found, shown["performance"], asked))
+        shown["ranking"] = ranking(before, current)
         shown["segments"] = None if found is None else segments(found, current, asked.by)
         shown["fairness"] = None if found is None else fairness(found, current, asked.group)
         shown["versions"] = versions(found, current, listed, ever, asked) if current.rows else None
         return shown
+
+
+def _compared(
+    before: Span,
+    current: Span,
+    kinds: Mapping[str, FeatureKind],
+    left: dict[str, str],
+    found: Outcome | None,
+    measured: Json | None,
+    asked: ModelAsked,
+) -> dict[str, Any]:
+    """What only a reference tells: drift, which law moved, behaviour, data quality."""
+    names = ("drift", "laws", "behaviour", "quality")
+    if not (before.rows and current.rows):
+        return dict.fromkeys(names)
+    moved = Drifting.of(before, current, kinds, left)
+    sections = (
+        moved.to_json(asked.feature),
+        laws(found, before, current, moved.rows, measured),
+        moved.behaviour_json(),
+        quality(before, current, moved.references, asked.end),
+    )
+    return dict(zip(names, sections, strict=True))
 
 
 def _names(current: Span) -> dict[str, Any]:
