@@ -25,6 +25,17 @@ class Autoregression(Member):
 
     Reference: H. Luetkepohl, New Introduction to Multiple Time Series Analysis, 2005, chapter 3; A. E. Hoerl and
     R. W. Kennard, Ridge Regression, Technometrics 1970.
+
+    >>> d, was = Autoregression(2), np.zeros(2)
+    >>> for t in range(200):  # each row is the one before, turned
+    ...     z = np.array([math.sin(t), math.cos(t)])
+    ...     look = Look(z[None], z, was, z, z[None, None], np.zeros(1, "i8"), t)
+    ...     usual, was = d.score(look)[0], z
+    ...     d.learn(look)
+    ...     if t == 100:
+    ...         d.refit(ShingleMemory(2), RobustScale(2))
+    >>> usual < 2 < 5 < d.score(look._replace(z=-z))[0]
+    True
     """
 
     name: ClassVar[str] = "autoregression"

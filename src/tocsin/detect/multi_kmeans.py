@@ -25,6 +25,18 @@ class KMeans(Member):
 
     Reference: T. F. Gonzalez, Clustering to Minimize the Maximum Intercluster Distance, 1985 (start); S. P. Lloyd,
     Least Squares Quantization in PCM, 1982; on windows: S. Schmidl et al., Anomaly Detection in Time Series, VLDB 2022.
+
+    >>> memory, scale, d = ShingleMemory(1), RobustScale(1), KMeans(1)
+    >>> for t in range(200):
+    ...     row = np.array([math.sin(t / 5)])
+    ...     memory.push(row)
+    ...     memory.learn()
+    ...     scale.learn(row)
+    >>> scale.refit(memory)
+    >>> d.refit(memory, scale)
+    >>> look = Look(memory.latest, row, row, scale.reach, memory.past, memory.when, 200)
+    >>> d.score(look)[0] < 0.2 < 2 < d.score(look._replace(latest=memory.latest + 3))[0]
+    True
     """
 
     name: ClassVar[str] = "kmeans"

@@ -24,6 +24,19 @@ class Neighbours(Member):
 
     Reference: S. Ramaswamy, R. Rastogi and K. Shim, Efficient Algorithms for Mining Outliers from Large Data Sets,
     SIGMOD 2000; F. Angiulli and C. Pizzuti, Fast Outlier Detection in High Dimensional Spaces, PKDD 2002 (mean of k).
+
+    >>> from tocsin.detect.multi_memory import ShingleMemory
+    >>> from tocsin.detect.multi_scale import RobustScale
+    >>> memory, scale, d = ShingleMemory(1), RobustScale(1), Neighbours(1)
+    >>> for t in range(200):
+    ...     row = np.array([math.sin(t / 5)])
+    ...     memory.push(row)
+    ...     memory.learn()
+    ...     scale.learn(row)
+    >>> scale.refit(memory)
+    >>> look = Look(memory.latest, row, row, scale.reach, memory.past[:200], memory.when[:200], 200)
+    >>> d.score(look)[0] < 0.5 < d.score(look._replace(latest=np.abs(memory.latest) + 1))[0]
+    True
     """
 
     name: ClassVar[str] = "neighbours"
@@ -42,7 +55,7 @@ class Neighbours(Member):
 
 
 class NearRows(Neighbours):
-    """`Neighbours` of the newest row alone: unusual combinations, however they came about."""
+    """`Neighbours` of the newest row alone: unusual combinations, however they came about; references as there."""
 
     name: ClassVar[str] = "near_rows"
     rows: ClassVar[int] = 1

@@ -30,6 +30,17 @@ class Relation(Member):
 
     Reference: S. L. Lauritzen, Graphical Models, 1996, section 5.1; T. Ide et al., Proximity-Based Anomaly Detection
     Using Sparse Structure Learning, SDM 2009.
+
+    >>> d = Relation(2)
+    >>> for t in range(200):  # both signals move together
+    ...     z = np.array([math.sin(t), math.sin(t) + 0.1 * math.cos(7 * t)])
+    ...     look = Look(z[None], z, z, z, z[None, None], np.zeros(1, "i8"), t)
+    ...     usual = d.score(look)[0]
+    ...     d.learn(look)
+    ...     if t == 100:
+    ...         d.refit(ShingleMemory(2), RobustScale(2))
+    >>> usual < 3 < 10 < d.score(look._replace(z=np.array([0.8, -0.8])))[0]
+    True
     """
 
     name: ClassVar[str] = "relation"

@@ -20,6 +20,9 @@ class Spread(Member):
 
     Between the mean (a fault in few of many signals drowns) and the maximum (one noisy signal decides).
 
+    Reference: C. C. Aggarwal and S. Sathe, Theoretical Foundations and Algorithms for Outlier Ensembles, SIGKDD
+    Explorations 2015 (averages of the largest).
+
     >>> z, none = np.array([4.0, 0.0, -2.0, np.nan]), np.zeros(4)
     >>> Spread(4).score(Look(np.zeros((10, 4)), z, none, none, np.zeros((0, 10, 4)), np.zeros(0, "i8"), 0))[0]
     2.0

@@ -26,6 +26,19 @@ class Subspace(Member):
 
     Reference: J. E. Jackson and G. S. Mudholkar, Control Procedures for Residuals Associated with Principal Component
     Analysis, Technometrics 1979; P. Baldi and K. Hornik, Neural Networks and Principal Component Analysis, 1989.
+
+    >>> memory, scale, d = ShingleMemory(1), RobustScale(1), Subspace(1)
+    >>> for t in range(200):
+    ...     row = np.array([math.sin(t / 5)])
+    ...     memory.push(row)
+    ...     memory.learn()
+    ...     scale.learn(row)
+    >>> scale.refit(memory)
+    >>> d.refit(memory, scale)
+    >>> look = Look(memory.latest, row, row, scale.reach, memory.past, memory.when, 200)
+    >>> wild = memory.latest * (-1.0) ** np.arange(10)[:, None]  # a wave has two directions; this is another
+    >>> d.score(look)[0] < 0.1 < d.score(look._replace(latest=wild))[0]
+    True
     """
 
     name: ClassVar[str] = "subspace"

@@ -28,6 +28,8 @@ class Threshold(ArrayDetector):
 
     Parameters: `above` and `below` in the signal's unit, at least one of them.
 
+    Reference: W. A. Shewhart, Economic Control of Quality of Manufactured Product, 1931 (specification limits).
+
     >>> d = Threshold(above=200.0)
     >>> s = Step(np.zeros(1, "i4"), np.zeros(1, "i8"), np.array([300.0]))
     >>> d.learn(s, np.ones(1))
