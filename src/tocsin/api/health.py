@@ -66,7 +66,8 @@ def health(
     if not live:
         return Health("blind", f"Nothing reports any more: all {_count(total, 'series', 'series')} have fallen silent.")
     if not learning.warm:
-        return Health("learning", f"Learning what is normal for {_count(total, 'series', 'series')}.")
+        watched = learning.learning or total  # the same number as where learning is shown
+        return Health("learning", f"Learning what is normal for {_count(watched, 'series', 'series')}.")
     text = f"Nothing is out of line: {learning.warm} series are judged, {live} of {total} report"
     if learning.learning:
         text += f", {learning.learning} still learn"

@@ -57,8 +57,8 @@ def serve(
     with ExitStack() as stack:
         lock = lock_data_dir(wanted.data_dir)
         stack.callback(os.close, lock)
-        ready_key(wanted, clock, say)
         listeners = _listen(wanted, stack)
+        ready_key(wanted, clock, say)  # not for a server that can't start: the key is shown once
         sweep()
         run_dir, run_lock = stack.enter_context(passing_dir(""))
         settings = wanted.model_copy(

@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 import structlog
 
+from tocsin.model.clock import SECOND, Clock
 from tocsin.model.errors import DiskFull, TocsinError
 from tocsin.selfmon.metrics import counter
 
 RETRY_S = 1.0
 LAST_RETRY_S = 15.0
+OVER_NS = 60 * SECOND
+"""So long without a full disk, and it is said to be over."""
 _STUMBLES = counter("tocsin_cold_stumbles_total", "Steps of a loop that failed and were tried again", ["loop"])
 _log = structlog.get_logger(__name__)
 
@@ -22,13 +25,16 @@ class Stumbles:
     Parameters
     ----------
     stop : ends every wait
+    clock : tells how long ago the disk was full last: with a little room some steps succeed and others do not
     retry_s : wait after a failed step; on a full disk the first of waits that double up to `LAST_RETRY_S`
     """
 
-    def __init__(self, stop: threading.Event, retry_s: float = RETRY_S) -> None:
+    def __init__(self, stop: threading.Event, clock: Clock, retry_s: float = RETRY_S) -> None:
         self._stop = stop
+        self._clock = clock
         self._retry_s = retry_s
         self._waits: dict[str, float] = {}
+        self._full_at: dict[str, int] = {}
 
     def attempt(self, loop: str, step: Callable[[], int]) -> int:
         """Make a step; 0 if it failed, after a wait."""
@@ -41,7 +47,7 @@ class Stumbles:
                     "the disk is full; nothing is lost, it goes on when there is room", loop=loop, reason=str(full)
                 )
             wait = min(2 * self._waits.get(loop, self._retry_s / 2), LAST_RETRY_S)
-            self._waits[loop] = wait
+            self._waits[loop], self._full_at[loop] = wait, self._clock.now()
             self._stop.wait(wait)
             return 0
         except TocsinError as error:
@@ -49,7 +55,8 @@ class Stumbles:
             _log.error("a step failed and will be tried again", loop=loop, reason=str(error))
             self._stop.wait(self._retry_s)
             return 0
-        if self._waits.pop(loop, None) is not None:
+        if loop in self._waits and self._clock.now() - self._full_at[loop] >= OVER_NS:
+            del self._waits[loop]
             _log.warning("there is room on the disk again", loop=loop)
         return done
 

@@ -46,8 +46,7 @@ def _row(each: dict[str, Any]) -> list[object]:
 
 
 def _sentence(team: dict[str, Any]) -> str:
-    counts = (
-        f"{team['incidents']} incidents, {team['real']} real, {team['false_alarms']} false, {team['unsaid']} unsaid"
-    )
+    incidents = f"{team['incidents']} incident{'' if team['incidents'] == 1 else 's'}"
+    counts = f"{incidents}, {team['real']} real, {team['false_alarms']} false, {team['unsaid']} unsaid"
     rates = f"{team['false_per_week']:.3g} to {team['at_most_per_week']:.3g} false a week of {team['promised_per_week']:.3g}"
     return f"{team['team']}: {counts}; {rates}: {_KEPT[team['kept']]}"
