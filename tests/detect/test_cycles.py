@@ -20,7 +20,7 @@ class Life:
 
     def __init__(self, life, step_s):
         self.rows = np.arange(life.shape[1], dtype="i4")
-        self.detector, self.step_s, self.at = Baseline(season="any"), step_s, 0
+        self.detector, self.step_s, self.at = Baseline(), step_s, 0
         self.found, self.trusted = set(), set()
         self.run(life)
 
@@ -139,7 +139,7 @@ def test_a_burst_that_stays_away_is_found_and_its_like_page_nobody():
     missing = len(at) - 90 * 3  # a whole number of periods before the end
     missing -= missing % 90
     life[missing : missing + 20] = 100 + noise((20, 10), 42)
-    path = Path(10, 60, of_series=200, params={"season": "any"}).run(life)
+    path = Path(10, 60, of_series=200).run(life)
     assert [k for k, _ in path.opened if 1440 <= k < missing] == []
     assert len({row for k, row in path.opened if missing <= k < missing + 12}) >= 8
 
@@ -175,7 +175,7 @@ def test_without_a_period_of_its_own_a_series_is_judged_as_if_none_was_looked_fo
     at = times(4, 120)
     life = 100 + wave(at, DAY_S) + noise((len(at), 8), 71)
     looking, plain = Life(life[:0], 120), Life(life[:0], 120)
-    plain.detector = Baseline()
+    plain.detector = Baseline(season="clock")
     for values in life:
         assert looking.score(values).tobytes() == plain.score(values).tobytes()
         looking.run(values[None])
@@ -188,7 +188,7 @@ def test_a_snapshot_in_the_middle_of_the_search_and_of_the_trial_changes_nothing
     whole = Life(values, 60)
     parts = Life(values[:0], 60)
     for part in np.split(values, [300, 800, 1000]):
-        fresh = Baseline(season="any")
+        fresh = Baseline()
         fresh.restore(parts.detector.snapshot())
         parts.detector = fresh
         parts.run(part)

@@ -16,7 +16,7 @@ NEEDS = {
     "pyod": {"model": "PCA", "every": 40},
 }
 CASES = [(name, NEEDS.get(name, {})) for name in detectors()]
-CASES += [("baseline", {"season": season}) for season in ("none", "hour", "day", "week", "any")]
+CASES += [("baseline", {"season": season}) for season in ("clock", "none", "hour", "day", "week")]
 CASES += [("iqr", {"every": 3}), ("record", {"warmup": 5})]
 
 

@@ -19,7 +19,7 @@ from tocsin.model.arrays import F8, I4, I8, U1
 from tocsin.model.detection import Step
 
 NO_SEASON: Final = np.zeros((0, 2), "i8")
-SEASONS: Final = ("auto", "none", "hour", "day", "week", "any")
+SEASONS: Final = ("auto", "clock", "none", "hour", "day", "week")
 
 
 class Baseline(ArrayDetector):
@@ -40,9 +40,9 @@ class Baseline(ArrayDetector):
     level. The first move of a constant zero is judged as a count (sd 1) when it is a whole number, as a share
     (sd 2 %) when it is at most 1, and else not at all (give it a `floor`).
 
-    Parameters: `season` auto, none, hour, day or week, or any: auto, and periods that are not the clock's, found in the
-    row itself (see `seasonal_cycle`); `warmup` in steps; `floor` in the signal's unit;
-    `floor_ratio` of the level.
+    Parameters: `season` auto (hour, day, week, and periods that are not the clock's, found in the row itself: see
+    `seasonal_cycle`), clock (the former three alone), none, hour, day or week; `warmup` in steps; `floor` in the
+    signal's unit; `floor_ratio` of the level.
 
     References: P. J. Huber, Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 1964;
     G. E. P. Box and D. R. Cox, An Analysis of Transformations, JRSS B 1964; the states as in `seasonal_runs`.
@@ -82,11 +82,11 @@ class Baseline(ArrayDetector):
             warmup=self.warmup,
             floor=float(floor),
             floor_ratio=float(floor_ratio),
-            use_hour=season in ("auto", "any", "hour"),
-            use_day=season in ("auto", "any", "day", "week"),
-            use_week=season in ("auto", "any", "week"),
-            told=season not in ("auto", "any"),
-            use_cycle=season == "any",
+            use_hour=season in ("auto", "clock", "hour"),
+            use_day=season in ("auto", "clock", "day", "week"),
+            use_week=season in ("auto", "clock", "week"),
+            told=season not in ("auto", "clock"),
+            use_cycle=season == "auto",
         )
 
     def explain(self, row: int) -> Mapping[str, float]:

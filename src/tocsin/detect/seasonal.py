@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.seasonal_cycle import OFF, PERIOD, PROFILE, RHYTHM, WIDE, by_cycle, proven
+from tocsin.detect.seasonal_cycle import BESIDE, OFF, PERIOD, PROFILE, RHYTHM, WIDE, by_cycle, proven
 from tocsin.detect.seasonal_runs import RUNS, overdue
 from tocsin.detect.working_scale import from_work, slope, to_work
 from tocsin.model.arrays import F8, I4, I8
@@ -60,7 +60,7 @@ AS_DATE: Final = 29  # on days that the calendar makes like another: mean absolu
 AS_KIND: Final = 30  # by the kind of day,
 MOVED: Final = 31  # and steps that both were tried on
 SWING: Final = 32  # from the lowest to the highest hour of the learned day
-SWITCHED: Final = 33  # 1: the row switches between two states, see `seasonal_runs`
+SWITCHED: Final = 33  # > 0: the row switches between two states, with so much noise in them; see `seasonal_runs`
 LEAST: Final = 34  # least scale that is told, in the signal's unit; below 0: less this share of the level
 CORE: Final = 35
 
@@ -86,6 +86,10 @@ STRONG: Final = 6.0
 """Robust sds of the day's own residuals that it must swing by to be held against a level that follows."""
 SHARE: Final = 0.02
 """Scale of a constant zero that turns out to be a share or a low rate: two per cent."""
+PUNCTUAL: Final = 0.2
+"""Squared error beside that of what is trusted, for the period of a row that switches between two states,"""
+WITHIN_STATES: Final = 1.5
+"""or mean absolute error beside the noise within those states."""
 COUNTED: Final = 10_000.0
 """Whole numbers up to here are taken for counts."""
 
@@ -199,10 +203,13 @@ def choose(age: int, guess: Guess, c: F8, k: Tuning) -> int:
 
 
 @njit()
-def cyclic(age: int, rhythm: F4) -> bool:
+def cyclic(age: int, c: F8, rhythm: F4) -> bool:
     """Whether a period that was found is trusted; one of more than three hours must have outlived a weekend."""
     if rhythm[PERIOD] <= 0.0:
         return False
+    punctual = rhythm[OFF] < PUNCTUAL * rhythm[BESIDE]
+    if c[SWITCHED] > 0.0 and not punctual and (c[OFFSET] > 0.0 or rhythm[WIDE] > WITHIN_STATES * c[SWITCHED]):
+        return False  # states that come a little late or early are judged by how long they last
     return proven(rhythm) and (rhythm[PERIOD] <= 3.0 * 3_600.0 or age >= 8 * DAY_NS)
 
 
@@ -242,7 +249,7 @@ def expectation(  # noqa: PLR0917 - a kernel takes scalars and row views
     age = t - born
     chosen = choose(age, guess, c, k)
     cycle, low, high = math.nan, math.nan, math.nan
-    if cyclic(age, rhythm):
+    if cyclic(age, c, rhythm):
         cycle, low, high = by_cycle(
             t, born, guess[LEVEL], guess[chosen] if chosen >= DAY else math.nan, profile, rhythm
         )

@@ -74,7 +74,7 @@ from tocsin.detect.seasonal_cycle import (
     restart,
     search,
 )
-from tocsin.detect.seasonal_runs import RUNS, learn_run, switches
+from tocsin.detect.seasonal_runs import RUNS, WITHIN, learn_run, switches
 from tocsin.detect.seasonal_shape import LOGARITHMIC, SHARE_OF_1, SHARE_OF_100, learn_shape, rate
 from tocsin.detect.working_scale import to_work
 from tocsin.model.arrays import F8, I4, I8, U1
@@ -252,7 +252,7 @@ def earn(age: int, guess: Guess, c: F8, earned: U1, r: int, ring: I1, rhythm: F4
             restart(ring, rhythm)  # other periods are looked for in what the season leaves
     if rhythm[PERIOD] <= 0.0:
         cycles = 0
-    elif cycles == 0 and cyclic(age, rhythm):
+    elif cycles == 0 and cyclic(age, c, rhythm):
         found, cycles = found | NEW_CYCLE, CYCLES
     earned[r] = before | cycles
     return found
@@ -304,7 +304,7 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
             restart(ring[r], rhythm[r])  # the profile is of another scale
         if int(c[SEEN]) % 16 == 0:
             learn_swing(c, s)
-            c[SWITCHED] = 1.0 if switches(runs[r]) else 0.0
+            c[SWITCHED] = max(runs[r, WITHIN], 1e-30) if switches(runs[r]) else 0.0
             fresh[i] = earn(age, guess, c, earned, r, ring[r], rhythm[r], k)
         c[SEEN] += 1.0
         times[r, LATEST] = max(t, times[r, LATEST])
