@@ -42,3 +42,22 @@ def test_other_models_versions_and_signals_are_incidents_of_their_own():
         (opened,) = world.tick(T0 + 3 * DAY, drift())
         (other,) = world.tick(at + MINUTE, strange)
         assert other.incident.id != opened.incident.id
+
+
+def test_a_fall_that_drift_tells_at_the_end_of_its_chunk_joins_the_incident_of_that_fall():
+    world = World()
+    (opened,) = world.tick(T0 + MINUTE, fall(T0, {**CHURN, "segment": "eu"}))
+    told = {"deviation": "with realised accuracy 0.7", "confirmed": 1.0}
+    (later,) = world.tick(T0 + DAY, drift(start=T0 - DAY, time=T0 + DAY, evidence=told))
+    assert later.incident.id == opened.incident.id
+
+
+def test_drift_that_truth_does_not_speak_of_and_other_models_keep_to_themselves():
+    for strange in (
+        drift(start=T0 - DAY),
+        drift(start=T0 - DAY, labels={"model": "fraud"}, evidence={"confirmed": 1.0}),
+    ):
+        world = World()
+        (opened,) = world.tick(T0 + MINUTE, fall(T0))
+        (other,) = world.tick(T0 + DAY, strange)
+        assert other.incident.id != opened.incident.id

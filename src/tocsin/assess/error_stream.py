@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import reduce
 
 from tocsin.model.errors import BadInput
 
@@ -21,19 +23,42 @@ class State(Enum):
 
 @dataclass(slots=True)
 class Bucket:
-    """`rows` values in a row: their sum, and the sum of squares about their mean."""
+    """`rows` values in a row from place `start` on: their sum, and the sum of squares about their mean."""
 
     rows: int
     total: float
     spread: float
+    start: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return self.total / self.rows
 
 
-def _joined(left: Bucket, right: Bucket) -> Bucket:
-    gap = left.total / left.rows - right.total / right.rows
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Where a window came apart most clearly: all before it, and all since."""
+
+    before: Bucket
+    since: Bucket
+
+
+def joined(left: Bucket, right: Bucket) -> Bucket:
+    """The values of both."""
+    gap = left.mean - right.mean
     rows = left.rows + right.rows
-    return Bucket(
-        rows, left.total + right.total, left.spread + right.spread + gap * gap * left.rows * right.rows / rows
-    )
+    spread = left.spread + right.spread + gap * gap * left.rows * right.rows / rows
+    return Bucket(rows, left.total + right.total, spread, left.start)
+
+
+def together(buckets: Iterable[Bucket]) -> Bucket:
+    """All values of buckets in a row, at least one, as one.
+
+    >>> together([Bucket(1, 1.0, 0.0, 7), Bucket(1, 3.0, 0.0, 8)])
+    Bucket(rows=2, total=4.0, spread=2.0, start=7)
+    """
+    return reduce(joined, buckets)
 
 
 @dataclass(slots=True)
@@ -41,7 +66,7 @@ class Adwin:
     """A window that grows while its mean stands still and drops its old part when that has another mean than the new.
 
     `delta` bounds the false alarms of one cut; `most` buckets of a size are kept, so memory is logarithmic in the
-    window. `delta` in (0, 1). Reference: A. Bifet and R. Gavalda, Learning from Time-Changing Data with Adaptive
+    window. `delta` in (0, 1). `change` is the last change, None before any. Reference: A. Bifet and R. Gavalda, Learning from Time-Changing Data with Adaptive
     Windowing, SDM 2007, theorem 3.1 and equation 3.1.
 
     >>> adwin = Adwin()
@@ -56,6 +81,7 @@ class Adwin:
     every: int = 8
     buckets: deque[Bucket] = field(default_factory=deque)
     seen: int = 0
+    change: Change | None = None
 
     def __post_init__(self) -> None:
         if not (0 < self.delta < 1 and self.most >= 2 and self.least >= 1 and self.every >= 1):
@@ -72,11 +98,11 @@ class Adwin:
         rows = self.rows
         return sum(bucket.total for bucket in self.buckets) / rows if rows else math.nan
 
-    def update(self, error: float) -> State:
-        """Take in the next error (any finite number; what is not finite says nothing)."""
+    def update(self, error: float, at: int = 0) -> State:
+        """Take in the next error (any finite number; what is not finite says nothing), which is at place or time `at`."""
         if not math.isfinite(error):
             return State.LEARNING if self.rows < 2 * self.least else State.STABLE
-        self.buckets.append(Bucket(1, error, 0.0))
+        self.buckets.append(Bucket(1, error, 0.0, at))
         self._compress()
         self.seen += 1
         changed = self.seen % self.every == 0 and self._cut()
@@ -93,38 +119,40 @@ class Adwin:
             if len(of_size) <= self.most:
                 break
             first = of_size[0]
-            held[first : first + 2] = [_joined(held[first], held[first + 1])]
+            held[first : first + 2] = [joined(held[first], held[first + 1])]
             size *= 2
         self.buckets = deque(held)
 
     def _cut(self) -> bool:
         """Drop old buckets while some cut of the window parts two means."""
-        changed = False
-        while self._parts():
+        first = found = self._parted()
+        while found is not None:
             self.buckets.popleft()
-            changed = True
-        return changed
+            found = self._parted()
+        self.change = first or self.change
+        return first is not None
 
-    def _parts(self) -> bool:
-        rows = self.rows
+    def _parted(self) -> Change | None:
+        """The cut that parts two means most clearly, if one does for sure."""
+        held = list(self.buckets)
+        rows = sum(bucket.rows for bucket in held)
         if rows < 2 * self.least:
-            return False
-        whole = self.buckets[0]
-        for bucket in list(self.buckets)[1:]:
-            whole = _joined(whole, bucket)
+            return None
+        whole = together(held)
         variance = whole.spread / rows
         log_term = math.log(2.0 * math.log(rows) / self.delta)
-        n0, total0 = 0, 0.0
-        for bucket in self.buckets:
+        n0, total0, best, at = 0, 0.0, 1.0, 0
+        for place, bucket in enumerate(held, 1):
             n0, total0 = n0 + bucket.rows, total0 + bucket.total
             n1 = rows - n0
             if n0 < self.least or n1 < self.least:
                 continue
             m = 1.0 / (1.0 / n0 + 1.0 / n1)
             bound = math.sqrt(2.0 / m * variance * log_term) + 2.0 / (3.0 * m) * log_term
-            if abs(total0 / n0 - (whole.total - total0) / n1) > bound:
-                return True
-        return False
+            gap = abs(total0 / n0 - (whole.total - total0) / n1) / bound if bound > 0 else 0.0
+            if gap > best:
+                best, at = gap, place
+        return Change(together(held[:at]), together(held[at:])) if at else None
 
 
 @dataclass(slots=True)

@@ -161,14 +161,24 @@ class Group:
         return any(m.finding.monitor == monitor and m.finding.series.id == series_id for m in self.members.values())
 
     def foretold(self, finding: Finding) -> bool:
-        """Whether a finding is about the truth of a model whose drift is open here: what was to be feared came true."""
-        if finding.series.signal.name not in FORETOLD:
-            return False
+        """Whether a finding is about the truth of a model whose drift is open here: what was to be feared came true.
+
+        Or the other way round: that truth shows a fall is told by drift too, when a chunk is over.
+        """
         labels = set(finding.series.labels)
-        return any(
-            member.open and member.finding.monitor == DRIFT and labels.issuperset(member.finding.series.labels)
-            for member in self.members.values()
-        )
+        others = [
+            member.finding.series for member in self.members.values() if member.open and self._of_truth(finding, member)
+        ]
+        if finding.monitor == DRIFT:
+            return any(labels.issubset(each.labels) for each in others)
+        return any(labels.issuperset(each.labels) for each in others)
+
+    @staticmethod
+    def _of_truth(finding: Finding, member: Member) -> bool:
+        """Whether one of the two is the drift of a model, and the other what its truth says."""
+        if finding.monitor == DRIFT:
+            return "confirmed" in finding.evidence and member.finding.series.signal.name in FORETOLD
+        return member.finding.monitor == DRIFT and finding.series.signal.name in FORETOLD
 
     def symptoms(self) -> list[Symptom]:
         """Its findings in the order of their onset."""

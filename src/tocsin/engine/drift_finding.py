@@ -17,6 +17,7 @@ from tocsin.model.times import time_to_json
 from tocsin.spec.drift import DriftSpec
 
 MONITOR: Final = "model-drift"
+CALM: Final = "no longer"
 _TOP: Final = 5
 _NAME_CHARS: Final = 60
 _TEXT_CHARS: Final = 200
@@ -47,7 +48,7 @@ class Told(NamedTuple):
 
 def told(
     rows: Sequence[FeatureDrift], streaks: Mapping[str, tuple[int, int]], reference: ModelReference, n: int,
-    policy: DriftSpec, estimated: Looked,
+    policy: DriftSpec, estimated: Looked, moved: Evidence,
 ) -> Told:  # fmt: skip
     """What a chunk of `n` rows says; features that have been adrift longest come first."""
     ordered = sorted(rows, key=lambda row: (-streaks.get(row.name, (0, 0))[0], -(row.psi or 0.0), row.name))
@@ -70,12 +71,26 @@ def told(
         "severity_ratio": ratio,
         "deviation": _deviation(lead, policy, estimated, streaks),
         **_features(ordered),
+        **moved,
         **estimated.numbers,
     }
     if estimated.reason:
         evidence["early_warning"] = one_line(estimated.reason, _TEXT_CHARS)
     log10_p = -lead.log10_e if adrift else _log10_tail(DEVIATES * estimated.ratio)
     return Told(psi, max(min(log10_p, 0.0), _LEAST_LOG10), n, evidence)
+
+
+def told_by_truth(n: int, policy: DriftSpec, moved: Evidence) -> Told:
+    """What a chunk of too few predictions to compare says where its truth shows a fall."""
+    evidence: dict[str, float | str] = {
+        "detector": "drift",
+        "threshold": policy.threshold,
+        "chunk_s": policy.chunk / _SECOND,
+        "n": float(n),
+        "severity_ratio": 0.0,
+        **moved,
+    }
+    return Told(0.0, 0.0, n, evidence)
 
 
 def _features(ordered: Sequence[FeatureDrift]) -> dict[str, float | str]:
@@ -95,7 +110,7 @@ def _deviation(lead: FeatureDrift, policy: DriftSpec, estimated: Looked, streaks
         parts.append(f"in {name} (PSI {lead.psi or 0.0:.2g}, limit {policy.threshold:g}, for {lasted})")
     if estimated.reason:
         parts.append(f"with {one_line(estimated.reason, 80)}")
-    return ", ".join(parts) or "no longer"
+    return ", ".join(parts) or CALM
 
 
 def _span(length_ns: int) -> str:
@@ -111,13 +126,15 @@ def _span(length_ns: int) -> str:
 
 def _truth(before: Evidence, realised: Looked) -> dict[str, float | str]:
     """What late truth adds: the measures, and whether a warning came true."""
-    if not realised.numbers:
+    if not realised.numbers and not realised.reason:
         return {}
     found = dict(realised.numbers)
     found["truth"] = one_line(realised.reason, _TEXT_CHARS) or "no fall shown by the truth that came last"
     if realised.reason:
         found["confirmed"] = 1.0
         found["severity_ratio"] = max(realised.ratio, float(before.get("severity_ratio", 0.0)))
+        if before.get("deviation") in (None, "", CALM):
+            found["deviation"] = f"with {one_line(realised.reason, 110)}"
     return found
 
 

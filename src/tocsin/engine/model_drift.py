@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tocsin.assess.drift import FeatureDrift
 from tocsin.assess.sketch import FeatureSketch
-from tocsin.engine.drift_finding import Told, finding_of, told
+from tocsin.engine.drift_finding import Told, finding_of, told, told_by_truth
 from tocsin.engine.model_performance import Looked, ModelPerformance
 from tocsin.engine.model_quality import LEAST_PIECE, ModelQuality
 from tocsin.engine.model_reference import ModelReference
@@ -23,7 +23,7 @@ DRIFT: Final = Signal("tocsin.model.drift", "1")
 SILENT_CHUNKS: Final = 7
 """A finding of a version that has predicted nothing for so long is closed: it was replaced."""
 FORGOTTEN_NS: Final = 90 * DAY
-_OF_TRUTH: Final = ("realised.", "truth", "confirmed")
+_OF_TRUTH: Final = ("realised.", "truth", "confirmed", "errors.")
 
 
 @dataclass(slots=True)
@@ -36,12 +36,13 @@ class Chunk:
 
 @dataclass(slots=True)
 class Episode:
-    """An open finding: since when, how many chunks in a row were well, and what it last said."""
+    """An open finding: since when, how many chunks in a row were well, what it last said, and whether truth shows a fall."""
 
     start: int
     said: Told
     calm: int = 0
     policy_met: bool = False
+    fallen: bool = False
 
 
 @dataclass(slots=True)
@@ -116,10 +117,11 @@ class ModelDrift:
         self.quality.taken()
         rows = self._compare(reference, sketches, chunk.predictions.seen)
         if not rows:
-            return found + self._realised(realised, at)
+            return found + self._realised(realised, chunk.predictions.seen, start, at)
         self._count(rows, start)
         estimated = self.performance.estimate(chunk.predictions.rows())
-        said = told(rows, self.streaks, reference, chunk.predictions.seen, self.policy, estimated)
+        moved = self.performance.moved.evidence(rows)
+        said = told(rows, self.streaks, reference, chunk.predictions.seen, self.policy, estimated, moved)
         return found + self._move(said, realised, start, at, fell=bool(estimated.reason))
 
     def _compare(self, reference: ModelReference, sketches: Mapping[str, FeatureSketch], n: int) -> list[FeatureDrift]:
@@ -144,10 +146,15 @@ class ModelDrift:
         reference = self.reference if other is None else other
         return self.quality.stale(watermark, newest, reference, received, self._series(QUALITY))
 
-    def _realised(self, realised: Looked, at: int) -> list[Finding]:
-        """News of an open finding from truth alone."""
+    def _realised(self, realised: Looked, n: int, start: int, at: int) -> list[Finding]:
+        """What truth alone says: news of an open finding, or a fall that opens one."""
+        if self.episode is None and realised.reason:
+            said = told_by_truth(n, self.policy, self.performance.moved.evidence([]))
+            self.episode = Episode(realised.since or start, said.with_truth(realised), fallen=True)
+            return self._say(Phase.OPEN, at)
         if self.episode is None or not realised.numbers:
             return []
+        self.episode.fallen = bool(realised.reason)
         self.episode.said = self.episode.said.with_truth(realised)
         return self._say(Phase.UPDATE, at)
 
@@ -175,14 +182,17 @@ class ModelDrift:
 
     def _move(self, said: Told, realised: Looked, start: int, at: int, *, fell: bool) -> list[Finding]:
         lasting = [since for count, since in self.streaks.values() if count >= self.policy.chunks]
+        onset = [*lasting, *([realised.since] if realised.since else [])]
+        opened = self.episode is None
         if self.episode is None:
-            if not lasting and not fell:
+            if not lasting and not fell and not realised.reason:
                 return []
-            self.episode = Episode(min(lasting, default=start), said)
-            phase = Phase.OPEN
-        else:
-            self.episode.calm = 0 if self.streaks or fell else self.episode.calm + 1
-            phase = Phase.UPDATE if self.episode.calm < min(self.policy.chunks, 2) else Phase.CLOSE
+            self.episode = Episode(min(onset, default=start), said)
+        if realised.numbers:
+            self.episode.fallen = bool(realised.reason)
+        self.episode.calm = 0 if self.streaks or fell or self.episode.fallen else self.episode.calm + 1
+        over = self.episode.calm >= min(self.policy.chunks, 2)
+        phase = Phase.OPEN if opened else Phase.CLOSE if over else Phase.UPDATE
         self.episode.policy_met |= bool(lasting)
         kept = {name: value for name, value in self.episode.said.evidence.items() if name.startswith(_OF_TRUTH)}
         self.episode.said = said._replace(evidence={**kept, **said.evidence}).with_truth(realised)
@@ -234,7 +244,7 @@ class ModelDrift:
             "quality": self.quality.snapshot(),
             "episode": None
             if episode is None
-            else [episode.start, episode.said.snapshot(), episode.calm, episode.policy_met],
+            else [episode.start, episode.said.snapshot(), episode.calm, episode.policy_met, episode.fallen],
         }
 
     @staticmethod
@@ -243,7 +253,7 @@ class ModelDrift:
         tenant, model, version = state["of"]
         closed, began, looks = state["marks"]
         kept = state["episode"]
-        episode = None if kept is None else Episode(kept[0], Told(*kept[1]), kept[2], kept[3])
+        episode = None if kept is None else Episode(kept[0], Told(*kept[1]), *kept[2:])
         found = ModelDrift(
             tenant, model, version, policy, closed, Sample.of(state["learning"]), began,
             None if state["reference"] is None else ModelReference.of(state["reference"]),

@@ -21,6 +21,8 @@ from tocsin.assess.intervals import Measure
 from tocsin.assess.performance import accuracy, of_classes
 from tocsin.assess.performance_alarm import PerformanceNorm, blocks_of, error_of
 from tocsin.derive.sayings import Saying, saying
+from tocsin.engine.model_errors import ModelErrors, norm_of, since_text
+from tocsin.engine.model_moved import ModelMoved, Truths, truths_of
 from tocsin.engine.record_sample import MOST_ROWS, RecordRow, Sample
 from tocsin.model.arrays import Array
 from tocsin.model.errors import BadInput
@@ -30,7 +32,7 @@ LEAST_ROWS: Final = 30
 _SEED: Final = 20150
 DEVIATES: Final = 3.1
 """Normal deviates below which one chunk in a thousand falls by chance: what is judged at."""
-_SHOWN: Final = ("accuracy", "auc")
+_SHOWN: Final = ("accuracy", "auc", "mae")
 
 
 class Known(NamedTuple):
@@ -44,11 +46,12 @@ class Known(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What some rows say of performance: numbers for the evidence, and the worst fall in words."""
+    """What some rows say of performance: numbers for the evidence, the worst fall in words, and since when, if known."""
 
     numbers: dict[str, float | str]
     reason: str = ""
     ratio: float = 0.0
+    since: int = 0
 
 
 NOTHING: Final = Looked({})
@@ -63,13 +66,15 @@ class ModelPerformance:
     ready: bool = False
     errors: dict[str, EstimateError] = field(default_factory=dict)
     corrected_rows: int = 0
+    stream: ModelErrors = field(default_factory=ModelErrors)
+    moved: ModelMoved = field(default_factory=ModelMoved)
 
     def learn(self, outcomes: Sample, end: int, policy: DriftSpec) -> Looked:
         """Take the outcomes of a chunk that ends at `end`; what they say once there is a reference."""
         if not outcomes.seen:
             return NOTHING
         if self.ready:
-            return self._realise(outcomes.rows())
+            return self._look(outcomes.rows(), policy)
         self.since = self.since or end - policy.chunk
         self.reference.merge(outcomes)
         rows = self.reference.seen
@@ -77,8 +82,35 @@ class ModelPerformance:
         enough = rows >= MOST_ROWS or (end - self.since >= span and rows >= max(policy.min_n, LEAST_REFERENCE))
         if enough:
             self.ready = True
-            self.__dict__.pop("known", None)
+            for name in ("known", "error_norm", "truths"):
+                self.__dict__.pop(name, None)
+            self.stream.learn(self.reference.rows())
         return NOTHING
+
+    def _look(self, rows: Sequence[RecordRow], policy: DriftSpec) -> Looked:
+        """What truth says by itself, by the stream of errors where that is silent, and of what moved."""
+        found, mean = self._realise(rows), self.stream.fold(rows)
+        if self.stream.kind == "mae" and self.error_norm is not None and mean.n >= LEAST_ROWS:
+            numbers = _numbers("realised", {"mae": mean}) | _of_reference(self.error_norm.reference)
+            found = _worst(self.error_norm, {"mae": mean.value}, {"mae": error_of(mean)}, "realised", numbers)
+        self.moved.judge(rows, self.truths, policy.threshold / 2)
+        fall = self.stream.fall(self.error_norm)
+        if fall is not None and not found.reason:
+            found = Looked(found.numbers, fall.said("realised"), max(1.0, min(-fall.z / DEVIATES, 10.0)))
+        if not found.reason or not self.stream.since:
+            return found
+        told = f"{found.reason}, since {since_text(self.stream.since)}"
+        return found._replace(numbers=found.numbers | self.stream.numbers(), reason=told, since=self.stream.since)
+
+    @cached_property
+    def error_norm(self) -> PerformanceNorm | None:
+        """How large errors of the reference are."""
+        return norm_of(self.reference.rows()) if self.ready else None
+
+    @cached_property
+    def truths(self) -> Truths | None:
+        """What the reference's truths teach."""
+        return truths_of(self.reference.rows()) if self.ready else None
 
     @cached_property
     def known(self) -> Known | None:
@@ -131,6 +163,8 @@ class ModelPerformance:
         return {
             "reference": self.reference.snapshot(),
             "marks": [self.since, self.ready, self.corrected_rows],
+            "stream": self.stream.snapshot(),
+            "moved": self.moved.snapshot(),
             "errors": {n: [e.weight, e.gap, e.square, e.chunks, e.absolute] for n, e in self.errors.items()},
         }
 
@@ -139,7 +173,10 @@ class ModelPerformance:
         """A state back from a snapshot."""
         since, ready, rows = state["marks"]
         errors = {name: EstimateError(*each) for name, each in state["errors"].items()}
-        return ModelPerformance(Sample.of(state["reference"]), since, ready, errors, rows)
+        found = ModelPerformance(Sample.of(state["reference"]), since, ready, errors, rows)
+        if "stream" in state:  # snapshots of before had none
+            found.stream, found.moved = ModelErrors.of(state["stream"]), ModelMoved.of(state["moved"])
+        return found
 
 
 def _known(rows: Sequence[RecordRow]) -> Known | None:
