@@ -9,6 +9,8 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from tocsin.api import (
+    days,
+    experiments,
     history,
     incidents,
     models,
@@ -43,7 +45,20 @@ def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
     app.state.sessions = Sessions()
     app.state.places = stream.Places(deps.max_streams)
     problem.install(app)
-    for module in (overview, incidents, silences, signals, models, operate, history, review, session, stream):
+    for module in (
+        overview,
+        incidents,
+        silences,
+        signals,
+        models,
+        days,
+        experiments,
+        operate,
+        history,
+        review,
+        session,
+        stream,
+    ):
         app.include_router(module.router)
     app.include_router(_probes(deps))
     app.include_router(page_router(static))

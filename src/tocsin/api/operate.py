@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from tocsin.api.access import DepsIn, Operator, Owner, Reader, person
+from tocsin.api.access import DepsIn, Owner, Reader, ServerOperator, person
 from tocsin.api.ports import DestinationStatus, ExportFormat
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
@@ -17,6 +17,7 @@ from tocsin.api.signals import From, To, WhereQuery, where_of
 from tocsin.api.times import parse_time_ns
 from tocsin.model.codec import Json
 from tocsin.model.errors import BadInput
+from tocsin.model.series import MAIN_TENANT
 from tocsin.model.times import time_to_json
 
 router = APIRouter(prefix="/api", tags=["operate"], responses=RESPONSES)
@@ -24,33 +25,36 @@ _MEDIA = {
     "jsonl": "application/jsonl",
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
+    "sql": "application/sql",
 }
 ExportKind = Literal[
     "points", "distributions", "spans", "logs", "records", "events", "scores", "states", "findings", "incidents"
 ]
 
 
-def _destination(each: DestinationStatus) -> Json:
+def _destination(each: DestinationStatus, *, own: bool) -> Json:
+    # where they lead and what they answer is the server's own: it may hold names of other tenants' machines
     return {
         "name": each.name,
         "type": each.type,
-        "target": each.target,
+        "target": each.target if own else "",
         "dry_run": each.dry_run,
         "pending": each.pending,
         "failed": each.failed,
         "last_ok_at": None if each.last_ok_at is None else time_to_json(each.last_ok_at),
-        "last_error": each.last_error,
+        "last_error": each.last_error if own else "",
     }
 
 
 @router.get("/destinations", response_class=Document)
 def destinations(access: Reader, deps: DepsIn) -> Document:
     """List where incidents are sent, with what waits and what failed; no credentials."""
-    return Document({"destinations": [_destination(each) for each in deps.destinations.all(access.tenant)]})
+    own = access.tenant == MAIN_TENANT
+    return Document({"destinations": [_destination(each, own=own) for each in deps.destinations.all(access.tenant)]})
 
 
 @router.post("/destinations/{name}/test", response_class=Document)
-def test_destination(access: Operator, deps: DepsIn, name: Annotated[str, Path(max_length=200)]) -> Document:
+def test_destination(access: ServerOperator, deps: DepsIn, name: Annotated[str, Path(max_length=200)]) -> Document:
     """Send a test message now and wait for the answer."""
     names = [each.name for each in deps.destinations.all(access.tenant)]
     if name not in names:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from tocsin.api.model_ports import Models
+from tocsin.api.model_ports import LiveExperiments, Models
 from tocsin.incident.severity import finding_severity
 from tocsin.model.access import Authorise
 from tocsin.model.clock import Clock
@@ -19,7 +19,7 @@ from tocsin.spec.team import TeamSpec
 Row: TypeAlias = Mapping[str, object]
 Where: TypeAlias = Mapping[str, str]
 Action: TypeAlias = Literal["ack", "resolve"]
-ExportFormat: TypeAlias = Literal["jsonl", "csv", "parquet"]
+ExportFormat: TypeAlias = Literal["jsonl", "csv", "parquet", "sql"]
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """Names under which a server that is bound to loopback may be called (guards against DNS rebinding)."""
@@ -224,6 +224,10 @@ def _no_text() -> Mapping[str, str]:
     return {}
 
 
+def _no_days(_: str) -> Sequence[Row]:
+    return ()
+
+
 def _no_notices(_: str) -> Sequence[str]:
     return ()
 
@@ -234,7 +238,8 @@ class Deps:
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
     `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
-    `models` is None where no inference records are kept;
+    `models` is None where no inference records are kept; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
+    groups of a tenant's model, by a tag, were treated over time;
     `config_faults` says what is wrong with a changed file of configuration that therefore has no effect.
     `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
     """
@@ -251,6 +256,9 @@ class Deps:
     teams: Callable[[], Sequence[TeamSpec]] = tuple
     ready: Callable[[], Sequence[str]] = field(default=list)
     models: Models | None = None
+    days: Callable[[str], Sequence[Row]] = _no_days
+    experiments: LiveExperiments | None = None
+    groups: Callable[[str, str, str], Row] | None = None
     backup: Callable[[], Iterator[bytes]] | None = None
     allowed_hosts: frozenset[str] | None = LOOPBACK_HOSTS
     version: str = ""

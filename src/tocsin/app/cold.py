@@ -6,30 +6,32 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-
-import structlog
 
 from tocsin.api.app import control_app
 from tocsin.api.ports import LOOPBACK_HOSTS, Deps
 from tocsin.app.archive import archived
-from tocsin.app.child import Child, die_with_any_thread
+from tocsin.app.child import Child, die_with_any_thread, refuse
 from tocsin.app.clock import clock_of
 from tocsin.app.correlating import Correlating
 from tocsin.app.deliveries import Deliveries, routes_of
-from tocsin.app.handover import sender
+from tocsin.app.handover import point_sender, sender
 from tocsin.app.internal import Internal, fetch_exposition, fetch_notices
 from tocsin.app.joining import Joining
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import read_logs
+from tocsin.app.model_health.day_book import DayBook
+from tocsin.app.model_health.experiments import Experiments
+from tocsin.app.model_health.group_watch import GroupWatch
 from tocsin.app.model_health.view import ModelHealth
 from tocsin.app.progress import Progress
 from tocsin.app.reload import ConfigFile
 from tocsin.app.settings import ServeSettings, environment
+from tocsin.app.stumbles import Stumbles
 from tocsin.app.views import CONFIG, StateView, TelemetryView
 from tocsin.app.writeback.board import Board
 from tocsin.app.writeback.sending import Senders
@@ -37,17 +39,20 @@ from tocsin.app.writeback.text import exposition_of
 from tocsin.correlate.reducer import Reducer
 from tocsin.incident.policy import Policy
 from tocsin.incident.severity import finding_severity, grader
-from tocsin.model.errors import BadConfig, TocsinError
+from tocsin.model.errors import TocsinError
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.series import MAIN_TENANT, Catalog
 from tocsin.notify.base import Context
 from tocsin.selfmon.logs import set_up
-from tocsin.selfmon.metrics import counter, exposition
+from tocsin.selfmon.metrics import exposition
 from tocsin.spec.config import Config
 from tocsin.spec.packs import load_packs
 from tocsin.store.backup import frozen
+from tocsin.store.experiment_rows import ExperimentRows
 from tocsin.store.genai import SpanMapper
+from tocsin.store.group_rows import GroupRows
+from tocsin.store.health_rows import HealthRows
 from tocsin.store.model_rows import ModelRows
 from tocsin.store.outcomes import Outcomes
 from tocsin.store.state import StateStore
@@ -58,12 +63,10 @@ IDLE_S = 0.02
 STORE_EVERY_S = 0.5
 """Small inserts cost as much as large ones: what is not urgent is gathered for so long."""
 JOIN_EVERY_S = 1.0
+JUDGE_EVERY_S = 30.0
 FULL_BATCH = 256
-RETRY_S = 1.0
 SEEDED = 1000
 """Open incidents whose findings the board of scores knows again after a restart."""
-_STUMBLES = counter("tocsin_cold_stumbles_total", "Steps of a loop that failed and were tried again", ["loop"])
-_log = structlog.get_logger(__name__)
 
 
 class Cold:
@@ -73,6 +76,8 @@ class Cold:
         self.settings = settings
         self.clock = clock_of(settings)
         self.stop = threading.Event()
+        self.stumbles = Stumbles(self.stop, self.clock)
+        self._try = self.stumbles.attempt
         self.packs = load_packs()
         self.file = ConfigFile(settings, environment(), self.packs)
         config = self.file.start()
@@ -86,6 +91,10 @@ class Cold:
         self.deliveries = Deliveries(config, self.state, self.clock, settings.page_url, self.senders.statuses)
         self.writer = self._writer()
         self.joining = self._joining()
+        points = point_sender(settings.hot_socket, settings.internal_secret)
+        self.days = DayBook(HealthRows(self.telemetry.db), self.state, self.packs, config, self.clock, points)
+        groups = GroupRows(self.telemetry.db)
+        self.groups = GroupWatch(groups, self.state, self.days.tenants, self.packs, config, self.clock, points)
         self.correlating = self._correlating(config)
         self.correlating.recall(self.clock.now())
         self._remember_config()
@@ -140,6 +149,8 @@ class Cold:
         self.deliveries.adopt(config)
         self.board.adopt(config.scores)
         self.senders.adopt(config.scores.remote_write)
+        self.days.adopt(config)
+        self.groups.adopt(config)
         self._remember_config()
 
     def keep_storing(self) -> None:
@@ -149,12 +160,12 @@ class Cold:
             stored = self._try("store", self.writer.step)
             turn += 1
             if turn % 50 == 0 or not stored:
-                self._tell_progress()
+                self._try("progress", self._tell_progress)
             if stored < FULL_BATCH:
                 self.stop.wait(STORE_EVERY_S)
         while self._try("store", self.writer.step):
             pass
-        self._tell_progress()
+        self._try("progress", self._tell_progress)
 
     def keep_correlating(self) -> None:
         """The reducer's thread."""
@@ -171,21 +182,20 @@ class Cold:
         while not self.stop.wait(JOIN_EVERY_S):
             self._try("join", self.joining.step)
 
-    def _try(self, loop: str, step: Callable[[], int]) -> int:
-        try:
-            return step()
-        except TocsinError as error:
-            _STUMBLES.labels(loop).inc()
-            _log.error("a step failed and will be tried again", loop=loop, reason=str(error))
-            self.stop.wait(RETRY_S)
-            return 0
+    def keep_judging_days(self) -> None:
+        """The thread that judges the health of each day once it is over."""
+        while not self.stop.wait(JUDGE_EVERY_S):
+            if self._try("days", self.days.step):
+                self.deliveries.wake()
+            self._try("groups", self.groups.step)
 
-    def _tell_progress(self) -> None:
+    def _tell_progress(self) -> int:
         output = min(self.writer.offset("output"), self.correlating.offset)
         progress = Progress(self.writer.offset("input"), output)
         if progress != getattr(self, "_told", None):
             progress.write(self.settings.data_dir)
             self._told = progress
+        return 0
 
     def expositions(self) -> dict[str, str]:
         """Own metrics of both processes, for the status page."""
@@ -208,11 +218,15 @@ class Cold:
             telemetry=TelemetryView(self.telemetry, self.state),
             state=StateView(self.state, self.act),
             models=ModelHealth(ModelRows(self.telemetry.db), self.clock),
+            days=self.days.days,
+            groups=self.groups.shown,
+            experiments=Experiments(ExperimentRows(self.telemetry.db)),
             destinations=self.deliveries,
             authorise=self.keys.authorise,
             clock=self.clock,
             expositions=self.expositions,
             notices=self.notices,
+            ready=self.stumbles.notices,
             config_faults=lambda: [str(each) for each in self.file.problems if each.level == "error"],
             grade_finding=self.grade_finding,
             teams=lambda: self.file.config.teams,
@@ -256,13 +270,13 @@ def main(argv: Sequence[str]) -> int:
     without_pandas()
     try:
         cold = Cold(child.settings)
-    except BadConfig as bad:
-        sys.stderr.write(f"{bad}\n")
-        return 2
+    except TocsinError as bad:
+        return refuse(bad)
     threads = [
         threading.Thread(target=cold.keep_storing, name="store"),
         threading.Thread(target=cold.keep_correlating, name="correlate"),
         threading.Thread(target=cold.keep_joining, name="join"),
+        threading.Thread(target=cold.keep_judging_days, name="days"),
     ]
     for thread in threads:
         thread.start()

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tocsin.api.ports import LOOPBACK_HOSTS
-from tocsin.app.child import Child, die_with_any_thread
+from tocsin.app.child import Child, die_with_any_thread, refuse
 from tocsin.app.clock import clock_of
 from tocsin.app.front import Front, NoForeignPages, SupervisorCollector
-from tocsin.app.handover import outcomes_frame
+from tocsin.app.handover import assessed_frame, outcomes_frame
 from tocsin.app.internal import Internal
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import open_logs, redaction_key
+from tocsin.app.patient import PatientLog
 from tocsin.app.progress import Progress
 from tocsin.app.proxy import Proxy, forgive_cancelled_waits
 from tocsin.app.reload import ConfigFile
@@ -33,7 +34,7 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor, Rule
-from tocsin.model.errors import BadConfig, Overloaded, Unreachable
+from tocsin.model.errors import DiskFull, Overloaded, TocsinError, Unreachable
 from tocsin.model.log import Control, Entry, Log
 from tocsin.model.series import Catalog
 from tocsin.selfmon.logs import set_up
@@ -65,6 +66,7 @@ class Hot:
         self.config = self.file.start()
         self.catalog = Catalog()
         self.input, self.output = open_logs(settings.data_dir, self.catalog, self.clock, self.config.limits, _fatal)
+        self.written = PatientLog(self.output, self.stop)
         rules = [Rule(rule.name, rule.pattern, rule.replacement) for rule in self.config.redaction.rules]
         redactor = Redactor(rules, self.config.redaction.keep_content, redaction_key(settings.data_dir))
         self.edge = Edge(self.input, self.catalog, self.clock, redactor, edge_limits(self.config))
@@ -77,7 +79,21 @@ class Hot:
         self.caught_up = threading.Event()
 
     def fold(self) -> None:
-        """The engine's thread: compile, restore, catch up, then follow the log."""
+        """The engine's thread."""
+        try:
+            self.fold_all()
+        except DiskFull:
+            if not self.stop.is_set():
+                raise
+
+    def fold_all(self) -> None:
+        """Compile, restore, catch up, then follow the log.
+
+        Raises
+        ------
+        DiskFull
+            It was told to stop while its log had no room.
+        """
         from tocsin.engine.entity_scorer import compile_members  # noqa: PLC0415 - see above
         from tocsin.engine.runner import Runner  # noqa: PLC0415
         from tocsin.engine.series_ensemble import import_detector  # noqa: PLC0415
@@ -92,7 +108,7 @@ class Hot:
             compile_members()
         del self.waiting[0]
         snapshots = Snapshots(self.settings.data_dir / "snapshots")
-        self.runner = runner = Runner(self.input, self.output, snapshots, self.catalog)
+        self.runner = runner = Runner(self.input, self.written, snapshots, self.catalog)
         while runner.step():
             pass
         self.adopt(self.config)
@@ -127,6 +143,10 @@ class Hot:
         """Take truth and feedback that the cold process joined to their predictions; returns when they are durable."""
         await self.edge.accept([outcomes_frame(tenant, body)])
 
+    async def take_points(self, tenant: str, body: bytes) -> None:
+        """Take points that the cold process made of what is stored; returns when they are durable."""
+        await self.edge.accept([assessed_frame(tenant, body, self.edge.identifier.resolve)])
+
     def tick(self) -> None:
         """Append a tick, and remember why not: the log that takes none takes nothing else."""
         try:
@@ -148,7 +168,7 @@ class Hot:
 
     def missing(self) -> list[str]:
         """What stands in the way of taking telemetry in, in words."""
-        return [*self.waiting, *([self.full] if self.full else [])]
+        return [*self.waiting, *(each for each in (self.full, self.written.trouble) if each)]
 
     def retain(self) -> None:
         """Let retention go as far as snapshot and cold process have both come."""
@@ -229,7 +249,8 @@ async def _serve(hot: Hot, child: Child) -> None:
         Listener(front, fd=settings.main_fd),
         Listener(NoForeignPages(ingest, LOOPBACK_HOSTS if guarded else None), fd=settings.otlp_http_fd),
         Listener(
-            Internal(ingest, settings.internal_secret, hot.notices, outcomes=hot.take_outcomes), uds=settings.hot_socket
+            Internal(ingest, settings.internal_secret, hot.notices, outcomes=hot.take_outcomes, points=hot.take_points),
+            uds=settings.hot_socket,
         ),
     ]
     running = [asyncio.create_task(server.run()) for server in servers]
@@ -293,9 +314,8 @@ def main(argv: Sequence[str]) -> int:
     SupervisorCollector(settings).register()
     try:
         hot = Hot(settings)
-    except BadConfig as bad:
-        sys.stderr.write(f"{bad}\n")
-        return 2
+    except TocsinError as bad:
+        return refuse(bad)
     engine = threading.Thread(target=hot.fold, name="engine")
     engine.start()
     hot.file.watch(hot.adopt)

@@ -23,6 +23,7 @@ SCORES_PATH = "/internal/scores"
 TENANT_HEADER = "x-tocsin-tenant"
 NOTICES_PATH = "/internal/notices"
 OUTCOMES_PATH = "/internal/outcomes"
+POINTS_PATH = "/internal/points"
 MAX_EXPOSITION_BYTES = 8 << 20
 
 
@@ -30,6 +31,8 @@ Notices = Callable[[], Mapping[str, Sequence[str]]]
 """Caps that are reached now, in words, by tenant."""
 Outcomes = Callable[[str, bytes], Awaitable[None]]
 """Takes in outcomes of a tenant; returns when they are durable."""
+Points = Outcomes
+"""Takes in what the cold process found out about a tenant, as points; returns when they are durable."""
 Scores = Callable[[str], str]
 """Prometheus text of the scores that are written back, of one tenant."""
 
@@ -44,9 +47,10 @@ class Internal:
         notices: Notices = dict,
         scores: Scores = lambda _: "",
         outcomes: Outcomes | None = None,
+        points: Points | None = None,
     ) -> None:
         self._app = app
-        self._outcomes = outcomes
+        self._takes = {OUTCOMES_PATH: outcomes, POINTS_PATH: points}
         self._scores = scores
         self._notices = notices
         self._secret = secret.encode()
@@ -58,8 +62,9 @@ class Internal:
             given = headers.get(SECRET_HEADER, "").encode("latin-1", "replace")
             known = bool(self._secret) and hmac.compare_digest(given, self._secret)
             answer = Response(status_code=404)
-            if known and scope["path"] == OUTCOMES_PATH and self._outcomes is not None:
-                answer = await self._taken(self._outcomes, Request(scope, receive))
+            take = self._takes.get(scope["path"])
+            if known and take is not None:
+                answer = await self._taken(take, Request(scope, receive))
             elif known:
                 answer = self._answer(scope["path"], headers)
             await answer(scope, receive, send)
@@ -67,9 +72,9 @@ class Internal:
         await self._app(scope, receive, send)
 
     @staticmethod
-    async def _taken(outcomes: Outcomes, request: Request) -> Response:
+    async def _taken(take: Outcomes, request: Request) -> Response:
         try:
-            await outcomes(request.headers.get(TENANT_HEADER, ""), await request.body())
+            await take(request.headers.get(TENANT_HEADER, ""), await request.body())
         except TocsinError as error:
             return Response(str(error), 400 if isinstance(error, BadInput) else 503)
         return Response(status_code=204)

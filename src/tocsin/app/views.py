@@ -119,7 +119,7 @@ def export_incidents(state: StateStore, tenant: str, start: int, end: int, form:
         for incident in reversed(state.incidents(tenant, limit=INCIDENT_LIMIT))
         if start <= incident.opened_at < end
     ]
-    return chunks_of_rows(rows, INCIDENT_TYPES, form)
+    return chunks_of_rows(rows, INCIDENT_TYPES, form, table="incidents")
 
 
 def _page(page: Page) -> dict[str, object]:

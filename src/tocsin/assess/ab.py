@@ -106,12 +106,19 @@ class Experiment:
         A value outside the bounds is held to them, and counted as `outside`.
         """
         known = np.isfinite(value)
-        of_arm: list[F8] = []
         for number in range(len(self.design.arms)):
             mine = arm == number
             self.rows[number] += int(mine.sum())
             self.missing[number] += int((mine & ~known).sum())
-            of_arm.append(value[mine & known])
+        self._take([value[(arm == number) & known] for number in range(len(self.design.arms))])
+
+    def learn(self, arm: I4, value: F8) -> None:
+        """Take in what became known, in that order, of rows that came without it: arm (n,), metric (n,), all known."""
+        of_arm = [value[arm == number] for number in range(len(self.design.arms))]
+        self.missing = [missing - part.size for missing, part in zip(self.missing, of_arm, strict=True)]
+        self._take(of_arm)
+
+    def _take(self, of_arm: list[F8]) -> None:
         if self.design.bounds is not None:
             low, high = self.design.bounds
             self.outside += sum(int(((part < low) | (part > high)).sum()) for part in of_arm)
@@ -130,11 +137,26 @@ class Experiment:
 
     def look(self) -> tuple[Verdict, ...]:
         """The verdict on each treatment; a decision once made stands, unless the split turns out wrong."""
+        self.check()
+        return tuple(self._verdict(number) for number in range(1, len(self.design.arms)))
+
+    def check(self) -> None:
+        """Look without intervals, which cost most: only what is claimed, and whether the split is right."""
         whole = sum(self.design.shares)
         shares = [share / whole for share in self.design.shares]
         known = [rows - missing for rows, missing in zip(self.rows, self.missing, strict=True)]
         self.mismatch = max(self.mismatch, log_mismatch(self.rows, shares), log_mismatch(known, shares))
-        return tuple(self._verdict(number) for number in range(1, len(self.design.arms)))
+        for number in range(1, len(self.design.arms)):
+            self._claim(number)
+
+    def _claim(self, number: int) -> None:
+        level = self.design.level / (len(self.design.arms) - 1)
+        up, down = self._contrast(number).evidence(1.0, 0.0)
+        found = max(up, down)
+        self._most[number - 1] = max(self._most[number - 1], found)
+        if self._decided[number - 1] is None and found >= math.log(2 / level):
+            better = (up > down) != self.design.lower_is_better
+            self._decided[number - 1] = ("better" if better else "worse", self.rows[0] + self.rows[number])
 
     @property
     def ratio_p_value(self) -> float:
@@ -152,12 +174,6 @@ class Experiment:
     def _verdict(self, number: int) -> Verdict:
         contrast = self._contrast(number)
         level = self.design.level / (len(self.design.arms) - 1)
-        up, down = contrast.evidence(1.0, 0.0)
-        found = max(up, down)
-        self._most[number - 1] = max(self._most[number - 1], found)
-        if self._decided[number - 1] is None and found >= math.log(2 / level):
-            better = (up > down) != self.design.lower_is_better
-            self._decided[number - 1] = ("better" if better else "worse", self.rows[0] + self.rows[number])
         a, b = self._moments[0], self._moments[number]
         lower, upper = contrast.difference(level)
         lift_lower, lift_upper = contrast.lift(level)

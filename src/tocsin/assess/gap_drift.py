@@ -22,8 +22,8 @@ LEAST_PERIODS: Final = 5
 class GapDrift:
     """One group's share less that of all others, now against the first periods.
 
-    `since` is the first period in which the change was certain at a level that allows for looking at every period,
-    None = never.
+    `since` and `last` are the first and the last period in which the change was certain, at a level that allows for
+    looking at every period, None = never.
     """
 
     group: str
@@ -31,6 +31,7 @@ class GapDrift:
     now: Measure
     change: Measure
     since: int | None
+    last: int | None
     reason: str
 
 
@@ -69,23 +70,43 @@ def gap_drift(
     baseline = min(baseline, len(counts))
     found = []
     for number, name in enumerate(names):
-        since, shown = None, None
-        for look in range(1, len(counts) - baseline + 1):
+        since, last, shown = None, None, None
+        looks = len(counts) - baseline
+        points = [_point(period, number) for period in (counts[:baseline].sum(axis=0), *counts[baseline:])]
+        for look in range(1, looks + 1):
+            if look < looks and abs(points[look] - points[0]) < least_change:
+                continue  # too small to count, however certain: intervals cost much
             share = level / (look * (look + 1) * len(names))
             before = _gap(counts[:baseline].sum(axis=0), number, share)
             now = _gap(counts[baseline + look - 1], number, share)
             change = difference(now, before)
             shown = (before, now, change)
             moved = change.defined and (change.low > 0 or change.high < 0) and abs(change.value) >= least_change
-            since = baseline + look - 1 if since is None and moved else since
+            last = baseline + look - 1 if moved else last
+            since = last if since is None else since
         before, now, change = shown or _unmoved(counts, number, level, baseline)
-        found.append(GapDrift(name, before, now, change, since, _reason(since, change, least_change)))
+        found.append(GapDrift(name, before, now, change, since, last, _reason(since, change, least_change)))
     return tuple(found)
+
+
+def gaps(counts: F8, part: Count, whole: Count, level: float = 0.05) -> tuple[tuple[Measure, ...], ...]:
+    """The gap of each group in each period, (groups, periods), each with an interval at `level` of its own, to be shown.
+
+    `counts` are tallies (periods, groups, 9).
+    """
+    shares = np.asarray(counts)[:, :, [part, whole]]
+    return tuple(tuple(_gap(period, number, level) for period in shares) for number in range(shares.shape[1]))
 
 
 def _unmoved(counts: F8, number: int, level: float, baseline: int) -> tuple[Measure, Measure, Measure]:
     gap = _gap(counts[:baseline].sum(axis=0), number, level)
     return gap, gap, Measure(math.nan, -2.0, 2.0, 0, "no period after the first ones")
+
+
+def _point(counts: F8, number: int) -> float:
+    """The gap without its interval; NaN where a side has no rows."""
+    (part, whole), (others, rest) = counts[number], counts.sum(axis=0) - counts[number]
+    return float(part / whole - others / rest) if whole and rest else math.nan
 
 
 def _gap(counts: F8, number: int, level: float) -> Measure:
@@ -115,7 +136,8 @@ def feedback_loops(names: Sequence[str], periods: F8, level: float = 0.05) -> tu
     """Groups whose gap of selection falls while their share of all rows falls, each by a trend that is not chance.
 
     Ensign et al. 2018 (FAT*) and Liu et al. 2018 (ICML) describe the loop: who is not chosen leaves no truth to learn
-    from, and comes no more. Both trends are Mann-Kendall tests, corrected over groups.
+    from, and comes no more. Both trends are Mann-Kendall tests, corrected over groups; the k-th look, with k - 1 periods
+    more than the fewest, has the share 1/(k(k+1)) of the level, so that one may ask after every period.
     """
     counts = np.asarray(periods)
     rows, chosen = counts[:, :, Count.ROWS], counts[:, :, Count.SELECTED]
@@ -127,7 +149,8 @@ def feedback_loops(names: Sequence[str], periods: F8, level: float = 0.05) -> tu
         share = rows[here, number] / rows[here].sum(axis=1)
         p_gap, p_share = (kendall_tail(tuple((-trend).tolist())) for trend in (gap, share))
         enough = len(here) >= LEAST_PERIODS
-        suspected = bool(enough and gap[-1] < 0 and max(p_gap, p_share) <= level / len(names))
+        look = len(here) - LEAST_PERIODS + 1
+        suspected = bool(enough and gap[-1] < 0 and max(p_gap, p_share) <= level / (len(names) * look * (look + 1)))
         found.append(FeedbackLoop(name, p_gap, p_share, suspected, _loop_reason(enough, suspected, len(here))))
     return tuple(found)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from tocsin.assess.intervals import number
+from tocsin.spec.health import TermKind
 
-TermKind: TypeAlias = Literal["latency", "errors", "quality", "business"]
 POINTS: Final[Mapping[TermKind, float]] = {"latency": 30.0, "errors": 40.0, "quality": 40.0, "business": 40.0}
 """What a term of a kind costs at worst, unless it says otherwise: any two that are wholly bad leave less than half."""
 _WORDS: Final = ((90.0, "good"), (70.0, "fair"), (40.0, "poor"), (-math.inf, "bad"))
@@ -125,8 +125,8 @@ def digest(name: str, day: str, now: Health, before: Health | None = None, most:
     - p95 1.5 s cost 15 of 30 points (good up to 0.5 s); 15 more than the day before
     """
     if math.isnan(now.score):
-        names = ", ".join(cost.term.name for cost in now.costs) or "no terms"
-        return f"{name} on {day}: unknown, for nothing was measured ({names})"
+        names = ", ".join(cost.term.name for cost in now.costs)
+        return f"{name} on {day}: unknown, for nothing was measured{f' ({names})' if names else ''}"
     lines = [f"{name} on {day}: {now.score:.0f} of 100, {now.word}{_since(now.score, before)}"]
     earlier = {cost.term.name: cost.points for cost in before.costs if cost.known} if before is not None else {}
     costly = [cost for cost in now.costs if cost.known and cost.points > 0]

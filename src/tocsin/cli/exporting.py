@@ -20,7 +20,7 @@ Kind = Literal[
     "points", "distributions", "spans", "logs", "records", "events", "scores", "states", "findings", "incidents"
 ]
 _CONTROLS = bytes({*range(32), 127} - {9, 10})
-Format = Literal["jsonl", "csv", "parquet"]
+Format = Literal["jsonl", "csv", "parquet", "sql"]
 
 
 def register(app: typer.Typer) -> None:

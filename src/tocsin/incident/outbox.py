@@ -26,7 +26,10 @@ LEASE_NS = 120 * SECOND
 QUEUE = 200
 BATCH = 100
 MAX_NEWEST = 10_000
-_RANK = {"test": 0, "trigger": 1, "update": 2, "acknowledge": 3, "resolve": 4}
+_RANK = {"test": 0, "digest": 0, "trigger": 1, "update": 2, "acknowledge": 3, "resolve": 4}
+
+_ALONE = ("test", "digest")
+"""What is of no incident, and so never overtaken by later news of one."""
 
 Outcome: TypeAlias = Literal["sent", "retry", "failed", "dropped"]
 
@@ -198,7 +201,7 @@ class Outbox:
             self._workers[name] = asyncio.create_task(self._work(name, queue), name=f"outbox {name}")
         if not queue.full():
             self._claimed.add(message.id)
-            if message.action != "test":
+            if message.action not in _ALONE:
                 self._newest[_key(message)] = max(_order(message), self._newest.pop(_key(message), []))
                 if len(self._newest) > MAX_NEWEST:
                     del self._newest[next(iter(self._newest))]
@@ -222,7 +225,7 @@ class Outbox:
 
     async def _attempt(self, message: Message) -> None:
         record = _Record.of(await asyncio.to_thread(self._store.cursor, _key(message)))
-        if message.action != "test" and _order(message) < max(record.order, self._newest.get(_key(message), [])):
+        if message.action not in _ALONE and _order(message) < max(record.order, self._newest.get(_key(message), [])):
             await self._settle(message, "dropped", "overtaken by a later notice of the same incident")
             return
         destination = self._destinations[message.destination]

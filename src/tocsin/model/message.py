@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 
 from tocsin.model.incident import Incident
 
-MessageAction: TypeAlias = Literal["trigger", "update", "acknowledge", "resolve", "test"]
+MessageAction: TypeAlias = Literal["trigger", "update", "acknowledge", "resolve", "test", "digest"]
+"""A `test` and a `digest` are of no incident: what stands in its place only carries their words."""
 
 
 @dataclass(frozen=True, slots=True)

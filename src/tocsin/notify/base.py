@@ -68,6 +68,11 @@ def link(incident: Incident, base_url: str) -> str:
     return f"{base_url.rstrip('/')}/incidents/{quote(incident.id, safe='')}"
 
 
+def page_of(message: Message, base_url: str) -> str:
+    """Address of the page that a notice is about."""
+    return f"{base_url.rstrip('/')}/models" if message.action == "digest" else link(message.incident, base_url)
+
+
 def first_steps(incident: Incident) -> list[str]:
     """Where to start: runbooks first, then what the likeliest cause asks for."""
     steps: dict[str, None] = {}
@@ -98,6 +103,8 @@ def finding_line(finding: Finding) -> str:
 def headline(message: Message) -> str:
     """One line: severity, state where it isn't open, title."""
     incident = message.incident
+    if message.action == "digest":
+        return one_line(incident.title, 300)
     state = {"resolve": "RESOLVED ", "acknowledge": "ACKNOWLEDGED ", "test": "TEST "}.get(message.action, "")
     return one_line(f"{state}[{incident.severity.name}] {incident.title}", 300)
 
@@ -112,8 +119,8 @@ def notice(message: Message, base_url: str) -> dict[str, Any]:
         "message_id": message.id,
         "sent_for": time_to_json(message.created_at),
         "reason": message.reason,
-        "links": {"incident": link(incident, base_url)},
-        "first_steps": first_steps(incident),
+        "links": {"page" if message.action == "digest" else "incident": page_of(message, base_url)},
+        "first_steps": [] if message.action == "digest" else first_steps(incident),
         "incident": incident_to_json(incident),
     }
 
@@ -121,6 +128,8 @@ def notice(message: Message, base_url: str) -> dict[str, Any]:
 def text_body(message: Message, base_url: str) -> str:
     """The notice as plain text, readable on a phone."""
     incident = message.incident
+    if message.action == "digest":
+        return "\n".join([headline(message), "", incident.statement, "", page_of(message, base_url)])
     lines = [headline(message), "", incident.statement, "", f"Severity: {incident.severity_arithmetic}"]
     lines += ["", "Out of line:"] + [f"- {finding_line(finding)}" for finding in incident.findings[:MAX_LINES]]
     if len(incident.findings) > MAX_LINES:

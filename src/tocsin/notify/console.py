@@ -7,7 +7,7 @@ import sys
 from tocsin.model.destination import Receipt
 from tocsin.model.message import Message
 from tocsin.model.text import one_line
-from tocsin.notify.base import Notifier, headline, link
+from tocsin.notify.base import Notifier, headline, page_of
 from tocsin.spec.destination import ConsoleDestination
 
 
@@ -15,12 +15,15 @@ def lines(message: Message, base_url: str) -> str:
     """What is printed; every line is free of control characters."""
     incident = message.incident
     said = [f"tocsin: {headline(message)}"]
+    if message.action == "digest":
+        said += [f"  {one_line(line, 300)}" for line in incident.statement.splitlines()]
+        said.append(f"  {page_of(message, base_url)}")
     if message.action in ("trigger", "update", "test"):
         said += [
             f"  cause: {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)} (score {cause.score:.2f})"
             for cause in incident.causes[:1]
         ]
-        said.append(f"  {link(incident, base_url)}")
+        said.append(f"  {page_of(message, base_url)}")
     return "\n".join(said) + "\n"
 
 

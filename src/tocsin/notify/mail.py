@@ -17,7 +17,7 @@ import aiosmtplib
 from tocsin.model.destination import Receipt
 from tocsin.model.errors import Refused, Retryable
 from tocsin.model.message import Message
-from tocsin.notify.base import Context, Notifier, headline, link, text_body
+from tocsin.notify.base import Context, Notifier, headline, page_of, text_body
 from tocsin.notify.guard import CONNECT_S, checked_addresses, networks
 from tocsin.spec.destination import EmailDestination
 
@@ -44,7 +44,7 @@ def mail(message: Message, sender: str, to: Sequence[str], base_url: str, now: i
     found["X-Tocsin-Incident"] = incident.id
     text = text_body(message, base_url)
     found.set_content(text)
-    found.add_alternative(_html(text, link(incident, base_url)), subtype="html")
+    found.add_alternative(_html(text, page_of(message, base_url)), subtype="html")
     return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tocsin.model.destination import Receipt
 from tocsin.model.errors import Refused, Retryable
 from tocsin.model.message import Message
 from tocsin.model.text import one_line
-from tocsin.notify.base import Context, Notifier, finding_line, first_steps, headline, link
+from tocsin.notify.base import Context, Notifier, finding_line, first_steps, headline, link, page_of
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import SlackDestination
 
@@ -33,6 +34,9 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
     """Text and blocks of a notice."""
     incident = message.incident
     head = escape(headline(message))
+    if message.action == "digest":
+        parts = [f"*<{page_of(message, base_url)}|{head}>*", escape(incident.statement)]
+        return _posted(head, parts, "")
     lines = [f"• {escape(finding_line(finding))}" for finding in incident.findings[:5]]
     causes = [
         f"• {cause.score:.2f} *{cause.kind}* {escape(one_line(cause.entity, 80))}: {escape(one_line(cause.what, 160))}"
@@ -46,11 +50,16 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
         "*Likely causes*\n" + "\n".join(causes) if causes else "",
         "*Start here*\n" + "\n".join(steps),
     ]
+    foot = f"{incident.id} · {incident.severity_arithmetic}" + (f" · {message.reason}" if message.reason else "")
+    return _posted(head, sections, foot)
+
+
+def _posted(head: str, sections: Sequence[str], foot: str) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = [
         {"type": "section", "text": _mrkdwn(text[:_TEXT_CHARS])} for text in sections if text
     ]
-    foot = f"{incident.id} · {incident.severity_arithmetic}" + (f" · {message.reason}" if message.reason else "")
-    blocks.append({"type": "context", "elements": [_mrkdwn(escape(one_line(foot, 1000)))]})
+    if foot:
+        blocks.append({"type": "context", "elements": [_mrkdwn(escape(one_line(foot, 1000)))]})
     return {"text": head, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
 

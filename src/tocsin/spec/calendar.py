@@ -35,7 +35,14 @@ WEEKDAYS: Final[tuple[Weekday, ...]] = (
 _SPAN = re.compile(r"\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*")
 
 
-def _zone(text: str) -> str:
+def zone(text: str) -> str:
+    """Check the name of a time zone.
+
+    Raises
+    ------
+    ValueError
+        Nobody knows it.
+    """
     if text not in available_timezones():
         raise ValueError(f"{text!r} is no time zone{nearest(text, available_timezones()) if text else ''}")
     return text
@@ -111,7 +118,7 @@ class CalendarSpec(Spec):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
     tenants: list[str] = []
     where: dict[str, str] = {}
-    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    time_zone: Annotated[str, AfterValidator(zone)] = "UTC"
     business_days: list[WeekdayField] = Field(default=list(WEEKDAYS[:5]), min_length=1)
     business_hours: Hours | None = None
     country: str | None = None

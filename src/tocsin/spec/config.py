@@ -12,6 +12,8 @@ from tocsin.spec.calendar import CalendarSpec
 from tocsin.spec.destination import DestinationSpec, RouteSpec
 from tocsin.spec.drift import CallAction, DriftSpec, NotifyAction
 from tocsin.spec.engine import EngineSpec
+from tocsin.spec.fairness import FairnessSpec
+from tocsin.spec.health import PAGERS, READERS, HealthSpec
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
 from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.problem import nearest
@@ -130,6 +132,7 @@ class Config(Spec):
     calendars: list[CalendarSpec] = []
     families: list[FamilySpec] = []
     drift: list[DriftSpec] = []
+    fairness: list[FairnessSpec] = []
     destinations: list[DestinationSpec] = []
     routes: list[RouteSpec] = []
     teams: list[TeamSpec] = []
@@ -140,6 +143,7 @@ class Config(Spec):
     redaction: RedactionSpec = RedactionSpec()
     severity: SeveritySpec = SeveritySpec()
     scores: ScoresSpec = ScoresSpec()
+    health: HealthSpec = HealthSpec()
     lateness: DurationNs = Field(default=0, ge=0, le=DAY)
     dry_run: bool = False
 
@@ -165,6 +169,12 @@ class Config(Spec):
         calls = {call.name: call for policy in self.drift for call in policy.calls()}
         return [*self.destinations, *calls.values()]
 
+    def digest_to(self) -> list[str]:
+        """Names of the destinations that get the digest of a day."""
+        if self.health.digest is not None:
+            return list(dict.fromkeys(self.health.digest))
+        return [each.name for each in self.destinations if each.type in READERS]
+
     def faults(self, packs: Sequence[PackSpec] = ()) -> Iterator[Fault]:
         """What no single part can know to be wrong: names that are taken, or that nothing has."""
         for key in ("sources", "monitors", "calendars", "destinations", "teams", "context", "playbooks"):
@@ -177,6 +187,7 @@ class Config(Spec):
         targets = [target.name for target in self.scores.remote_write]
         yield from ((("scores", *loc), text) for loc, text in _twice("remote_write", targets))
         yield from self._severity_faults()
+        yield from self._health_faults()
         calendars = [calendar.name for calendar in self.calendars]
         for number, monitor in enumerate(self.monitors):
             if monitor.calendar is not None and monitor.calendar not in calendars:
@@ -201,6 +212,17 @@ class Config(Spec):
         if self.severity.critical <= self.severity.warning:
             yield ("severity", "critical"), "`critical` must be above `warning`"
 
+    def _health_faults(self) -> Iterator[Fault]:
+        kinds = {destination.name: destination.type for destination in self.destinations}
+        for index, name in enumerate(self.health.digest or []):
+            if kinds.get(name) in PAGERS:
+                yield ("health", "digest", index), f"`{name}` would make an alert of a digest; send it to people"
+        first: set[tuple[str, str]] = set()
+        for index, term in enumerate(self.health.terms):
+            if (term.of, term.name) in first:
+                yield ("health", "terms", index, "name"), f"`{term.of}` already has a term `{term.name}`"
+            first.add((term.of, term.name))
+
     def cautions(self) -> Iterator[Fault]:
         """What is understood and kept but has no effect in this build."""
         for number, source in enumerate(self.sources):
@@ -216,6 +238,7 @@ class Config(Spec):
                 yield (key,), f"{what} is not in this build; this part has no effect"
 
     def _sent_to(self) -> Iterator[tuple[Loc, list[str]]]:
+        yield ("health", "digest"), self.health.digest or []
         for number, route in enumerate(self.routes):
             yield ("routes", number, "to"), route.to
             if route.escalate is not None:

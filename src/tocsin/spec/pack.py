@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from tocsin.spec.health import WindowTermSpec
 from tocsin.spec.monitor import MonitorSpec, Spec
 
 
@@ -118,6 +119,8 @@ class PackSpec(Spec):
     share_signals: list[ShareSignalSpec] = []
     changes: list[ChangeSpec] = []
     segments: list[str] = []  # tags of inference records whose values are watched on their own
+    groups: list[str] = []  # tags of inference records whose values are groups that must be treated alike
+    health: list[WindowTermSpec] = []
     monitors: list[MonitorSpec] = []
     edges: list[EdgeSpec] = []
     families: list[FamilySpec] = []

@@ -1,4 +1,4 @@
-"""Everything stored, read back: the rows of `tocsin export` as JSON lines, CSV or Parquet, in pieces.
+"""Everything stored, read back: the rows of `tocsin export` as JSON lines, CSV, Parquet or SQL, in pieces.
 
 JSON lines and Parquet are exact: NaN is null, an infinity is the text `inf` or `-inf` (in Parquet: itself), labels are
 one object (in Parquet: a map). CSV is for spreadsheets: nested values are JSON text, and a text that a spreadsheet
@@ -21,8 +21,9 @@ from tocsin.model.errors import BadInput
 from tocsin.store.database import Database
 from tocsin.store.exported import KINDS, Exported, Selection
 from tocsin.store.queries import Where
+from tocsin.store.sql_text import sql_chunks
 
-Form: TypeAlias = Literal["jsonl", "csv", "parquet"]
+Form: TypeAlias = Literal["jsonl", "csv", "parquet", "sql"]
 Row: TypeAlias = dict[str, Any]
 
 SLICE_ROWS = 100_000
@@ -89,7 +90,10 @@ class Exports:
         """The same rows as a file, in pieces; memory stays bounded whatever there is."""
         exported, chosen = self._chosen(kind, tenant, signal, where, start, end)
         if exported.decode is not None:
-            return chunks_of_rows(self.rows(kind, tenant, signal, where, start, end), exported.types, form)
+            rows = self.rows(kind, tenant, signal, where, start, end)
+            return chunks_of_rows(rows, exported.types, form, table=kind)
+        if form == "sql":
+            return sql_chunks(kind, self._schema(exported, chosen), self.rows(kind, tenant, signal, where, start, end))
         if form == "parquet":
             return self._parquet(exported, chosen)
         return self._text(exported, chosen, form)
@@ -124,13 +128,20 @@ class Exports:
             yield self._db.raw(f"{sql} SETTINGS {settings}", slice_.parameters, name)
 
     def _parquet(self, exported: Exported, chosen: Selection) -> Iterator[bytes]:
-        empty = self._db.query(f"{exported.sql(chosen.between(0, 0))} LIMIT 0", chosen.between(0, 0).parameters)
         tables = (self._db.query(exported.sql(part), part.parameters) for part in self._slices(exported, chosen))
-        return _parquet_chunks(empty.schema, tables)
+        return _parquet_chunks(self._schema(exported, chosen), tables)
+
+    def _schema(self, exported: Exported, chosen: Selection) -> pa.Schema:
+        nothing = chosen.between(0, 0)
+        return self._db.query(f"{exported.sql(nothing)} LIMIT 0", nothing.parameters).schema
 
 
-def chunks_of_rows(rows: Iterable[Row], types: Mapping[str, pa.DataType], form: Form) -> Iterator[bytes]:
-    """Rows of Python values as a file, in pieces; `types` names the columns and their Parquet types."""
+def chunks_of_rows(
+    rows: Iterable[Row], types: Mapping[str, pa.DataType], form: Form, table: str = "rows"
+) -> Iterator[bytes]:
+    """Rows of Python values as a file, in pieces; `types` names the columns and their Parquet types, `table` that of SQL."""
+    if form == "sql":
+        return sql_chunks(table, pa.schema(list(types.items())), rows)
     if form == "jsonl":
         return _grouped(f"{json.dumps(row, ensure_ascii=False)}\n".encode() for row in rows)
     if form == "csv":
