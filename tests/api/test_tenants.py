@@ -31,3 +31,17 @@ def test_what_concerns_all_tenants_is_only_for_the_servers_own(client: TestClien
     assert refused.json()["detail"] == "this concerns all tenants, and the key is of the tenant other"
     assert "--scope admin" in refused.json()["next"]
     assert client.request(method, path, headers={"authorization": "Bearer main"}).status_code == 200
+
+
+def test_destinations_are_shared_but_where_they_lead_is_the_servers_own(client: TestClient):
+    theirs = client.get("/api/destinations", headers={"authorization": "Bearer other"}).json()["destinations"]
+    assert [(each["name"], each["target"], each["last_error"]) for each in theirs] == [
+        ("pagerduty", "", ""),
+        ("slack", "", ""),
+    ]
+    ours = client.get("/api/destinations", headers={"authorization": "Bearer main"}).json()["destinations"]
+    assert ours[0]["target"] == "events.pagerduty.com"
+    assert ours[1]["last_error"]
+    path = "/api/destinations/pagerduty/test"
+    assert client.post(path, headers={"authorization": "Bearer other"}).status_code == 403
+    assert client.post(path, headers={"authorization": "Bearer main"}).status_code == 200

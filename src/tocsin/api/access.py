@@ -113,10 +113,19 @@ async def admin(request: Request) -> Access:
 
 async def owner(request: Request) -> Access:
     """A caller that may do everything to the whole server: what concerns all tenants is no single tenant's."""
-    access = _need(request, Scope.ADMIN)
+    return _of_the_server(request, Scope.ADMIN)
+
+
+async def server_operator(request: Request) -> Access:
+    """A caller that may operate what all tenants share."""
+    return _of_the_server(request, Scope.OPERATE)
+
+
+def _of_the_server(request: Request, scope: Scope) -> Access:
+    access = _need(request, scope)
     if access.tenant != MAIN_TENANT:
         text = f"this concerns all tenants, and the key is of the tenant {access.tenant}"
-        step = "make a key of the server's own tenant: tocsin key create --scope admin"
+        step = f"make a key of the server's own tenant: tocsin key create --scope {scope.value}"
         raise HttpProblem(403, text, next_step=step, code="forbidden")
     return access
 
@@ -125,4 +134,5 @@ Reader = Annotated[Access, Depends(reader)]
 Operator = Annotated[Access, Depends(operator)]
 Admin = Annotated[Access, Depends(admin)]
 Owner = Annotated[Access, Depends(owner)]
+ServerOperator = Annotated[Access, Depends(server_operator)]
 DepsIn = Annotated[Deps, Depends(deps_of)]
