@@ -25,6 +25,19 @@ class ModelMember(Member):
     A signal that is missing is held at its last value for 5 rows, and so are rows that never came; then the window has
     a hole, and there is no score until it has passed. Contributions are the model's own where it tells them, else
     squared deviations from the entity's own past.
+
+    Reference: P. Malhotra et al., LSTM-Based Encoder-Decoder for Multi-Sensor Anomaly Detection, 2016.
+
+    >>> from types import SimpleNamespace as Made
+    >>> largest = lambda windows: (np.abs(windows).max(axis=(1, 2)), np.zeros((1, 1)))
+    >>> d = ModelMember(Made(features=1, length=3, card=Made(unit=0.5), run=largest))
+    >>> for value in (1.0, 2.0, 1.0, 2.0, 16.0):
+    ...     row = np.full((2, 1), value)
+    ...     look = Look(row, row[0], row[0], row[0], row[None], np.zeros(1, "i8"), 0)
+    ...     score, _ = d.score(look)
+    ...     d.learn(look)
+    >>> score
+    8.0
     """
 
     name: ClassVar[str] = "model"
