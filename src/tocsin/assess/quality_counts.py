@@ -69,10 +69,18 @@ def _held(usual: Tally) -> str:
 
 
 def by_runs(test: FeatureTest, tally: Tally, usual: Tally, *, level: float) -> list[Violation]:
-    """One value for longer than ever, in rows and in time, though the reference's rows differ."""
+    """One value for longer than ever, in rows and in time, though the reference's rows differ.
+
+    Half of the rows and more: a value that only became more frequent has longer runs too.
+    """
     reference, run = test.reference, tally.longest
     cells = reference.cells
-    if run is None or run.rows < LEAST_RUN or reference.constant or not isinstance(cells, NumericCells | CategoryCells):
+    if (
+        run is None
+        or run.rows < max(LEAST_RUN, tally.rows / 2)
+        or reference.constant
+        or not isinstance(cells, NumericCells | CategoryCells)
+    ):
         return []
     known = usual.longest.rows if usual.longest is not None else 0
     # a run of this length begins somewhere with at most this probability, were rows drawn one by one

@@ -58,7 +58,7 @@ class Tally:
     @staticmethod
     def of(values: Sequence[Any], times: Sequence[int]) -> Tally:
         """Values (n,) as JSON has them, and their event times (n,), ns."""
-        found = Tally(len(values), sum(value is None or value == "" for value in values))
+        found = Tally(len(values), values.count(None) + values.count(""))
         for kind, count in Counter(map(type, values)).items():
             name = _TYPES.get(kind)
             if name is not None:

@@ -194,25 +194,21 @@ def _column(name: str, rows: Sequence[RecordRow], given: Sequence[Mapping[str, A
 
 
 def _given(text: str) -> dict[str, Any]:
+    """Features as columns may hold them: numbers as floats, lists and objects as their text."""
     try:
-        found = json.loads(text) if text else None
+        found = _decode(text) if text else None
     except (ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}
-    return {f"features.{k}" if k in ("prediction", "score", "embedding") else k: _value(v) for k, v in found.items()}
+    if _PLAIN.issuperset(map(type, found.values())) and _TAKEN.isdisjoint(found):
+        return found
+    return {f"features.{k}" if k in _TAKEN else k: v if type(v) in _PLAIN else json.dumps(v) for k, v in found.items()}
 
 
-def _value(value: Any) -> Any:
-    """A value of JSON as a column may hold it: numbers as floats, lists and objects as their text."""
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, int | float):
-        try:
-            return float(value)
-        except OverflowError:
-            return str(value)
-    return json.dumps(value)
+_decode: Final = json.JSONDecoder(parse_int=float).decode
+_PLAIN: Final = frozenset({str, float, bool, type(None)})
+_TAKEN: Final = frozenset({"prediction", "score", "embedding"})
 
 
 def _said(text: str) -> Any:
