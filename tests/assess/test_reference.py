@@ -149,6 +149,19 @@ def test_one_row_decides_nothing():
     assert (row.alarm, row.reason) == (False, "not decided: the current data has 0 rows, and 30 are needed")
 
 
+@pytest.mark.parametrize(("pool", "rows"), [(100_000, 1_500), (100_000, 600), (3_000, 1_500), (10**7, 900)])
+def test_ids_of_which_most_come_once_are_no_drift(pool, rows):
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        then, now = (pa.array(rng.integers(0, pool, rows).astype(str)) for _ in range(2))
+        reference = FeatureReference.learn("user", then, "categorical")
+        row = compare(reference, reference.sketch(now))
+        assert not row.alarm, row.reason
+    heavy = pa.array(np.where(np.arange(1_500) < 300, "7", rng.integers(0, 100_000, 1_500).astype(str)))
+    reference = FeatureReference.learn("user", pa.array(rng.integers(0, 100_000, 1_500).astype(str)), "categorical")
+    assert compare(reference, reference.sketch(heavy)).alarm, "one of them became frequent"
+
+
 def test_a_million_categories_stay_bounded_and_are_no_drift():
     rng = np.random.default_rng(0)
     then, now = (pa.array(rng.integers(0, 10**6, n).astype(str)) for n in (1_000_000, 20_000))

@@ -26,6 +26,8 @@ EDGE_SAMPLE: Final = 1_000_000
 """Edges are taken from at most so many rows, evenly spread; all rows are counted."""
 MOST_CATEGORIES: Final = 1_000
 """Categories with a cell of their own; those that are rarer share one."""
+LEAST_NAMED: Final = 5
+"""Rows of a category that is kept by name where there are more categories than that."""
 HASHED: Final = 32
 """Cells for categories that are not kept by name."""
 MOST_TESTED: Final = 40
@@ -149,10 +151,14 @@ class CategoryCells:
         """Cells of texts, most frequent first (ties by name)."""
         names, counts = values.counted()
         order = np.lexsort((pc.array_sort_indices(pc.array_sort_indices(names)).to_numpy(), -counts))
+        complete = len(names) <= MOST_CATEGORIES
+        if not complete:
+            # a rare one kept by name would look gone in any later rows, as others take its place: hashed, both are alike
+            order = order[counts[order] >= LEAST_NAMED]
         kept = names.take(pa.array(order[:MOST_CATEGORIES]))
         return CategoryCells(
             names=tuple(kept.to_pylist()),
-            complete=len(names) <= MOST_CATEGORIES,
+            complete=complete,
             singletons=int((counts == 1).sum()),
             distinct=len(names),
             mode_share=float(counts.max(initial=0)) / max(int(counts.sum()), 1),

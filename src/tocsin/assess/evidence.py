@@ -59,7 +59,7 @@ class FeatureTest:
             bets["outside"] = share_bet(np.array([2.0, max(own.present - 1.0, 1.0)]), both=False)
         elif cells is not None and cells.complete:
             # Good and Turing: what was seen once tells how much was not seen; half as sure as a count, as that varies
-            unseen = min(cells.singletons + 1.0, 0.5 * (own.present + 1.0))
+            unseen = min(cells.singletons + 1.0, own.present + 0.5)
             bets["unseen"] = share_bet(0.5 * np.array([unseen, own.present + 1.0 - unseen]), both=False)
         shape = self._shape(own)
         if len(shape) > 1:

@@ -258,9 +258,12 @@ def _runs(reference: FeatureReference, array: Any, level: float) -> list[Violati
     cells, rows = reference.cells, len(array)
     if not isinstance(cells, NumericCells | CategoryCells) or reference.constant or rows < LEAST_ROWS:
         return []
-    length, end = longest_run(codes(array, reference.kind))
-    # a run of this length begins somewhere with at most this probability, were rows drawn one by one
-    share = max(cells.mode_share, 1 / max(reference.own.present, 1))
+    code = codes(array, reference.kind)
+    length, end = longest_run(code)
+    # a run of this length begins somewhere with at most this probability, were rows drawn one by one; a value that
+    # became frequent without being stuck has longer runs
+    now = float((code == code[end]).sum()) / rows if length and length < rows else 0.0
+    share = max(cells.mode_share, 1 / max(reference.own.present, 1), now)
     by_chance = math.log(rows) + (length - 1) * math.log(min(share, 1 - 1e-12))
     if length < LEAST_ROWS or length <= 2 * reference.longest_run or by_chance > math.log(level):
         return []
