@@ -17,8 +17,17 @@ FALSE_RATE: Final = 0.001
 """Chance that a chunk as good as the reference raises an alarm, over all its measures together."""
 LEAST_BLOCKS: Final = 10
 MOST_BLOCKS: Final = 50
-LEAST_FALL: Final[Mapping[str, float]] = {"accuracy": 0.01, "auc": 0.01, "precision": 0.02, "recall": 0.02, "f1": 0.02}
+LEAST_FALL: Final[Mapping[str, float]] = {
+    "accuracy": 0.01,
+    "auc": 0.01,
+    "precision": 0.02,
+    "recall": 0.02,
+    "f1": 0.02,
+    "ndcg": 0.01,
+}
 """Shares: a smaller fall is nothing to act on, however sure it is."""
+LEAST_DROP: Final[Mapping[str, float]] = {"click_through_rate": 0.05}
+"""Rare shares: a smaller fall, as a share of the reference's, is nothing to act on."""
 LEAST_RISE: Final[Mapping[str, float]] = {"mae": 0.1, "rmse": 0.1}
 """Errors: the same, as a share of the reference's."""
 
@@ -104,7 +113,7 @@ class PerformanceNorm:
 
         Each is a one-sided t test against the reference with the variance of its blocks, and a least effect.
         """
-        watched = [name for name in (*LEAST_FALL, *LEAST_RISE) if self._comparable(name, values, errors)]
+        watched = [name for name in (*LEAST_FALL, *LEAST_DROP, *LEAST_RISE) if self._comparable(name, values, errors)]
         if not watched:
             return []
         bar = NormalDist().inv_cdf(FALSE_RATE / len(watched) / shared_by)
@@ -120,7 +129,7 @@ class PerformanceNorm:
         known = self.reference[name]
         own = error_of(known)
         spread = self.excess.get(name, 1.0) * math.hypot(error, own if math.isfinite(own) else 0.0)
-        worse = value - known.value if name in LEAST_FALL else known.value - value
+        worse = known.value - value if name in LEAST_RISE else value - known.value
         t = worse / spread if spread > 0 else math.copysign(math.inf, worse) if worse else 0.0
         z = normal_of_t(t, self.blocks - 1) if self.blocks > 1 and math.isfinite(t) else t
         return Fall(name, value, known.value, z)
@@ -129,6 +138,8 @@ class PerformanceNorm:
     def _matters(fall: Fall) -> bool:
         if fall.measure in LEAST_FALL:
             return fall.reference - fall.value >= LEAST_FALL[fall.measure]
+        if fall.measure in LEAST_DROP:
+            return fall.reference - fall.value >= LEAST_DROP[fall.measure] * fall.reference
         return fall.value - fall.reference >= LEAST_RISE[fall.measure] * fall.reference
 
 

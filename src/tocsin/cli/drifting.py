@@ -46,6 +46,10 @@ def drift(
         list[str] | None,
         typer.Option("--segment", metavar="COL", help="Show performance for each value of it; repeatable."),
     ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option("--query", metavar="COL", help="Column of the list an item was shown in: the model ranks."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page that stands on its own.")
     ] = None,
@@ -58,7 +62,7 @@ def drift(
     from tocsin.app.drift_files.roles import Asked  # noqa: PLC0415 - heavy
     from tocsin.app.drift_files.run import Wanted, compare_files  # noqa: PLC0415 - heavy
 
-    asked = Asked(time, prediction, score, target, identity, tuple(segment or ()))
+    asked = Asked(time, prediction, score, target, identity, tuple(segment or ()), query)
     with _progress() as advance:
         result = compare_files(Wanted(reference, current, truth, chunk, asked), say, advance)
     _tell(result, html, as_json=as_json)

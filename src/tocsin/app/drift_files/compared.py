@@ -12,7 +12,8 @@ import pyarrow as pa
 from tocsin.app.drift_files.cut import Part
 from tocsin.app.drift_files.frame import Frame
 from tocsin.app.drift_files.roles import Roles
-from tocsin.assess.drift import DriftPolicy, FeatureDrift, compare_chunks
+from tocsin.assess.drift import Distances, DriftPolicy, FeatureDrift, compare_chunks, measure
+from tocsin.assess.evidence import FeatureTest
 from tocsin.assess.quality import Fault, Violation, check
 from tocsin.assess.reference import FeatureReference
 from tocsin.assess.sketch import FeatureSketch
@@ -29,12 +30,16 @@ _SHARES: Final = frozenset({Fault.MISSING, Fault.OUT_OF_RANGE, Fault.UNSEEN})
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Of each chunk, in order: the drift of features, of what the model said and of the truth, and what is broken."""
+    """Of each chunk, in order: the drift of features, of what the model said and of the truth, and what is broken.
+
+    `parts` are distances of what texts and vectors are looked at by, by feature and part.
+    """
 
     features: Sequence[Sequence[FeatureDrift]]
     said: Sequence[FeatureDrift | None]
     target: Sequence[FeatureDrift | None]
     broken: Sequence[Sequence[Violation]]
+    parts: Sequence[Mapping[str, Mapping[str, Distances]]]
 
 
 class Columns:
@@ -59,6 +64,7 @@ class Columns:
             [rows[0] for rows in compare_chunks(said, [_some(each, said) for each in counted])] if said else nothing,
             target or nothing,
             broken,
+            [_parts(learned, each) for each in counted],
         )
 
     def _learned(self, names: Iterable[str], kinds: Mapping[str, Any]) -> dict[str, FeatureReference]:
@@ -106,6 +112,17 @@ class Columns:
         known = [self.truth.take(pa.array(part.rows)).drop_null() for part in parts]
         rows = compare_chunks(learned, [{name: self._sketched(learned[name], cells)} for cells in known])
         return [row[0] for row in rows]
+
+
+def _parts(
+    learned: Mapping[str, FeatureReference], counted: Mapping[str, FeatureSketch]
+) -> dict[str, dict[str, Distances]]:
+    """Distances of parts of texts and vectors."""
+    return {
+        name: {part: measure(FeatureTest(one), counted[name].parts[part]) for part, one in each.parts.items()}
+        for name, each in learned.items()
+        if each.parts
+    }
 
 
 def _some(counted: Mapping[str, FeatureSketch], names: Iterable[str]) -> dict[str, FeatureSketch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,25 +11,46 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tocsin.app.drift_files.unfold import unfolded, with_points
 from tocsin.app.score.cells import MISSING, is_text, plain, times
 from tocsin.app.score.table import Table
 from tocsin.assess.column import numbers, texts
 from tocsin.model.arrays import F8, I8
 from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
+from tocsin.plugin.registry import nearest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """A table read in full: `columns` are Arrow arrays (n,), text trimmed, by name in the order of the file.
 
-    `typed_text` names the columns of which the file itself says that they are text, as only Parquet does.
+    `typed_text` names the columns of which the file itself says that they are text, as only Parquet does; `notes` say
+    what was read in a way that a person may want to know. Names are without blanks around them, in composed letters.
     """
 
     table: Table
     columns: dict[str, Any]
     rows: int
     typed_text: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Columns, in the order of the file."""
+        return list(self.columns)
+
+    def column(self, name: str, option: str) -> str:
+        """The name, if there is such a column.
+
+        Raises
+        ------
+        BadInput
+            There is none; what is near is told.
+        """
+        if name not in self.columns:
+            raise BadInput(f"{self.table.path}:1: no column {name!r} for {option}: {near(name, self.names)}")
+        return name
 
     @staticmethod
     def read(path: Path) -> Frame:
@@ -43,9 +65,19 @@ class Frame:
         chunks = [chunk.columns for chunk in table.chunks() if len(chunk)]
         if not chunks:
             raise BadInput(f"{path}:{1 if table.is_parquet else 2}: there are no rows, only the names of columns")
-        columns = {name: _joined([each[name] for each in chunks]) for name in table.names}
-        typed = [name for name, cells in chunks[0].items() if table.is_parquet and is_text(plain(cells))]
-        return Frame(table, columns, len(next(iter(columns.values()))), frozenset(typed))
+        cells = {name: _joined([each[name] for each in chunks]) for name in table.names}
+        notes: list[str] = []
+        if table.delimiter == ";":
+            cells = {name: _pointed(name, each, notes) for name, each in cells.items()}
+        columns: dict[str, Any] = {}
+        for name, each in cells.items():
+            for part, found in unfolded(_plain_name(name), each, notes):
+                if part in columns:
+                    raise BadInput(f"{path}:1: two columns are called {part!r}; give each a name of its own")
+                columns[part] = found
+        typed = [name for name, each in columns.items() if table.is_parquet and is_text(each)]
+        noted = tuple(f"{path.name}: {note}" for note in notes)
+        return Frame(table, columns, len(next(iter(cells.values()))), frozenset(typed), noted)
 
     def numbers(self, name: str, *, may_be_missing: bool = True) -> F8:
         """A column as numbers (n,), NaN where there is none.
@@ -79,6 +111,24 @@ class Frame:
             A cell is no time, or empty.
         """
         return times(self.columns[name], self.table, 0, name)
+
+
+def near(name: str, known: list[str]) -> str:
+    """What to tell of a name that is not there: one that differs in case alone, else the nearest."""
+    alike = [each for each in known if each.casefold() == name.casefold()]
+    return f"did you mean {alike[0]!r}?" if alike else nearest(name, known)
+
+
+def _plain_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def _pointed(name: str, cells: Any, notes: list[str]) -> Any:
+    found = with_points(cells) if is_text(cells) else None
+    if found is None:
+        return cells
+    notes.append(f"column {name!r}: commas are read as decimal points")
+    return found
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -21,6 +21,8 @@ from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
 
 POSITIVE: Final = ("1", "true", "yes", "y", "t", "positive", "pos")
+NEGATIVE: Final = ("0", "false", "no", "n", "f", "negative", "neg")
+MOST_NAMES: Final = 1_000
 MOST_CLASSES: Final = 20
 """A prediction of whole numbers with more different values is a number, not a class."""
 
@@ -140,12 +142,35 @@ class _Classes:
         features: Sequence[tuple[Array, ...]],
     ) -> None:
         self.frames, self.roles, self.features = (reference, current), roles, features
-        self.truth = tuple(None if cells is None else texts(cells) for cells in truth)
+        self.truth = tuple(None if cells is None else _whole(texts(cells)) for cells in truth)
         self.score = tuple(None if roles.score is None else frame.numbers(roles.score) for frame in self.frames)
         self.predicted = tuple(
-            None if roles.prediction is None else frame.labels(roles.prediction) for frame in self.frames
+            None if roles.prediction is None else _whole(frame.labels(roles.prediction)) for frame in self.frames
         )
         self.notes: list[str] = []
+        self._same_names()
+
+    def _same_names(self) -> None:
+        """Predictions and truths that say yes and no in other words are made to say it in the same.
+
+        Raises
+        ------
+        BadInput
+            No class is both predicted and true, and the words tell nothing.
+        """
+        predicted, truth = ([_distinct(cells) for cells in pair] for pair in (self.predicted, self.truth))
+        said, true = (set().union(*each) for each in (predicted, truth))
+        if not said or not true or said & true:
+            return
+        words = {name for name in said | true if name.lower() in (*POSITIVE, *NEGATIVE)}
+        shown = [", ".join(map(repr, sorted(each)[:4])) for each in (said, true)]
+        if words != said | true:
+            raise BadInput(
+                f"{self.frames[0].table.path}: predictions say {shown[0]} and truths {shown[1]}, which are never the "
+                "same; write both in the same words, or name the right columns with --prediction and --target"
+            )
+        self.predicted, self.truth = (tuple(map(_yes_or_no, pair)) for pair in (self.predicted, self.truth))
+        self.notes.append(f"predictions say {shown[0]}, truths {shown[1]}: both are read as no (0) and yes (1)")
 
     def outcome(self) -> Outcome:
         names = self._names()
@@ -247,6 +272,22 @@ class _Classes:
             there = (truth != MISSING) & usable
             made.append(Rows(Said(self.features[k], codes, score), truth, there, usable))
         return Outcome(Task.CLASSES, None, tuple(self.notes), made[0], made[1])
+
+
+def _whole(cells: Any) -> Any:
+    """Texts with whole numbers written as such: 1.0 is 1."""
+    return pc.replace_substring_regex(cells, r"^([+-]?[0-9]+)\.0+$", r"\1")
+
+
+def _distinct(cells: Any) -> set[str]:
+    return set() if cells is None else set(pc.unique(cells.drop_null()).to_pylist()[:MOST_NAMES])
+
+
+def _yes_or_no(cells: Any) -> Any:
+    if cells is None:
+        return None
+    yes = pc.is_in(pc.utf8_lower(cells), value_set=pa.array(POSITIVE, cells.type))
+    return pc.if_else(pc.is_null(cells), pa.scalar(None, cells.type), pc.if_else(yes, "1", "0").cast(cells.type))
 
 
 def _equal(cells: Any, name: str) -> tuple[Mask, Mask]:

@@ -13,11 +13,13 @@ from tocsin.app.drift_files.page_style import STYLE
 from tocsin.app.drift_files.page_table import table
 from tocsin.app.drift_files.run import ChunkResult, Result
 from tocsin.app.drift_files.told import main_measure, moved_names
+from tocsin.assess.drift import FeatureDrift
 from tocsin.assess.intervals import Measure
 from tocsin.model.errors import BadInput
 
 MOST_FEATURES: Final = 40
 MOST_ROWS: Final = 1_000
+MOST_PARTS: Final = 4
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -108,15 +110,26 @@ def _features(result: Result) -> str:
     for name, worst, count in ranked[:MOST_FEATURES]:
         found = next(each for each in worst.features if each.name == name)
         rows.append([
-            shown(name), shown(found.kind), _number(found.psi), _number(found.js), _number(found.wasserstein),
+            shown(name), shown(found.kind) + _parts(worst, found), _number(found.psi), _number(found.js), _number(found.wasserstein),
             _number(found.ks), f"{count} of {len(result.chunks)}", str(worst.part.index), shown(found.reason),
         ])  # fmt: skip
     heads = ["feature", "kind", "PSI", "JS", "Wasserstein", "KS", "chunks moved", "worst", "why, in the worst chunk"]
     more = f"<p>{len(ranked) - MOST_FEATURES} more moved less.</p>" if len(ranked) > MOST_FEATURES else ""
     legend = "Darker is a larger PSI (0 to 0.25 and more); a frame is a change that is sure and large enough to matter."
+    if any(chunk.parts for chunk in result.chunks):
+        legend += " Texts and vectors are compared by their parts: below the kind is the JS of those that moved most."
     return (
         f'<h2>Features</h2>{heat_map(result, names)}<p class="legend">{legend}</p>{table(heads, rows, wide=True)}{more}'
     )
+
+
+def _parts(chunk: ChunkResult, found: FeatureDrift) -> str:
+    """Of texts and vectors: the parts that moved most (Jensen-Shannon), and the maximum mean discrepancy."""
+    parts = chunk.parts.get(found.name, {})
+    ranked = sorted(parts.items(), key=lambda pair: -(pair[1].js or 0.0))[:MOST_PARTS]
+    said = [f"{part.replace('_', ' ')} {_number(each.js)}" for part, each in ranked]
+    said += [f"MMD {found.mmd:.3g}"] if found.mmd is not None else []
+    return f'<span class="range">{shown(", ".join(said))}</span>' if said else ""
 
 
 def _ranked(result: Result) -> list[tuple[str, ChunkResult, int]]:
@@ -190,6 +203,7 @@ def _columns(result: Result) -> str:
         ("prediction", roles.prediction),
         ("score", roles.score),
         ("truth", roles.target),
+        ("query", roles.query),
     )
     rows = [[part, shown(name)] for part, name in named if name is not None]
     rows.append(["features", shown(", ".join(roles.features[:60])) + (" …" if len(roles.features) > 60 else "")])

@@ -31,7 +31,7 @@ def quality_section(result: Result) -> str:
         ]
         for each in found[:MOST_ROWS]
     ]  # fmt: skip
-    heads = ["column", "fault", "chunks", "rows", "usual", "example", "", "in words, of the worst chunk"]
+    heads = ["column", "fault", "chunks", "rows", "usual", "example", "verdict", "in words, of the worst chunk"]
     legend = (
         "What breaks the reference's promises. Listed is what chance, or fewer than one row in a hundred, may explain."
     )

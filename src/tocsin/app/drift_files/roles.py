@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tocsin.app.drift_files.frame import Frame, filled
+from tocsin.app.drift_files.frame import Frame, filled, near
+from tocsin.app.score.cells import is_text
 from tocsin.assess.column import FeatureKind, kind_of, numbers
 from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
-from tocsin.plugin.registry import nearest
 
 PREDICTION: Final = (
     "prediction", "predicted", "y_pred", "pred", "predicted_label", "predicted_class", "prediction_label", "yhat", "y_hat",
@@ -26,6 +26,7 @@ SCORE: Final = (
 TARGET: Final = ("target", "truth", "actual", "label", "y_true", "ground_truth", "y")
 IDENTITY: Final = ("prediction_id", "id", "row_id", "record_id", "request_id", "uuid", "index", "identifier")
 MOST_NUMBERED: Final = 100
+QUERY: Final = ("query_id", "qid", "search_id", "impression_id", "list_id", "slate_id")
 TIME: Final = ("timestamp", "time", "datetime", "date", "ts", "event_time", "created_at", "predicted_at")
 
 
@@ -39,6 +40,7 @@ class Asked:
     target: str | None = None
     identity: str | None = None
     segments: tuple[str, ...] = ()
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,13 @@ class Roles:
     segments: tuple[str, ...] = ()
     inferred: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    query: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON: names of columns by part."""
         return {
             "id": self.identity, "time": self.time, "prediction": self.prediction, "score": self.score,
-            "target": self.target, "segments": list(self.segments), "features": list(self.features),
+            "target": self.target, "query": self.query, "segments": list(self.segments), "features": list(self.features),
             "inferred": list(self.inferred), "left_out": dict(self.left_out),
         }  # fmt: skip
 
@@ -82,6 +85,7 @@ class _Inference:
         self.reference, self.current, self.truth, self.asked = reference, current, truth, asked
         self.inferred: list[str] = []
         self.used: set[str] = set()
+        self.left: dict[str, str] = {}
 
     def roles(self) -> Roles:
         asked = self.asked
@@ -91,25 +95,59 @@ class _Inference:
         score = self._one("score", asked.score, SCORE)
         time = self._one("time", asked.time, TIME, only_current=True)
         if time is not None and asked.time is None and not _times_of(self.current, time):
+            self._no_time(time)
             time = None
             self.inferred.remove("time")
         segments = tuple(self._named(name, "--segment") for name in asked.segments)
-        taken = {identity, target, prediction, score, time}
+        query = self._query(prediction, score, target)
+        taken = {identity, target, prediction, score, time, query}
         features, kinds, left = self._features({name for name in taken if name is not None})
         return Roles(
-            features, kinds, time, prediction, score, target, identity, segments, tuple(self.inferred), left
+            features, kinds, time, prediction, score, target, identity, segments, tuple(self.inferred), left, query
         )  # fmt: skip
+
+    def _query(self, prediction: str | None, score: str | None, target: str | None) -> str | None:
+        """The column that tells lists apart, of a model that ranks: named, or where a score of items has a truth."""
+        asked = self.asked.query
+        if asked:
+            if score is None or target is None:
+                raise BadInput(
+                    "--query: a ranking is judged by a score and what each item gained; name them with --score and --target"
+                )
+            return self._named(asked, "--query")
+        if asked is not None or prediction is not None or score is None or target is None:
+            return None
+        found = self._one("query", None, QUERY)
+        if found is None:
+            return None
+        cells = self.reference.columns[found]
+        if pa.types.is_nested(cells.type) or 2 * pc.count_distinct(cells).as_py() > len(cells):
+            self.inferred.remove("query")
+            return None
+        return found
+
+    def _no_time(self, name: str) -> None:
+        """Texts that are called a time, each another one, are no categories either: why they are no times is told."""
+        cells = filled(self.current.columns[name])
+        if not is_text(cells) or 2 * pc.count_distinct(cells).as_py() < len(cells):
+            return
+        try:
+            self.current.times(name)
+        except BadInput as error:
+            self.left[name] = (
+                f"it is called like a time, and {one_line(str(error).split(f'column {name!r}')[-1].lstrip(': '), 200)}"
+            )
 
     def _named(self, name: str, option: str, *, only_current: bool = False) -> str:
         if not only_current:
-            self.reference.table.column(name, option)
-        return self.current.table.column(name, option)
+            self.reference.column(name, option)
+        return self.current.column(name, option)
 
     def _one(self, part: str, asked: str | None, known: Sequence[str], *, only_current: bool = False) -> str | None:
         if asked is not None:
             return self._named(asked, f"--{part}", only_current=only_current) if asked else None
-        there = self.current.table.names
-        both = there if only_current else [name for name in there if name in self.reference.table.names]
+        there = self.current.names
+        both = there if only_current else [name for name in there if name in self.reference.names]
         found = [name for name in both if _plain(name) in known and name not in self.used]
         if len(found) > 1:
             raise BadInput(
@@ -125,14 +163,14 @@ class _Inference:
         asked = self.asked.identity
         if asked:
             if self.truth is not None:
-                self.truth.table.column(asked, "--id")
-            return self.current.table.column(asked, "--id")
-        there = self.current.table.names
+                self.truth.column(asked, "--id")
+            return self.current.column(asked, "--id")
+        there = self.current.names
         found = [name for name in there if _plain(name) in IDENTITY and _distinct(self.current, name)]
         if self.truth is not None:
             shared = [
                 name
-                for name in self.truth.table.names
+                for name in self.truth.names
                 if name in there and name != self.asked.target and _plain(name) not in (*TARGET, *TIME)
             ]
             found = [name for name in found if name in shared] or shared
@@ -151,15 +189,15 @@ class _Inference:
             if not asked:
                 return None
             where = self.truth if self.truth is not None else self.reference
-            return where.table.column(asked, "--target")
+            return where.column(asked, "--target")
         if self.truth is not None:
-            rest = [name for name in self.truth.table.names if name != identity]
-            shared = [name for name in rest if name in self.reference.table.names and _plain(name) not in TIME]
+            rest = [name for name in self.truth.names if name != identity]
+            shared = [name for name in rest if name in self.reference.names and _plain(name) not in TIME]
             found = shared or [name for name in rest if _plain(name) in TARGET]
         else:
-            names = self.reference.table.names
+            names = self.reference.names
             found = [name for name in names if _plain(name) in TARGET]
-            absent = [name for name in names if name not in self.current.table.names]
+            absent = [name for name in names if name not in self.current.names]
             found = found or (absent if len(absent) == 1 else [])
         if len(found) > 1:
             raise BadInput(
@@ -173,14 +211,14 @@ class _Inference:
 
     def _features(self, taken: set[str]) -> tuple[tuple[str, ...], dict[str, FeatureKind], dict[str, str]]:
         kinds: dict[str, FeatureKind] = {}
-        left: dict[str, str] = {}
-        for name in self.reference.table.names:
-            if name in taken:
+        left = self.left
+        for name in self.reference.names:
+            if name in taken or name in left:
                 continue
             if name not in self.current.columns:
                 raise BadInput(
                     f"{self.current.table.path}:1: no column {name!r}, which the reference has: "
-                    f"{nearest(name, self.current.table.names)}; add it, or take it out of the reference"
+                    f"{near(name, self.current.names)}; add it, or take it out of the reference"
                 )
             if _plain(name) in IDENTITY and _distinct(self.reference, name):
                 left[name] = "its values tell rows apart, nothing else"
@@ -189,7 +227,7 @@ class _Inference:
                 kinds[name] = self._kind(name)
             except BadInput as error:
                 left[name] = one_line(str(error))
-        for name in self.current.table.names:
+        for name in self.current.names:
             if name not in self.reference.columns and name not in taken:
                 left[name] = "the reference has no such column"
         return tuple(kinds), kinds, left

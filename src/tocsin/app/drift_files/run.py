@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,16 +16,19 @@ from tocsin.app.drift_files.cut import ChunkSize, Part, cut
 from tocsin.app.drift_files.frame import Frame
 from tocsin.app.drift_files.model import ModelWatch, Performance
 from tocsin.app.drift_files.outcome import Outcome, outcome
+from tocsin.app.drift_files.ranking import RankingWatch, Shown
 from tocsin.app.drift_files.roles import Asked, Roles, infer
 from tocsin.app.drift_files.truth import Joined, join
+from tocsin.app.drift_files.unfold import vectors
 from tocsin.app.drift_files.which import which_moved
 from tocsin.app.score.cells import is_text
 from tocsin.assess.column import FeatureKind, numbers
-from tocsin.assess.drift import FeatureDrift
+from tocsin.assess.drift import Distances, FeatureDrift
 from tocsin.assess.intervals import Measure
 from tocsin.assess.moved import Moved
 from tocsin.assess.quality import Violation
 from tocsin.model.arrays import I8, Mask
+from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
 
 MOST_SEGMENTS: Final = 10
@@ -70,6 +73,7 @@ class ChunkResult:
     reasons: tuple[str, ...]
     which: Moved
     broken: tuple[Violation, ...]
+    parts: Mapping[str, Mapping[str, Distances]]
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -110,9 +114,26 @@ def compare_files(wanted: Wanted, say: Said, advance: Advanced = lambda _done, _
     size = ChunkSize.read(wanted.chunk)
     reference, current = Frame.read(wanted.reference), Frame.read(wanted.current)
     truth = Frame.read(wanted.truth) if wanted.truth is not None else None
+    current = _as_vectors(reference, current)
     roles = infer(reference, current, truth, wanted.asked)
+    if size.span_ns and roles.time is None:
+        why = "; ".join(f"column {name!r}: {told}" for name, told in roles.left_out.items() if "like a time" in told)
+        raise BadInput(
+            f"--chunk: a span of time needs times; {why or 'name their column with --time, or give a number of rows'}"
+        )
     with np.errstate(over="ignore", invalid="ignore"):  # infinities and values of 1e308 give infinities, not shown
         return _Comparison(wanted, (reference, current, truth), roles, size, say).result(advance)
+
+
+def _as_vectors(reference: Frame, current: Frame) -> Frame:
+    """The current file with lists of numbers where the reference has them, also where no text of a column is one."""
+    columns = {
+        name: vectors(cells)
+        if name in reference.columns and pa.types.is_list(reference.columns[name].type) and is_text(cells)
+        else cells
+        for name, cells in current.columns.items()
+    }
+    return replace(current, columns=columns)
 
 
 class _Comparison:
@@ -133,6 +154,9 @@ class _Comparison:
             for sentence in self.joined.sentences():
                 self._note(sentence)
         self.truth = self.joined.cells if self.joined is not None else self.current.columns.get(roles.target or "")
+        for frame in frames:
+            for note in frame.notes if frame is not None else ():
+                self._note(note)
         self._note_text()
         for name, why in roles.left_out.items():
             self._note(f"column {name!r} takes no part: {why}")
@@ -158,9 +182,14 @@ class _Comparison:
     def result(self, advance: Advanced) -> Result:
         parts = list(cut(self.current.rows, self.time, self.size))
         compared = Columns(self.reference, self.current, self.truth, self.roles).compared(parts)
-        found = outcome(self.reference, self.current, self.truth, self.roles)
-        watch = None if found is None else self._watched(found, parts)
-        which = which_moved(compared, watch, parts)
+        found = None
+        watch: ModelWatch | RankingWatch | None = None
+        if self.roles.query is not None:
+            watch = self._ranking(parts)
+        else:
+            found = outcome(self.reference, self.current, self.truth, self.roles)
+            watch = None if found is None else self._watched(found, parts)
+        which = which_moved(compared, watch if isinstance(watch, ModelWatch) else None, parts)
         segments = self._segments()
         chunks = []
         for k, part in enumerate(parts):
@@ -173,10 +202,23 @@ class _Comparison:
             self._note(_unlike(unlike))
         errors = {} if watch is None else {name: (e.mean_absolute, e.chunks) for name, e in watch.errors.items()}
         return Result(
-            self.wanted, self.roles, None if found is None else found.task.value,
+            self.wanted, self.roles, _task(found, self.roles),
             None if found is None else found.positive, self.reference.rows, self.current.rows,
             {} if watch is None else watch.reference, tuple(chunks), tuple(self.notes), self.joined, errors,
         )  # fmt: skip
+
+    def _ranking(self, parts: Sequence[Part]) -> RankingWatch:
+        reference, current = (
+            Shown.of(frame, truth, self.roles)
+            for frame, truth in (
+                (self.reference, self.reference.columns.get(self.roles.target or "")),
+                (self.current, self.truth),
+            )
+        )
+        watch = RankingWatch(reference, current, int(np.median([part.rows.size for part in parts])))
+        for note in watch.notes:
+            self._note(note)
+        return watch
 
     def _watched(self, found: Outcome, parts: Sequence[Part]) -> ModelWatch:
         for name, each in (("reference", found.reference), ("current file", found.current)):
@@ -203,7 +245,7 @@ class _Comparison:
 
     @staticmethod
     def _of_segments(
-        watch: ModelWatch, part: Part, segments: Sequence[tuple[str, str, Mask, Mask]]
+        watch: ModelWatch | RankingWatch, part: Part, segments: Sequence[tuple[str, str, Mask, Mask]]
     ) -> list[SegmentResult]:
         found = []
         for column, value, there, here in segments:
@@ -211,6 +253,12 @@ class _Comparison:
             performance = watch.segment(rows, column, value, there, len(segments))
             found.append(SegmentResult(column, value, performance))
         return found
+
+
+def _task(found: Outcome | None, roles: Roles) -> str | None:
+    if roles.query is not None:
+        return "ranking"
+    return None if found is None else found.task.value
 
 
 def _unlike(chunks: Sequence[ChunkResult]) -> str:
@@ -250,5 +298,5 @@ def _chunk(
         reasons += [f"{each.name}: {each.reason}{why}" for each in moved]
     return ChunkResult(
         part, tuple(features), prediction, compared.target[part.index], performance, segments,
-        bool(reasons), tuple(reasons), which, tuple(broken),
+        bool(reasons), tuple(reasons), which, tuple(broken), compared.parts[part.index],
     )  # fmt: skip

@@ -48,7 +48,7 @@ def chunk_json(chunk: ChunkResult) -> dict[str, Any]:
         "estimated": performance.estimated_json() if performance is not None else None,
         "realised": performance.realised_json() if performance is not None else None,
         "performance_alarm": performance.alarm if performance is not None else False,
-        "features": [drift_json(each) for each in chunk.features],
+        "features": [_feature_json(chunk, each) for each in chunk.features],
         "prediction": drift_json(chunk.prediction) if chunk.prediction is not None else None,
         "target": drift_json(chunk.target) if chunk.target is not None else None,
         "moved": list(chunk.moved),
@@ -63,6 +63,22 @@ def chunk_json(chunk: ChunkResult) -> dict[str, Any]:
 def drift_json(found: FeatureDrift) -> dict[str, Any]:
     """The drift of one column; null for what is no finite number."""
     return {name: number(value) if isinstance(value, float) else value for name, value in found.to_json().items()}
+
+
+def _feature_json(chunk: ChunkResult, found: FeatureDrift) -> dict[str, Any]:
+    """A feature; of texts and vectors also the distances of each part."""
+    shown = drift_json(found)
+    parts = chunk.parts.get(found.name)
+    if parts is not None:
+        shown["parts"] = {
+            part: {name: _number(getattr(each, name)) for name in ("psi", "js", "wasserstein", "ks", "tv")}
+            for part, each in parts.items()
+        }
+    return shown
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else number(value)
 
 
 def group_json(group: Group) -> dict[str, Any]:
@@ -150,7 +166,7 @@ def main_measure(result: Result) -> str | None:
     """The measure that tables and charts show."""
     if result.task is None:
         return None
-    return "mae" if result.task == "regression" else "accuracy"
+    return {"regression": "mae", "ranking": "ndcg"}.get(result.task, "accuracy")
 
 
 def summary(result: Result) -> str:
@@ -174,6 +190,7 @@ def columns_said(result: Result) -> str:
         ("prediction", roles.prediction),
         ("score", roles.score),
         ("target", roles.target),
+        ("query", roles.query),
     )
     guessed = set(roles.inferred)
     said = [f"{part} {name!r}{' (inferred)' if part in guessed else ''}" for part, name in parts if name is not None]

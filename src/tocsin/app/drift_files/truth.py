@@ -48,7 +48,7 @@ def join(current: Frame, truth: Frame, roles: Roles, time: I8 | None) -> Joined:
         raise BadInput(f"{truth.table.path}:1: which column joins truth to predictions? name it with --id")
     if roles.target is None:
         raise BadInput(f"{truth.table.path}:1: which column is the truth? name it with --target")
-    target = truth.table.column(roles.target, "--target")
+    target = truth.column(roles.target, "--target")
     theirs, ours = truth.labels(roles.identity), current.labels(roles.identity)
     coded = theirs.dictionary_encode()
     code = np.asarray(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), "i8")
@@ -73,7 +73,7 @@ def join(current: Frame, truth: Frame, roles: Roles, time: I8 | None) -> Joined:
 
 def _before(truth: Frame, time: I8 | None, row: I8) -> int:
     """Rows whose truth is older than the prediction, if both have times."""
-    names = [name for name in truth.table.names if name.strip().lower() in TIME]
+    names = [name for name in truth.names if name.strip().lower() in TIME]
     if time is None or len(names) != 1:
         return 0
     when = truth.times(names[0])

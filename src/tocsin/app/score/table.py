@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -18,6 +19,7 @@ from tocsin.plugin.registry import nearest
 
 BLOCK_BYTES: Final = 1 << 20
 BLOCK_ROWS: Final = 16_384
+_NOT_UTF8: Final = "is not UTF-8 text; convert it, as with iconv -f ISO-8859-1 -t UTF-8 (or -f UTF-16)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,15 @@ class Table:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.is_parquet = path.suffix.lower() in (".parquet", ".pq")
-        if not self.is_parquet and path.suffix.lower() not in (".csv", ".tsv", ".txt"):
-            raise BadInput(f"{path}: neither .csv nor .parquet; name the file after what is in it")
+        self.delimiter = ","
+        self._is_packed = path.suffix.lower() == ".gz"
+        kind = Path(path.stem).suffix.lower() if self._is_packed else path.suffix.lower()
+        if path.is_dir():
+            raise BadInput(f"{path}: is a directory; name a file in it")
+        if not self.is_parquet and kind not in (".csv", ".tsv", ".txt"):
+            raise BadInput(
+                f"{path}: neither .csv nor .parquet (nor .csv.gz); name the file after what is in it, or save it as CSV"
+            )
         if not path.is_file():
             raise BadInput(f"{path}: there is no such file")
         try:
@@ -62,14 +71,21 @@ class Table:
             except pa.ArrowInvalid as error:
                 raise BadInput(f"{self.path}: is no Parquet file: {error}") from None
         try:
-            with self.path.open(encoding="utf-8-sig", newline="") as stream:
+            with self._opened() as stream:
                 first = stream.readline()
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{self.path}:1: is not UTF-8 text: {error.reason}; convert it first") from None
+        except (gzip.BadGzipFile, EOFError):
+            raise BadInput(f"{self.path}: is no gzip file; name the file after what is in it") from None
+        except UnicodeDecodeError:
+            raise BadInput(f"{self.path}: {_NOT_UTF8}") from None
         if not first.strip():
             raise BadInput(f"{self.path}:1: is empty; the first line must name the columns")
-        self._delimiter = "\t" if first.count("\t") > first.count(",") else ","
-        return next(csv.reader([first], delimiter=self._delimiter))
+        self.delimiter = max(",\t;|", key=first.count)
+        return next(csv.reader([first], delimiter=self.delimiter))
+
+    def _opened(self, errors: str = "strict") -> TextIO:
+        if self._is_packed:
+            return gzip.open(self.path, "rt", encoding="utf-8-sig", newline="", errors=errors)
+        return self.path.open(encoding="utf-8-sig", newline="", errors=errors)
 
     def column(self, name: str, option: str) -> str:
         """The name, if there is such a column.
@@ -105,7 +121,7 @@ class Table:
             with pa_csv.open_csv(
                 self.path,
                 read_options=pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-                parse_options=pa_csv.ParseOptions(delimiter=self._delimiter, invalid_row_handler=refuse),
+                parse_options=pa_csv.ParseOptions(delimiter=self.delimiter, invalid_row_handler=refuse),
                 convert_options=pa_csv.ConvertOptions(
                     column_types=dict.fromkeys(self.names, pa.string()), strings_can_be_null=False
                 ),
@@ -113,6 +129,8 @@ class Table:
                 yield from reader
         except pa.ArrowInvalid as error:
             raise BadInput(self._refusal(bad, str(error))) from None
+        except OSError as error:
+            raise BadInput(f"{self.path}: can't be read to its end: {error}") from None
 
     def _refusal(self, bad: list[Any], message: str) -> str:
         if bad:
@@ -121,6 +139,8 @@ class Table:
             return f"{where}: {found}; mend the line, or put text that holds a delimiter in quotes"
         if "Empty CSV" in message:
             return f"{self.path}:1: is empty; the first line must name the columns"
+        if "UTF8" in message:
+            return f"{self.path}: {_NOT_UTF8}"
         return f"{self.path}: {message}"
 
     def place(self, row: int) -> str:
@@ -128,6 +148,6 @@ class Table:
         if self.is_parquet:
             return f"{self.path}: row {row + 1}"
         # blank lines are no rows, so lines have to be counted
-        with self.path.open(encoding="utf-8", errors="replace") as stream:
+        with self._opened(errors="replace") as stream:
             filled = (k for k, line in enumerate(stream, 1) if line.strip("\r\n"))
             return f"{self.path}:{next(islice(filled, row + 1, None), row + 2)}"
