@@ -55,6 +55,7 @@ def gap_drift(
     baseline: int = 3,
     least_change: float = 0.05,
     level: float = 0.05,
+    recent: int | None = None,
 ) -> tuple[GapDrift, ...]:
     """Whether the gap of each group has moved since the first `baseline` periods; may be asked after every period.
 
@@ -63,6 +64,7 @@ def gap_drift(
     periods : (periods, groups, 9), a `fairness.tally` of each period, in order
     part, whole : the rate, for example `TRUE_POSITIVES` of `POSITIVES`
     least_change : changes that are smaller are none, however certain
+    recent : how many of the last periods are looked at, all when None; the others were at their time
 
     The k-th look after the baseline has the share 1/(k(k+1)) of the level, so that all looks together keep to it.
     """
@@ -73,7 +75,7 @@ def gap_drift(
         since, last, shown = None, None, None
         looks = len(counts) - baseline
         points = [_point(period, number) for period in (counts[:baseline].sum(axis=0), *counts[baseline:])]
-        for look in range(1, looks + 1):
+        for look in range(1 if recent is None else max(1, looks - recent + 1), looks + 1):
             if look < looks and abs(points[look] - points[0]) < least_change:
                 continue  # too small to count, however certain: intervals cost much
             share = level / (look * (look + 1) * len(names))

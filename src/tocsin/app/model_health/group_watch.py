@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from tocsin.app.handover import Point
 from tocsin.app.model_health.calendar_days import name_of
-from tocsin.app.model_health.groups_over_time import RATES, GroupsOverTime, Source, over_time
+from tocsin.app.model_health.groups_over_time import RATES, RECENT, GroupsOverTime, Source, over_time
 from tocsin.assess.gap_drift import gaps
 from tocsin.model.clock import Clock
 from tocsin.model.errors import BadInput
@@ -85,7 +85,7 @@ class GroupWatch:
                 spec = watched(model, self._config.fairness, self._usual)
                 found = over_time(
                     self._rows, tenant, model, tag, day - MOST_DAYS + 1, day, least_change=spec.least_change,
-                    positive=spec.positive,
+                    positive=spec.positive, recent=RECENT,
                 )  # fmt: skip
                 points += _points(model, tag, found, self._clock.now())
                 judged += 1

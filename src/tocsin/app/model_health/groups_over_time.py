@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -77,9 +78,9 @@ class GroupsOverTime:
 
 def over_time(
     source: Source, tenant: str, model: str, tag: str, first: int, last: int, *, least_change: float = 0.05,
-    positive: str = "",
+    positive: str = "", recent: int | None = None,
 ) -> GroupsOverTime:  # fmt: skip
-    """Count and judge the days `first` to `last`; more than 20 groups are counted as the 20 largest and the others."""
+    """Count and judge the days `first` to `last` (of changes only those of `recent` days, if given); more than 20 groups are counted as the 20 largest and the others."""
     said = source.said(tenant, model, tag, first, last)
     yes = _positive(said, positive)
     if isinstance(yes, str):
@@ -91,8 +92,8 @@ def over_time(
     rates = []
     for name, (part, whole) in RATES.items():
         days, tallies = _with_rows(of_said if whole is Count.ROWS else of_truth, whole)
-        level = LEVEL / len(RATES)
-        drifts = gap_drift(names, tallies, part, whole, least_change=least_change, level=level) if days else ()
+        judge = partial(gap_drift, least_change=least_change, level=LEVEL / len(RATES), recent=recent)
+        drifts = judge(names, tallies, part, whole) if days else ()
         rates.append(RateOverTime(name, days, tallies, drifts))
     loops = feedback_loops(names, _with_rows(of_said, Count.ROWS)[1], LEVEL) if len(names) > 1 else ()
     return GroupsOverTime(names, tuple(rates), loops, " or ".join(sorted(yes)))
