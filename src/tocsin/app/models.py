@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from tocsin.app.reference_files import with_references
 from tocsin.detect.model_file import MODEL_BYTES
 from tocsin.detect.onnx_model import OnnxModel
 from tocsin.engine.watch import check_detector
@@ -121,13 +122,14 @@ def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
 
 
 def model_problems(path: Path, env: Mapping[str, str], packs: Sequence[PackSpec] = ()) -> tuple[Problem, ...]:
-    """Errors and warnings about the models of a file of configuration that is good otherwise."""
+    """Errors and warnings about the models and references of a file of configuration that is good otherwise."""
     try:
         loaded = load_config(path, env, packs)
     except BadSpec:  # told by the check of the file itself, or a pack
         return ()
     try:
-        return tuple(problem for problem in with_models(loaded).loaded.warnings if problem not in loaded.warnings)
+        found = with_models(with_references(loaded, strict=True)).loaded
+        return tuple(problem for problem in found.warnings if problem not in loaded.warnings)
     except BadSpec as error:
         return error.problems
 

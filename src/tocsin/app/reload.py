@@ -9,7 +9,9 @@ from pathlib import Path
 
 import structlog
 
+from tocsin.app.logs import redaction_key
 from tocsin.app.models import KeptModels, with_models
+from tocsin.app.reference_files import with_references
 from tocsin.app.settings import ServeSettings
 from tocsin.model.errors import BadConfig
 from tocsin.selfmon.metrics import counter, gauge
@@ -97,9 +99,15 @@ class ConfigFile:
             return changed
 
     def _modelled(self, loaded: Loaded) -> Loaded:
-        """The same with the digests of its models; only the process that runs them reads them."""
+        """The same with the digests of its models and the records of references; only the process that needs them reads.
+
+        A server that starts goes on with what it read of a reference before, if its file is gone.
+        """
         if self._kept is None:
             return loaded
+        if any(policy.reference.file for policy in loaded.config.drift):
+            key = redaction_key(self._settings.data_dir)
+            loaded = with_references(loaded, strict=self.loaded is not None, key=key)
         found = with_models(loaded, self._kept)
         try:
             self._kept.remember(found.paths)

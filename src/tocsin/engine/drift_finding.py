@@ -13,7 +13,6 @@ from tocsin.engine.model_reference import LEVEL, ModelReference
 from tocsin.model.finding import Evidence, Finding, Phase, finding_id
 from tocsin.model.series import Series
 from tocsin.model.text import one_line
-from tocsin.model.times import time_to_json
 from tocsin.spec.drift import DriftSpec
 
 MONITOR: Final = "model-drift"
@@ -67,7 +66,7 @@ def told(
         "chunks_needed": float(policy.chunks),
         "n": float(n),
         "reference_n": float(reference.sample.seen),
-        "reference": f"{time_to_json(reference.start)[:16]}Z to {time_to_json(reference.end)[:16]}Z",
+        "reference": reference.span,
         "severity_ratio": ratio,
         "deviation": _deviation(lead, policy, estimated, streaks),
         **_features(ordered),

@@ -11,7 +11,7 @@ from tocsin.engine.record_sample import Arrival, RecordRow, arrivals
 from tocsin.model.finding import Finding
 from tocsin.model.frame import Frame
 from tocsin.model.log import SourceKey
-from tocsin.spec.drift import DriftSpec, policy_of
+from tocsin.spec.drift import DriftReference, DriftSpec, policy_of
 
 MODELS: Final = 100
 """Versions of models, of all tenants, that are followed; what comes beyond is counted."""
@@ -36,8 +36,13 @@ class DriftWatch:
         self._sources: dict[SourceKey, None] = {}
 
     def adopt(self, policies: Sequence[DriftSpec]) -> None:
-        """Put policies into force; a model whose reference or chunk is another now learns anew."""
-        self._policies = tuple(policies)
+        """Put policies into force; a model whose reference or chunk is another now learns anew.
+
+        A file that could not be read this time is what was read of it before.
+        """
+        read = {each.reference.file: each.reference for each in self._policies if each.reference.given is not None}
+        self._policies = tuple(_with_file(each, read) for each in policies)
+        policies = self._policies
         for key, state in list(self.states.items()):
             policy = policy_of(state.model, policies)
             if (policy.reference, policy.chunk) == (state.policy.reference, state.policy.chunk):
@@ -149,6 +154,13 @@ class DriftWatch:
             for key, waiting in state["waiting"]
         }
         self.left_out, self.late = state["left_out"], state["late"]
+
+
+def _with_file(policy: DriftSpec, read: Mapping[str, DriftReference]) -> DriftSpec:
+    known = read.get(policy.reference.file)
+    if known is None or policy.reference.given is not None:
+        return policy
+    return policy.model_copy(update={"reference": known})
 
 
 def _order(arrival: Arrival) -> tuple[Any, ...]:

@@ -70,6 +70,10 @@ class ModelDrift:
 
     def __post_init__(self) -> None:
         self.quality = ModelQuality(self.policy.chunk)
+        given = self.policy.reference.given
+        if given is not None and self.reference is None:
+            self.reference = ModelReference.of_file(given)
+            self.performance.begin(self.reference.sample.rows())
 
     def take(self, arrival: Arrival, other: ModelReference | None = None) -> bool:
         """Put a record into its chunk; False for one of a chunk that was judged, which is late and left out.

@@ -87,6 +87,16 @@ class ModelPerformance:
             self.stream.learn(self.reference.rows())
         return NOTHING
 
+    def begin(self, rows: Sequence[RecordRow]) -> None:
+        """Take a reference that is there from the first: those of its rows that have a truth."""
+        known = [row for row in rows if row.truth and row.prediction]
+        if len(known) < LEAST_REFERENCE:
+            return
+        for row in known:
+            self.reference.add(row)
+        self.ready = True
+        self.stream.learn(known)
+
     def _look(self, rows: Sequence[RecordRow], policy: DriftSpec) -> Looked:
         """What truth says by itself, by the stream of errors where that is silent, and of what moved."""
         found, mean = self._realise(rows), self.stream.fold(rows)

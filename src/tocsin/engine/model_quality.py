@@ -163,7 +163,8 @@ class ModelQuality:
         """Tell that records have stopped; `newest` is the event time of the last record of any version of this model."""
         if reference is None or not self.last or newest > self.last:
             return []
-        within = max(4 * self.gap, HOUR_NS if reference.end - reference.start >= WHOLE_NS else self.chunk_ns)
+        known = self.gap > 0 and reference.end - reference.start >= WHOLE_NS
+        within = max(4 * self.gap, HOUR_NS if known else self.chunk_ns)
         if at - self.last <= within:
             self.fresh = True
         if not self.fresh or watermark - self.last <= within:

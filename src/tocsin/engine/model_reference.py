@@ -14,9 +14,10 @@ from tocsin.assess.reference import FeatureReference
 from tocsin.assess.sketch import FeatureSketch
 from tocsin.assess.tally import Tally
 from tocsin.engine.record_counts import RecordCounts
-from tocsin.engine.record_sample import Sample, columns_of, worded
+from tocsin.engine.record_sample import RecordRow, Sample, columns_of, worded
 from tocsin.model.errors import BadInput
-from tocsin.spec.drift import DriftSpec
+from tocsin.model.times import time_to_json
+from tocsin.spec.drift import DriftSpec, FileRows
 
 LEVEL: Final = 0.01
 """Chance that a model is ever called adrift although nothing moved."""
@@ -43,6 +44,13 @@ class ModelReference:
     def key(self) -> str:
         """What counts that may be added have in common."""
         return f"{self.start}/{self.end}/{self.sample.seen}"
+
+    @property
+    def span(self) -> str:
+        """When its rows are from, in words."""
+        if not self.end:
+            return "a file without times"
+        return f"{time_to_json(self.start)[:16]}Z to {time_to_json(self.end)[:16]}Z"
 
     @cached_property
     def features(self) -> Mapping[str, FeatureReference]:
@@ -94,6 +102,17 @@ class ModelReference:
         """All state, as a tree."""
         tallies = {name: tally.snapshot() for name, tally in self.tallies.items()}
         return [self.sample.snapshot(), self.start, self.end, tallies, dict(self.most_missing)]
+
+    @staticmethod
+    def of_file(given: FileRows) -> ModelReference:
+        """A reference of the records of a file."""
+        sample = Sample()
+        for rank, time, prediction, score, features, truth in given.rows:
+            sample.add(RecordRow(rank, time, prediction, score, features, truth, b""))
+        sample.seen = given.seen
+        times = [row[1] for row in given.rows]
+        tallies = {name: Tally.back(each) for name, each in given.tallies.items()}
+        return ModelReference(sample, min(times, default=0), max(times, default=0), tallies, dict(given.most_missing))
 
     @staticmethod
     def of(state: Sequence[Any]) -> ModelReference:

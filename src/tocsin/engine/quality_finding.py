@@ -12,7 +12,6 @@ from tocsin.engine.model_reference import LEVEL, ModelReference
 from tocsin.model.finding import Finding, Phase, finding_id
 from tocsin.model.series import Series, Signal
 from tocsin.model.text import one_line
-from tocsin.model.times import time_to_json
 
 MONITOR: Final = "model-data-quality"
 QUALITY: Final = Signal("tocsin.model.data_quality", "1")
@@ -146,7 +145,7 @@ def evidence_of(broken: Broken) -> dict[str, float | str]:
         "expected_ratio": worst.expected / max(worst.rows, 1),
         # harm is not known before there is truth: all rows broken is a warning, just not critical
         "severity_ratio": 1.0 + 1.4 * share,
-        "reference": f"{time_to_json(reference.start)[:16]}Z to {time_to_json(reference.end)[:16]}Z",
+        "reference": reference.span,
         "reference_n": float(reference.sample.seen),
     }
     for place, each in enumerate(broken.violations[:_TOP], 1):

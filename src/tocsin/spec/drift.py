@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import blake2b
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, TypeAdapter
 
 from tocsin.spec.destination import WebhookDestination
 from tocsin.spec.monitor import SECOND, Spec
@@ -20,24 +20,48 @@ DAY: Final = 86_400 * SECOND
 LEAST_CHUNK: Final = 60 * SECOND
 MOST_CHUNK: Final = 31 * DAY
 _FORMS: Final = "write `first 10d`, `first 5000 rows` or `version NAME`"
+_FILE_FORM: Final = "write `{file: train.csv}`, a CSV or Parquet file of records"
 _ROWS: Final = re.compile(r"([0-9]{1,9})\s+rows")
-_FILE: Final = re.compile(r"\.(csv|parquet|jsonl?|gz)$", re.IGNORECASE)
+_FILE: Final = re.compile(r"\.(csv|parquet)$", re.IGNORECASE)
+
+
+FileRow: TypeAlias = tuple[int, int, str, float | None, str, str]
+"""A record of a file: rank in the draw, event time (ns), prediction, score, features and truth as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRows:
+    """What was read of a file of records: how many it has, an even draw of them, and tallies of all by feature."""
+
+    seen: int
+    rows: tuple[FileRow, ...]
+    tallies: Mapping[str, Any] = field(default_factory=dict)
+    most_missing: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DriftReference:
-    """What later records are compared with: the first span of a version, its first rows, or the first span of another.
+    """What later records are compared with: the first span of a version, its first rows, that of another, or a file.
 
-    Exactly one of `span_ns` and `rows` is above 0; `version` names the version that all others are compared with.
+    Exactly one of `span_ns` and `rows` is above 0; `version` names the version that all others are compared with. Of a
+    `file`, `given` is what was read of it; until it could be read its version's first seven days stand for it.
     """
 
     text: str
     span_ns: int = 0
     rows: int = 0
     version: str = ""
+    file: str = ""
+    given: FileRows | None = None
 
     def __str__(self) -> str:
         return self.text
+
+    def told(self) -> Any:
+        """As it is written, with what was read of its file."""
+        if not self.file:
+            return self.text
+        return {"file": self.file} if self.given is None else {"file": self.file, "given": asdict(self.given)}
 
 
 def parse_reference(text: object) -> DriftReference:
@@ -55,6 +79,8 @@ def parse_reference(text: object) -> DriftReference:
     """
     if isinstance(text, DriftReference):
         return text
+    if isinstance(text, Mapping):
+        return _of_file(text)
     if not isinstance(text, str):
         raise ValueError(f"a reference is text; {_FORMS}")  # noqa: TRY004  pydantic reports ValueErrors only
     word, _, rest = text.strip().partition(" ")
@@ -71,11 +97,23 @@ def parse_reference(text: object) -> DriftReference:
     if word in ("version", "release") and rest:
         return DriftReference(text, span_ns=7 * DAY, version=rest)
     if _FILE.search(text):
-        raise ValueError(f"a file is no reference of live records in this build (`tocsin drift` reads them); {_FORMS}")
+        raise ValueError(f"a file is named as such; {_FILE_FORM}")
     raise ValueError(f"{text!r} is no reference; {_FORMS}")
 
 
-ReferenceField = Annotated[DriftReference, BeforeValidator(parse_reference), PlainSerializer(str, str)]
+def _of_file(told: Mapping[Any, Any]) -> DriftReference:
+    """A reference in a file, with what was read of it if the engine is told."""
+    file, given = told.get("file"), told.get("given")
+    if not isinstance(file, str) or not file or set(told) - {"file", "given"}:
+        raise ValueError(f"a reference that is no text names a file; {_FILE_FORM}")
+    if _FILE.search(file) is None:
+        raise ValueError(f"{file!r} is no file of records; {_FILE_FORM}")
+    if given is None:
+        return DriftReference(file, span_ns=7 * DAY, file=file)
+    return DriftReference(file, span_ns=7 * DAY, file=file, given=TypeAdapter(FileRows).validate_python(given))
+
+
+ReferenceField = Annotated[DriftReference, BeforeValidator(parse_reference), PlainSerializer(DriftReference.told)]
 """Pydantic field: a reference as people write it."""
 
 
@@ -114,7 +152,7 @@ class DriftSpec(Spec):
     """Models (a name or a glob) whose inputs and predictions are compared with a reference, chunk by chunk.
 
     A stability index above `threshold` in each chunk of `for`, of at least `min_n` rows, decided by a valid test, is
-    drift.
+    drift. Each of the most frequent values of the tags in `segments` is followed by itself as well.
     """
 
     model: str = Field(min_length=1)
@@ -123,6 +161,7 @@ class DriftSpec(Spec):
     threshold: float = Field(default=0.2, gt=0, le=100)
     for_: Annotated[DurationNs, AfterValidator(_patience)] = Field(default=0, alias="for")
     min_n: int = Field(default=500, ge=30)
+    segments: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default=[], max_length=3)
     actions: list[DriftAction] = []
 
     @property
