@@ -184,8 +184,10 @@ def test_points_that_say_nothing_are_refused(world):
     metric_of(request).exponential_histogram.data_points.add(time_unix_nano=NOW, scale=21)
     wide = metric_of(request).gauge.data_points.add(time_unix_nano=NOW, as_int=1)
     set_pairs(wide.attributes, {"k": "v" * 40_000})
+    metric_of(request, name="n" * 1025).gauge.data_points.add(time_unix_nano=NOW, as_int=1)
     taken = take(world, request)
-    assert taken.rejected == 5
+    assert taken.rejected == 6
+    assert "longer than 1,024 bytes (first: nnn" in taken.message
     assert not world.frames()
 
 

@@ -17,6 +17,7 @@ REASONS = {
     "labels_too_large": "its attributes are larger than the limit",
     "no_number": "it carries neither a number nor the flag that says there is none",
     "no_name": "its metric has no name",
+    "name_too_long": "the name or unit of its metric is longer than 1,024 bytes",
     "no_temporality": "its metric says neither delta nor cumulative",
     "bad_histogram": "its buckets contradict each other",
     "bad_id": "its trace or span id has not 16 or 8 bytes, or is all zero",

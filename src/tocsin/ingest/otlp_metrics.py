@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _DELTA, _CUMULATIVE = 1, 2
 _MAX_SCALE, _MIN_SCALE = 20, -10  # data model of OpenTelemetry, exponential histograms
 _CACHED = 300_000
+NAME_BYTES = 1024
+"""Longest name and unit of a metric: OpenTelemetry allows 255 characters of an instrument."""
 
 SourceName = Callable[[str, str, str], str]
 
@@ -270,8 +272,10 @@ def metric_signal(raw_name: bytes, raw_unit: bytes, which: str, temporality: int
     Raises
     ------
     Unusable
-        Its texts are not UTF-8, or it lacks its name or temporality.
+        Its texts are not UTF-8 or too long, or it lacks its name or temporality.
     """
+    if max(len(raw_name), len(raw_unit)) > NAME_BYTES:
+        raise Unusable("name_too_long")
     name, unit = utf8(raw_name), utf8(raw_unit)
     if not name:
         raise Unusable("no_name")

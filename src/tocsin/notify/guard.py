@@ -248,6 +248,8 @@ class GuardedClient:
         if 200 <= answer.status < 300:
             return answer
         text = f"{_host(url)} answered {answer.status}: {answer.text()}"
+        if 300 <= answer.status < 400:
+            text = f"{_host(url)} answered {answer.status}, a redirect, and none is followed; write the address it leads to"
         if answer.status in _RETRYABLE or answer.status >= 500:
             raise Retryable(text, retry_after_s=_seconds(retry_after))
         raise Refused(text)
