@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from api.model_world import FakeRows, rows_of_world
+from api.model_world import FakeRows, FakeTrials, groups_of_world, rows_of_world
 from api.world import HOSTILE, NOW, NS, SHAPES, line_of, others, series_of, story, value_at
 from tocsin.api.ports import (
     Action,
@@ -24,6 +24,7 @@ from tocsin.api.ports import (
     StripRow,
     Where,
 )
+from tocsin.app.model_health.experiments import Experiments
 from tocsin.app.model_health.view import ModelHealth
 from tocsin.model.access import OPEN_ACCESS, Access, Scope
 from tocsin.model.clock import ManualClock
@@ -288,6 +289,7 @@ def locked(header: str | None) -> Access | None:
 
 def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
     """Ports of this world."""
+    rows = rows_of_world() if full else FakeRows({})
     return Deps(
         telemetry=FakeTelemetry(full=full),
         state=FakeState(full=full),
@@ -295,7 +297,9 @@ def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
         authorise=(lambda _: OPEN_ACCESS) if open_to_all else locked,
         clock=ManualClock(NOW),
         expositions=expositions if full else dict,
-        models=ModelHealth(rows_of_world() if full else FakeRows({}), ManualClock(NOW)),
+        models=ModelHealth(rows, ManualClock(NOW)),
+        experiments=Experiments(FakeTrials(rows)),
+        groups=groups_of_world,
         backup=lambda: iter((b"tar", b"ball")),
         version="0.1.0",
         poll_s=0.05,

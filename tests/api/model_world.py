@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+import pyarrow as pa
 
 from api.world import HOSTILE, NOW, NS
 from tocsin.app.model_health.rows import Row
+from tocsin.store.experiment_rows import Trial
 from tocsin.store.model_rows import Taken
 
 MODEL = "fraud"
@@ -170,6 +175,84 @@ class FakeRows:
             and all(row["tags"].get(key) == value for key, value in (where or {}).items())
         ]
         return Taken(rows[:most], len(rows))
+
+
+STAMPS = 8
+
+
+class FakeTrials:
+    """What live experiments are made of, in memory: records were stored in `STAMPS` batches."""
+
+    def __init__(self, rows: FakeRows) -> None:
+        self.rows = rows
+
+    def _told(self, trial: Trial, after: int = 0, upto: int = STAMPS) -> Iterator[tuple[str, Row]]:
+        held = self.rows.rows.get(trial.model, []) if trial.tenant == "main" else []
+        mine = [row for row in held if trial.start <= row["time"] < trial.end]
+        for k, row in enumerate(mine):
+            arm = row["version"] if trial.arm == "version" else row["tags"].get(trial.arm, "")
+            if arm and after < k * STAMPS // len(mine) + 1 <= upto:
+                yield arm, row
+
+    def arms(self, trial: Trial) -> list[Row]:
+        times: dict[str, list[int]] = {}
+        for arm, row in self._told(trial):
+            times.setdefault(arm, []).append(row["time"])
+        found = [{"arm": arm, "rows": len(t), "first_time": t[0], "last_time": t[-1]} for arm, t in times.items()]
+        return sorted(found, key=lambda each: (each["first_time"], each["arm"]))
+
+    def stretch(self, tenant: str, after: int, most: int) -> tuple[int, bool]:
+        upto = min(after + 1, STAMPS)
+        return upto, upto < STAMPS
+
+    def counts(self, trial: Trial, after: int, upto: int) -> Mapping[str, int]:
+        return Counter(arm for arm, _ in self._told(trial, after, upto))
+
+    def said(self, trial: Trial, part: str, key: str, after: int, upto: int) -> pa.Table:
+        return _table([(arm, row, row["score"]) for arm, row in self._told(trial, after, upto)])
+
+    def came(self, trial: Trial, column: str, key: str, after: int, upto: int) -> pa.Table:
+        return _table(
+            [(arm, row, row[column]) for arm, row in self._told(trial, after, upto) if row[column] is not None]
+        )
+
+
+def _table(rows: list[tuple[str, Row, object]]) -> pa.Table:
+    found = [[arm for arm, _, _ in rows], [json.dumps(row["prediction"]) for _, row, _ in rows]]
+    return pa.table([pa.array(each, pa.string()) for each in (*found, [json.dumps(raw) for _, _, raw in rows])], ["arm", "prediction", "raw"])  # fmt: skip
+
+
+def groups_of_world(tenant: str, model: str, tag: str) -> dict[str, object]:
+    """How groups were treated: of late `eu` is chosen less, and comes less."""
+    days = [f"2026-11-{day:02d}" for day in range(9, 21)]
+
+    def gap(value: float) -> dict[str, object]:
+        return {"value": value, "low": value - 0.04, "high": value + 0.04, "n": 200}
+
+    found = [
+        {
+            "group": name,
+            "gaps": [gap(0.01 * (k % 3) - (0.02 * max(0, k - 6) if name == "eu" else 0.0)) for k in range(len(days))],
+            "before": gap(0.01),
+            "change": gap(-0.1 if name == "eu" else 0.0),
+            "since": "2026-11-17" if name == "eu" else None,
+            "last": "2026-11-20" if name == "eu" else None,
+            "reason": "fell by 0.1 from the first three days" if name == "eu" else "no change is shown",
+        }
+        for name in ("eu", "us", HOSTILE)
+    ]
+    loops = [
+        {
+            "group": "eu",
+            "suspected": True,
+            "gap_p_value": 0.001,
+            "share_p_value": 0.002,
+            "reason": "its share of rows falls too",
+        }
+    ]
+    rates = [{"rate": rate, "days": days, "groups": found} for rate in ("selection_rate", "true_positive_rate")]
+    say = "selection rate of eu has moved since 2026-11-17."
+    return {"model": model, "tag": tag or "region", "watched": ["region"], "positive": "1", "say": say, "rates": rates, "feedback_loops": loops}  # fmt: skip
 
 
 def rows_of_world() -> FakeRows:

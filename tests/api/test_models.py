@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from fastapi.testclient import TestClient
 
-from api.model_world import DAY, FakeRows, records, rows_of_world
-from api.world import HOSTILE, NOW
+from api.model_world import DAY, FakeRows, answer, price, records, rows_of_world, shown, spread
+from api.world import HOSTILE, NOW, NS
 from tocsin.api.model_ports import ModelAsked
 from tocsin.app.model_health.view import KEPT_NS, ModelHealth
 from tocsin.model.clock import ManualClock
@@ -25,7 +25,7 @@ def health(rows, asked=LAST, **options):
 
 @pytest.fixture(scope="module")
 def whole():
-    return health(records(), replace(LAST, group="region", metric="feedback.clicked", shares=(1, 1)))
+    return health(records(), replace(LAST, group="region", metric="feedback.clicked"))
 
 
 def test_models_are_listed_with_versions_rows_and_truth(client: TestClient):
@@ -74,23 +74,27 @@ def test_the_worst_segment_and_unequal_groups_are_named(whole):
     assert len(whole["fairness"]["groups"]) == 3
 
 
-def test_versions_are_compared_the_older_one_as_control_and_the_split_is_checked(whole):
+def test_versions_have_their_metric_and_those_side_by_side_are_the_arms(whole):
     found = whole["versions"]
-    pair = found["comparison"]
-    (treatment,) = pair["treatments"]
-    assert (pair["control"], treatment["treatment"], treatment["outcome"]) == ("v1", "v2", "better")
-    assert (pair["concurrent"], pair["ratio"]["mismatch"]) == (True, False)
-    assert treatment["lower"] > 0
     assert found["metrics"] == ["accuracy", "feedback.clicked", "positive predictions", "score"]
-    wrong = health(records(), replace(LAST, metric="feedback.clicked", shares=(9, 1)))["versions"]
-    assert wrong["comparison"]["treatments"][0]["outcome"] == "ratio_mismatch"
+    assert {row["version"]: round(row["value"]["value"], 1) for row in found["rows"]} == {"v1": 0.2, "v2": 0.5}
+    assert found["arms"] == ["v1", "v2"]
 
 
-def test_versions_that_followed_one_another_are_cautioned():
-    rows = [{**row, "version": "old" if row["time"] < NOW - DAY // 2 else "new"} for row in records()]
-    found = health(rows)["versions"]
-    assert not found["comparison"]["concurrent"]
-    assert any("followed one another" in each for each in found["caution"])
+def test_of_many_versions_those_that_ran_beside_the_newest_are_the_arms():
+    def version(row):
+        age = (NOW - row["time"]) / DAY
+        return (
+            "v1"
+            if age > 0.8
+            else f"v{2 + row['time'] // (60 * NS) % 2}"
+            if age > 0.4
+            else f"v{3 + row['time'] // (60 * NS) % 2}"
+        )
+
+    found = health([{**row, "version": version(row)} for row in records(newer=1600)])["versions"]
+    assert {row["version"] for row in found["rows"]} == {"v1", "v2", "v3", "v4"}
+    assert found["arms"] == ["v3", "v4"]
 
 
 def test_a_sample_is_stated():
@@ -126,6 +130,110 @@ def test_strange_records_are_answered():
     found = health(rows)
     assert found["current"]["rows"] == 800
     assert found["drift"] is not None
+
+
+def told(make, older, newer, model="m", **asked):
+    rows = FakeRows({model: spread(make, older, newer)})
+    found = ModelHealth(rows, ManualClock(NOW)).health("main", ModelAsked(model, NOW - DAY, NOW, **asked))
+    assert found is not None
+    return found
+
+
+def test_behaviour_is_compared_with_before():
+    found = told(answer, 500, 400)["behaviour"]
+    rows = {row["id"]: row["alarm"] for row in found["rows"]}
+    assert rows == {"output length": True, "refusal": True, "attention entropy": False, "attention peak": False}
+    assert [each["feature"] for each in found["overlays"]] == ["output length"]
+    assert found["refusal"]["reference"]["high"] < found["refusal"]["current"]["low"]
+    history, question, tone = found["attributions"]
+    assert [(each["feature"], each["place"], each["place_before"]) for each in (history, question)] == [
+        ("history", 1, 2),
+        ("question", 2, 1),
+    ]
+    assert history["alarm"]
+    assert 0.03 < tone["current"]["value"] < 0.05
+    assert "output length" in found["say"]
+
+
+def test_a_model_that_behaves_as_before_is_left_alone():
+    def steady(chance, time, number):
+        return answer(chance, NOW - 2 * DAY, number) | {"time": time}
+
+    found = told(steady, 500, 400)
+    assert found["behaviour"]["say"] == "No change of behaviour is shown."
+    assert not any(row["alarm"] for row in found["drift"]["rows"])
+    assert found["quality"]["alarms"] == 0
+
+
+def test_embeddings_are_compared_and_drawn():
+    found = told(answer, 500, 400, feature="embedding")["drift"]
+    (row,) = [row for row in found["rows"] if row["part"] == "embedding"]
+    assert (row["alarm"], row["n"], row["reference_n"]) == (True, 400, 500)
+    assert found["overlay"]["said"].startswith("distance")
+    assert len(found["overlay"]["edges"]) == len(found["overlay"]["bars"]) - 1
+
+
+def test_a_ranking_has_clicks_and_ndcg_and_its_fall_is_said():
+    found = told(shown, 1500, 1500)["ranking"]
+    assert found["measures"] == ["click_through_rate", "ndcg_at_10"]
+    assert [each.split(" is ")[0] for each in found["reasons"]] == ["click-through rate", "NDCG of the first 10"]
+    assert found["current"]["ndcg_at_10"]["n"] < 300, "lists of five items, some without a click"
+    assert sum(each["rows"] for each in found["buckets"]) == 1500
+
+
+def test_of_a_sample_lists_are_not_ranked():
+    rows = FakeRows({"m": spread(shown, 300, 300)})
+    found = ModelHealth(rows, ManualClock(NOW), most_rows=200).health("main", ModelAsked("m", NOW - DAY, NOW))
+    assert found["ranking"]["measures"] == ["click_through_rate"]
+    assert "lists are torn apart" in found["ranking"]["notes"][0]
+
+
+def test_which_law_moved_is_told(whole):
+    def states(found):
+        return [(each["law"], each["state"]) for each in found["laws"]]
+
+    assert states(told(price, 500, 400)) == [("P(x)", "moved"), ("P(y)", "moved"), ("P(y|x)", "moved")]
+    assert states(told(answer, 500, 400)) == [("P(x)", "moved"), ("P(y)", "unknown"), ("P(y|x)", "unknown")]
+    assert states(whole) == [("P(x)", "moved"), ("P(y)", "no move shown"), ("P(y|x)", "moved")]
+    steady = [{**row, "time": row["time"] - 2 * DAY} for row in records() if row["time"] < NOW - DAY]
+    quiet = health(steady, ModelAsked("fraud", NOW - 4 * DAY, NOW - 3 * DAY))
+    assert states(quiet) == [(law, "no move shown") for law in ("P(x)", "P(y)", "P(y|x)")]
+
+
+def test_promises_of_the_reference_are_checked_and_silence_is_seen():
+    found = told(price, 500, 400)["quality"]
+    assert (found["rows"][0]["fault"], found["rows"][0]["feature"], found["rows"][0]["alarm"]) == (
+        "missing",
+        "note",
+        True,
+    )
+    assert found["checked"] == 3
+    stopped = health([row for row in records() if row["time"] < NOW - DAY // 2])["quality"]
+    (stale,) = [row for row in stopped["rows"] if row["fault"] == "stale"]
+    assert stale["alarm"]
+    gone = [
+        {**row, "features": {"amount": row["features"]["amount"]}} if row["time"] >= NOW - DAY else row
+        for row in records()
+    ]
+    faults = {(row["feature"], row["fault"]) for row in health(gone)["quality"]["rows"]}
+    assert ("country", "column_gone") in faults
+
+
+def test_predictions_that_are_objects_are_read_by_their_class():
+    rows = [
+        {**row, "prediction": {"label": "yes" if row["prediction"] else "no", "confidence": 0.8}} for row in records()
+    ]
+    rows = [{**row, "truth": None if row["truth"] is None else "yes" if row["truth"] else "no"} for row in rows]
+    found = health(rows)
+    assert found["performance"]["task"] == "binary"
+    assert found["behaviour"]["rows"][0]["id"] == "confidence"
+
+
+def test_numbers_of_records_are_known_before_anything_is_computed(client: TestClient):
+    found = client.get("/api/models/fraud?brief=true").json()
+    assert {row["version"]: row["rows"] for row in found["versions"]} == {"v1": 392, "v2": 408}
+    assert (found["incidents"], "performance" in found) == ([], False)
+    assert client.get("/api/models/froud?brief=true").status_code == 404
 
 
 def test_numbers_are_a_model_too():
@@ -168,9 +276,6 @@ def test_another_tenant_sees_nothing():
         ("fraud?by=regio", 400, "did you mean `region`?"),
         ("fraud?group=plam", 400, "did you mean `plan`?"),
         ("fraud?metric=acuracy", 400, "did you mean `accuracy`?"),
-        ("fraud?control=v7", 400, "no version 'v7' ran in this time"),
-        ("fraud?control=v1&treatment=v1", 400, "name two versions"),
-        ("fraud?ratio=half", 400, "like 9:1"),
         ("fraud?from=5&to=4", 400, "must be before"),
         ("fraud?reference_from=yesterday", 400, "is not a time"),
     ],

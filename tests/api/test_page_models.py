@@ -41,7 +41,7 @@ def test_a_models_page_says_what_moved_where_it_fails_and_for_whom(full: World, 
     expect(drift.locator(".now-bar")).to_have_count(20)
     expect(page.get_by_role("region", name="Segments", exact=True)).to_contain_text("Worst: region=eu")
     expect(page.get_by_role("region", name="Fairness", exact=True)).to_contain_text("Surely unequal")
-    expect(page.get_by_role("region", name="Versions", exact=True)).to_contain_text("v2 is better than v1")
+    expect(page.get_by_role("region", name="A/B", exact=True)).to_contain_text("v2 is better than v1")
     found.check()
 
 
@@ -91,7 +91,7 @@ def test_a_chatbots_page_shows_how_it_behaves_now_and_before(full: World, view: 
     expect(behaviour.get_by_role("img", name="Share of rows by value, reference and now")).to_have_count(1)
     expect(behaviour.locator("tr", has_text="output length").first).to_contain_text("moved")
     expect(behaviour.locator("tr", has_text="refusal").first).to_contain_text(re.compile(r"11 % of answers, 1\.4 %"))
-    rests = behaviour.get_by_role("region", name="Table of attributions").locator("tbody tr")
+    rests = behaviour.get_by_role("region", name="Table of attributions").locator("tbody tr:not(.narrow)")
     expect(rests.first).to_contain_text(re.compile(r"history.*1, was 2.*58 %.*26 %"))
     expect(rests).to_have_count(3)
     drift = page.get_by_role("region", name="Drift", exact=True)
@@ -111,20 +111,77 @@ def test_a_rankers_page_shows_clicks_lists_and_several_arms(full: World, view: M
     )
     ranking.get_by_role("button", name="NDCG").click()
     expect(ranking.get_by_role("heading", name="NDCG of the first 10 over time")).to_be_visible()
-    versions = page.get_by_role("region", name="Versions", exact=True)
-    expect(versions).to_contain_text("rank-c is better than rank-a; 1 of 2 not decided")
-    expect(versions.get_by_role("img", name="Difference of the means")).to_have_count(2)
-    versions.get_by_label("Planned split").fill("8:1:1")
-    versions.get_by_role("button", name="Test it").click()
-    expect(versions).to_contain_text("does not fit")
-    expect(versions).to_contain_text("no difference can be trusted")
-    versions.get_by_label("Planned split").fill("1:1:1")
-    versions.get_by_role("button", name="Test it").click()
-    expect(versions).to_contain_text("planned 1 : 1 : 1: fits")
-    versions.get_by_role("button", name="rank-b", pressed=True).click()
-    expect(versions.get_by_role("img", name="Difference of the means")).to_have_count(1)
-    expect(page).to_have_url(re.compile("control=rank-a&treatment=rank-c"))
+    ab = page.get_by_role("region", name="A/B", exact=True)
+    expect(ab).to_contain_text(
+        re.compile("rank-b: no difference is shown.*rank-c: is better than rank-a.*certain since")
+    )
+    arms = ab.get_by_role("region", name="Table of arms").locator("tbody tr")
+    expect(arms).to_have_count(3)
+    expect(arms.nth(1)).to_contain_text(re.compile(r"rank-b.*not decided.*\(.*to.*\)"))
+    expect(ab.get_by_role("img", name="Difference of the means")).to_have_count(2)
+    ab.get_by_label("Planned split").fill("8:1:1")
+    ab.get_by_role("button", name="Test it").click()
+    expect(ab).to_contain_text(re.compile("planned 8 : 1 : 1: does not fit.*no difference can be trusted"))
+    ab.get_by_label("Planned split").fill("1:1:1")
+    ab.get_by_role("button", name="Test it").click()
+    expect(ab).to_contain_text("planned 1 : 1 : 1: fits")
+    ab.get_by_role("button", name="rank-b", pressed=True).click()
+    expect(ab.get_by_role("img", name="Difference of the means")).to_have_count(1)
+    expect(page).to_have_url(re.compile("control=rank-a&only=rank-a&only=rank-c"))
+    ab.get_by_label("Arms by").select_option("page")
+    expect(ab).to_contain_text("Split:")
+    expect(ab.get_by_role("region", name="Table of arms").locator("tbody th")).to_have_text(["home", "search"])
     found.check()
+
+
+def test_groups_are_followed_over_time(full: World, view: Make):
+    found = opened(view(), f"{full.url}{FRAUD}&group=region", "Over time, groups by")
+    fairness = found.page.get_by_role("region", name="Fairness", exact=True)
+    expect(fairness).to_contain_text("Feedback loop suspected for eu")
+    row = fairness.get_by_role("region", name="Table of groups over time").locator("tr", has_text="eu").first
+    expect(row).to_contain_text(re.compile("moved since 2026-11-17.*-0.1"))
+    expect(fairness.get_by_role("img", name="selection rate of eu").locator(".dot.bad")).to_have_count(4)
+    fairness.get_by_label("Rate", exact=True).select_option("true_positive_rate")
+    expect(fairness.get_by_role("img", name="true positive rate of us")).to_be_visible()
+    found.check()
+
+
+DAYS = (
+    ("2026-11-19", 92.0, 80.0, "good", 3.0),
+    ("2026-11-20", 61.5, 50.0, "fair", 30.0),
+)
+
+
+def judged(day: str, score: float, at_worst: float, word: str, cost: float) -> dict[str, object]:
+    """A day as the judge keeps it."""
+    term = {
+        "term": "accuracy",
+        "kind": "quality",
+        "value": 0.76,
+        "unit": "",
+        "good": 0.9,
+        "bad": 0.5,
+        "cost": cost,
+        "worth": 50.0,
+    }
+    none = {**term, "term": "latency", "kind": "latency", "value": None, "cost": None, "usual": None, "samples": 0}
+    terms = [{**term, "usual": 0.9, "samples": 700, "note": ""}, {**none, "note": HUGE}]
+    entity = {"entity": {"kind": "model", "name": "fraud"}, "score": score, "at_worst": at_worst, "word": word}
+    return {"day": day, "judged_at": NOW, "entities": [{**entity, "terms": terms, "unmeasured": ["business"]}]}
+
+
+def test_the_health_of_days_names_what_cost_most(view: Make):
+    days = [judged(*each) for each in DAYS]
+    with served(replace(deps(), days=lambda _: days)) as world:
+        found = opened(view(), world.url + FRAUD, "Truth came for")
+        health = found.page.get_by_role("region", name="Health by day")
+        expect(health).to_contain_text("61.5 of 100, fair; most was lost by accuracy (30 points)")
+        expect(health).to_contain_text("It would be 50 if all that was not measured were bad")
+        expect(health.locator("tbody tr").first).to_contain_text(re.compile("accuracy.*30 of 50.*0.76.*0.9"))
+        expect(health.locator(".dot")).to_have_count(2)
+        found.page.goto(f"{world.url}/models?model=prices")
+        expect(found.page.get_by_text("No day of this model was judged yet")).to_be_visible()
+        found.check()
 
 
 def test_a_page_of_numbers_tells_which_law_moved_and_what_was_broken(full: World, view: Make):

@@ -6,6 +6,7 @@ from store.test_records import frame, stored
 from store.world import SECOND, T0
 from tocsin.api.model_ports import ModelAsked
 from tocsin.app.model_health.view import ModelHealth
+from tocsin.store import model_rows
 from tocsin.store.model_rows import ModelRows
 
 FAR = 2**62
@@ -63,6 +64,17 @@ def test_a_sample_is_bounded_stated_and_the_same_at_every_look(world):
     assert [row["time"] for row in again.rows] == [row["time"] for row in found.rows]
     wider = {row["time"] for row in rows.taken("main", "churn", 0, FAR, 200).rows}
     assert {row["time"] for row in found.rows} < wider
+
+
+def test_of_vectors_a_bounded_part_is_taken_the_same_at_every_look(world, monkeypatch):
+    stored(world, frame(*(prediction(k, embedding=[0.5, k, 1.0]) for k in range(N))))
+    rows = ModelRows(world.store.db)
+    held = [row["embedding"] for row in rows.taken("main", "churn", 0, FAR, 1000).rows]
+    assert held == [[0.5, float(k), 1.0] for k in range(N)]
+    monkeypatch.setattr(model_rows, "MOST_NUMBERS", 3 * N // 4)
+    some = [row["embedding"] for row in rows.taken("main", "churn", 0, FAR, 1000).rows]
+    assert 60 < sum(each is not None for each in some) < 145
+    assert some == [row["embedding"] for row in rows.taken("main", "churn", 0, FAR, 1000).rows]
 
 
 def test_a_models_health_is_computed_from_the_store(world):

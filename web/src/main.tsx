@@ -93,7 +93,7 @@ function App() {
       </header>
       {link === "gone" && path !== "/signin" && <p class="gone" role="alert">The server does not answer. What you see may be old; this page connects again by itself.</p>}
       <Page path={path} theme={theme} scopes={session?.scopes ?? []} done={who} />
-      {path !== "/signin" && <footer class="foot">Times are of {zone(new Date())}, unless they say UTC; point at one to see it in UTC.</footer>}
+      {path !== "/signin" && <footer class="foot">{zone(new Date()) === "UTC" ? "All times are in UTC." : `Times are of ${zone(new Date())}, unless they say UTC; point at one to see it in UTC.`}</footer>}
       <p class="sr" role="status" aria-live="polite">{news}</p>
       <Help open={help} close={() => setHelp(false)} />
     </>

@@ -31,11 +31,13 @@ export interface Fairness { group: string; positive?: string | null; groups?: Gr
 export interface VersionRow { version: string; rows: number; first_time: string; last_time: string; value: Measure }
 export interface Verdict { treatment: string; outcome: string; n: [number, number]; means: (number | null)[]; difference: number | null; lower: number | null; upper: number | null; lift: number | null; p_value: number | null; decided_at: number | null; reason: string }
 export interface Look { rows: number; treatments: { difference: number | null; lower: number | null; upper: number | null; outcome: string }[] }
-export interface Comparison {
-  control: string; metric: string; method: string; level: number; lower_is_better: boolean; concurrent: boolean; treatments: Verdict[];
-  ratio: { planned: number[] | null; rows: number[]; p_value: number | null; mismatch: boolean }; looks: Look[];
+/** Arms of a model compared by all records since they ran side by side. */
+export interface Experiment {
+  arm: string; metric: string; from: string; control: string; behind: boolean; notes: string[]; known_rows: number; method: string | null; level?: number;
+  arms: { arm: string; rows: number; share?: number; missing?: number; mean?: number | null }[];
+  ratio: { p_value: number | null; mismatch: boolean; level: number } | null; treatments: Verdict[]; looks: Look[]; say: string;
 }
-export interface Versions { rows: VersionRow[]; metric: string; metrics: string[]; comparison: Comparison | null; say: string; caution?: string[] }
+export interface Versions { rows: VersionRow[]; metric: string; metrics: string[]; arms: string[]; say: string }
 export interface Side { rows: number; of: number; from: string; to?: string; how?: string }
 export interface Health {
   model: string; from: string; to: string; current: Side; reference: Required<Side>; last_time: string; all_versions: string[]; notes: string[];
@@ -52,3 +54,8 @@ export interface Term { term: string; kind: string; value: number | null; unit: 
 export interface Day { day: string; score: number | null; at_worst: number; word: string; terms: Term[]; unmeasured: string[] }
 export interface Judged { day: string | null; judged_at: string | null; days: string[]; entities: (Omit<Day, "day"> & { entity: { kind: string; name: string } })[] }
 export interface Days { entity: { kind: string; name: string }; days: Day[] }
+
+/** How groups were treated day by day. */
+export interface GroupDays { group: string; gaps: Measure[]; before: Measure | null; change: Measure | null; since: string | null; last: string | null; reason: string }
+export interface RateDays { rate: string; days: string[]; groups: GroupDays[] }
+export interface GroupsOverTime { model: string; tag: string; watched: string[]; say: string; rates?: RateDays[]; feedback_loops?: { group: string; suspected: boolean; reason: string }[] }

@@ -88,9 +88,13 @@ export function Copy({ text, label }: { text: string; label: string }) {
 export const brief = (text: string, most = 160): string =>
   text.length > most ? `${text.slice(0, most).replace(/[\ud800-\udbff]$/, "")}…` : text;
 
+/** Characters that show nothing and change how others look: controls, and those that turn the direction of writing. */
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]+/g;
+
 /** Text from telemetry, apart from the direction of what stands around it; more of what is too long on hover. */
 export function Said({ text, most = 160 }: { text: string; most?: number }) {
-  return <bdi title={text.length > most ? brief(text, 2000) : undefined}>{brief(text, most)}</bdi>;
+  const seen = text.slice(0, 4000).replace(UNSEEN, "\u00b7");
+  return <bdi title={seen.length > most ? brief(seen, 2000) : undefined}>{brief(seen, most)}</bdi>;
 }
 
 export function Labels({ labels }: { labels: Record<string, string> }) {

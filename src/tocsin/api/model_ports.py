@@ -13,8 +13,8 @@ Json: TypeAlias = dict[str, object]
 class ModelAsked:
     """What is asked about a model; times ns in [start, end), empty texts are chosen for the caller, and said.
 
-    `where` are tags that rows must have; `feature` is drawn, `by` splits performance, `group` is judged for fairness;
-    `metric`, `control`, `treatments` and `shares` (control first) are of the comparison of versions.
+    `where` are tags that rows must have; `feature` is drawn, `by` splits performance, `group` is judged for fairness,
+    versions are shown by `metric`.
     """
 
     model: str
@@ -27,16 +27,13 @@ class ModelAsked:
     by: str = ""
     group: str = ""
     metric: str = ""
-    control: str | None = None
-    treatments: tuple[str, ...] = ()
-    shares: tuple[int, ...] | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
         """What tells two questions apart."""
         names = ("model", "start", "end", "reference", "version", "feature", "by", "group", "metric")
         own = tuple(getattr(self, name) for name in names)
-        return (*own, self.control, self.treatments, self.shares, *sorted(self.where.items()))
+        return (*own, *sorted(self.where.items()))
 
 
 class Models(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -27,8 +26,6 @@ _DAY_S = 86400
 _STEP_NS = 30 * NS
 """The end of a span that ends now: all who look within half a minute get the same answer."""
 MOST_TAGS = 5
-MOST_ARMS = 8
-MOST_SHARE = 1000
 MOST_LISTED = 20
 _MOST_INCIDENTS = 500
 
@@ -60,28 +57,6 @@ def models(
     return Document({"from": time_to_json(first), "to": time_to_json(last), "models": rows})
 
 
-def shares_of(text: str) -> tuple[int, ...] | None:
-    """How traffic is split, from `9:1`, the control first.
-
-    Raises
-    ------
-    BadInput
-        It is not written so.
-
-    >>> shares_of("8:1:1"), shares_of("")
-    ((8, 1, 1), None)
-    """
-    if not text:
-        return None
-    parts = text.split(":")
-    if 2 <= len(parts) <= MOST_ARMS and all(
-        part.isdecimal() and part.isascii() and 1 <= int(part[:5]) <= MOST_SHARE for part in parts
-    ):
-        shares = tuple(int(part[:5]) for part in parts)
-        return tuple(share // math.gcd(*shares) for share in shares)
-    raise BadInput(f"ratio {text[:40]!r} is no split of versions; write it as control:treatment, like 9:1 or 8:1:1")
-
-
 @router.get("/models/{model:path}", response_class=Document)
 def model_health(
     access: Reader,
@@ -99,12 +74,9 @@ def model_health(
     by: Name = "",
     group: Name = "",
     metric: Name = "",
-    control: Version = None,
-    treatment: Annotated[list[str] | None, Query(description="may be repeated; default: all that run beside")] = None,
-    ratio: Annotated[str, Query(max_length=60, description="planned split, the control first, like 9:1")] = "",
     brief: Annotated[bool, Query(description="only versions and numbers of records, which are known at once")] = False,
 ) -> Document:
-    """Give performance with delayed truth and estimate, drift, segments, fairness, and versions compared."""
+    """Give performance with delayed truth and estimate, drift, behaviour, quality, segments, fairness and versions."""
     first, last = span_ns(start, end, _now(deps.clock.now()), last_s)
     reference = None
     if reference_from or reference_to:
@@ -112,10 +84,7 @@ def model_health(
     where = where_of([pair.replace(":", "=", 1) if "=" not in pair else pair for pair in segment or []])
     if len(where) > MOST_TAGS:
         raise BadInput(f"{len(where)} segments at once; name at most {MOST_TAGS}")
-    treatments = tuple((treatment or [])[:MOST_ARMS])
-    asked = ModelAsked(
-        model, first, last, reference, version, where, feature, by, group, metric, control, treatments, shares_of(ratio)
-    )
+    asked = ModelAsked(model, first, last, reference, version, where, feature, by, group, metric)
     found = None
     if deps.models is not None:
         found = (deps.models.brief if brief else deps.models.health)(access.tenant, asked)

@@ -1,7 +1,8 @@
 // Behaviour: how sure a model is, how much it says, what it refuses, and what its answers rest on; now beside before.
+import { Fragment } from "preact";
 import type { Attributed, Behaviour as Answer, Measure } from "../models";
 import { Said } from "../parts";
-import { Decided, decided } from "./model_drift";
+import { Below, Decided, decided } from "./model_drift";
 import { Overlay } from "./model_overlay";
 import { short } from "./model_performance";
 
@@ -18,7 +19,7 @@ export function Behaviour({ it }: { it: Answer }) {
           <table class="wide told">
             <thead><tr><th scope="col">Behaviour</th><th scope="col">Decision</th><th scope="col" class="num">PSI</th><th scope="col" class="why">Why</th></tr></thead>
             <tbody>
-              {it.rows.map((row) => <tr key={row.id}><th scope="row"><Said text={row.name} most={60} /><span class="note narrow"><Said text={row.reason} most={300} /></span></th><td class="nowrap"><Decided alarm={row.alarm} word={decided(row)} /></td><td class="num">{short(row.psi)}</td><td class="text why">{row.id === "refusal" && it.refusal && <>{percent(it.refusal.current.value)} of answers, {percent(it.refusal.reference.value)} in the reference; </>}<Said text={row.reason} most={300} /></td></tr>)}
+              {it.rows.map((row) => <Fragment key={row.id}><tr><th scope="row"><Said text={row.name} most={60} /></th><td class="nowrap"><Decided alarm={row.alarm} word={decided(row)} /></td><td class="num">{short(row.psi)}</td><td class="text why">{row.id === "refusal" && it.refusal && <>{percent(it.refusal.current.value)} of answers, {percent(it.refusal.reference.value)} in the reference; </>}<Said text={row.reason} most={300} /></td></tr><Below text={row.reason} span={3} /></Fragment>)}
               {it.refusal && !refusal && <tr><th scope="row">refusal</th><td>–</td><td class="num">–</td><td class="text why">{percent(it.refusal.current.value)} of answers; the reference tells of none</td></tr>}
             </tbody>
           </table>
@@ -67,7 +68,7 @@ function Attributions({ rows }: { rows: Attributed[] }) {
         <table class="wide told">
           <thead><tr><th scope="col">Feature</th><th scope="col">Place</th><th scope="col">Now</th><th scope="col" class="why">Reference</th><th scope="col">Decision</th><th scope="col" class="why">Why</th></tr></thead>
           <tbody>{rows.map((row) => (
-            <tr key={row.feature}><th scope="row"><Said text={row.feature} most={60} /><span class="note narrow"><Said text={row.reason} most={300} /></span></th><td class="nowrap">{place(row)}</td><td class="nowrap">{shown(row.current)}</td><td class="nowrap why">{shown(row.reference)}</td><td class="nowrap"><Decided alarm={row.alarm} word={decided(row)} /></td><td class="text why"><Said text={row.reason} most={300} /></td></tr>
+            <Fragment key={row.feature}><tr><th scope="row"><Said text={row.feature} most={60} /></th><td class="nowrap">{place(row)}</td><td class="nowrap">{shown(row.current)}</td><td class="nowrap why">{shown(row.reference)}</td><td class="nowrap"><Decided alarm={row.alarm} word={decided(row)} /></td><td class="text why"><Said text={row.reason} most={300} /></td></tr><Below text={row.reason} span={4} /></Fragment>
           ))}</tbody>
         </table>
       </div>

@@ -16,7 +16,7 @@ function linesOf(it: Health): [id: string, name: string, tone: Tone, text: strin
   if (quality) found.push(["quality", "Data quality", quality.alarms ? "look" : quality.checked && it.reference.rows >= 30 ? "fine" : "none", quality.say]);
   if (segments) found.push(["segments", "Segments", segments.worst.length ? "look" : segments.tested ? "fine" : "none", segments.say]);
   if (fairness) found.push(["fairness", "Fairness", fairness.gaps?.some((gap) => gap.judgement === "violated") ? "look" : fairness.gaps?.some((gap) => gap.judgement === "held") ? "fine" : "none", fairness.say]);
-  if (versions) found.push(["versions", "Versions", versions.comparison?.ratio.mismatch || versions.comparison?.treatments.some((each) => each.outcome === "worse") ? "look" : versions.comparison?.treatments.some((each) => each.outcome === "better") ? "fine" : "none", versions.say]);
+  if (versions) found.push(["versions", "Versions", "none", versions.say]);
   return found;
 }
 

@@ -44,6 +44,11 @@ function Laws({ laws }: { laws: Law[] }) {
   );
 }
 
+/** On a narrow screen the reason stands below its row, where the wide one has a column for it. */
+export function Below({ text, span }: { text: string; span: number }) {
+  return <tr class="narrow"><td class="note" colSpan={span}><Said text={text} most={300} /></td></tr>;
+}
+
 export function Decided({ alarm, word }: { alarm: boolean; word: string }) {
   return <span class={alarm ? "tag warn" : "tag"}>{word}</span>;
 }
@@ -53,11 +58,11 @@ export const decided = (row: { alarm: boolean; reason: string }): string => (row
 function Row({ row, current }: { row: DriftRow; current: boolean }) {
   const why = [row.reason, ...row.notes].join("; ");
   return (
-    <tr class={current ? "current" : ""}>
-      <th scope="row"><button type="button" class="btn small" aria-pressed={current} onClick={() => set({ feature: row.name })}><Said text={row.name} most={60} /></button>{PART[row.part] && <span class="note">{PART[row.part]}</span>}<span class="note narrow"><Said text={why} most={300} /></span></th>
+    <><tr class={current ? "current" : ""}>
+      <th scope="row"><button type="button" class="btn small" aria-pressed={current} onClick={() => set({ feature: row.name })}><Said text={row.name} most={60} /></button>{PART[row.part] && <span class="note">{PART[row.part]}</span>}</th>
       <td class="nowrap"><Decided alarm={row.alarm} word={decided(row)} /></td>
       <td class="num">{short(row.psi)}</td><td class="why">{row.band ?? "–"}</td><td class="num">{chance(row.p_value)}</td>
       <td class="text why"><Said text={why} most={300} /></td>
-    </tr>
+    </tr><Below text={why} span={4} /></>
   );
 }

@@ -3,13 +3,15 @@ import { useRef } from "preact/hooks";
 import { query } from "../api";
 import { count, span } from "../format";
 import { useAsk } from "../live";
-import type { Brief, Health, ModelList } from "../models";
+import type { Brief, Health, Judged, ModelList } from "../models";
 import { A, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
 import { go, set, usePlace } from "../url";
+import { Comparison } from "./model_ab";
 import { Behaviour } from "./model_behaviour";
 import { Incidents, InShort, KnownAtOnce } from "./model_brief";
 import { HealthOfDays } from "./model_days";
 import { Drift } from "./model_drift";
+import { FairnessOverTime } from "./model_fairness_days";
 import { Performance } from "./model_performance";
 import { Quality } from "./model_quality";
 import { Ranking } from "./model_ranking";
@@ -17,7 +19,7 @@ import { Fairness, Segments } from "./model_segments";
 import { Versions } from "./model_versions";
 
 const RANGES: Record<string, [string, number]> = { "24h": ["24 h", 86400], "7d": ["7 days", 7 * 86400], "30d": ["30 days", 30 * 86400] };
-const ASKED = ["from", "to", "reference_from", "reference_to", "version", "feature", "by", "group", "metric", "control", "ratio"];
+const ASKED = ["from", "to", "reference_from", "reference_to", "version", "feature", "by", "group", "metric"];
 const share = (n: number, of: number): string => (of ? `${((100 * n) / of).toFixed(0)} %` : "–");
 export const named = (model: string) => (model ? <Said text={model} most={80} /> : <>(no name)</>);
 
@@ -30,6 +32,8 @@ export function Models() {
 function All() {
   const answer = useAsk<ModelList>("/api/models", 30);
   const rows = answer.data?.models;
+  const judged = useAsk<Judged>("/api/health", 300);
+  const health = new Map(judged.data?.entities.filter((each) => each.entity.kind === "model").map((each) => [each.entity.name, each]));
   return (
     <main id="main">
       <h1 tabIndex={-1}>Models</h1>
@@ -38,12 +42,12 @@ function All() {
         <Panel title="Models that sent records" id="all-models" note="30 days">
           <div class="scroll" tabIndex={0} role="region" aria-label="Table of models">
             <table>
-              <thead><tr><th scope="col">Model</th><th scope="col">Versions</th><th scope="col" class="num">Predictions</th><th scope="col" class="num">With truth</th><th scope="col">Last seen</th></tr></thead>
+              <thead><tr><th scope="col">Model</th><th scope="col">Versions</th><th scope="col" class="num">Predictions</th><th scope="col" class="num">With truth</th><th scope="col">Last seen</th>{health.size > 0 && <th scope="col">Health of {judged.data!.day}</th>}</tr></thead>
               <tbody>{rows.map((row) => (
                 <tr key={row.model}>
                   <th scope="row"><A to={`/models?model=${encodeURIComponent(row.model)}`}>{named(row.model)}</A></th>
                   <td class="text">{row.versions.slice(0, 5).map((each, i) => <span key={each}>{i > 0 && ", "}{each ? <Said text={each} most={40} /> : "(no version)"}</span>)}{row.version_count > 5 && ` and ${row.version_count - 5} more`}</td>
-                  <td class="num">{row.rows.toLocaleString("en")}</td><td class="num">{share(row.with_truth, row.rows)}</td><td><Time at={row.last_time} /></td>
+                  <td class="num">{row.rows.toLocaleString("en")}</td><td class="num">{share(row.with_truth, row.rows)}</td><td><Time at={row.last_time} /></td>{health.size > 0 && <td class="nowrap">{worth(health.get(row.model))}</td>}
                 </tr>
               ))}</tbody>
             </table>
@@ -53,6 +57,8 @@ function All() {
     </main>
   );
 }
+
+const worth = (day: Judged["entities"][number] | undefined): string => (!day || day.score === null ? "–" : `${day.score.toFixed(0)} of 100, ${day.word}`);
 
 function FirstRecord() {
   const base = location.origin;
@@ -82,7 +88,7 @@ function One({ model }: { model: string }) {
   const asked: Record<string, string | number | undefined> = Object.fromEntries(ASKED.map((name) => [name, params.get(name) ?? undefined]));
   if (!asked["from"]) asked["last_s"] = RANGES[range]![1];
   let url = query(`/api/models/${encodeURIComponent(model)}`, asked);
-  for (const name of ["segment", "treatment"]) for (const each of params.getAll(name)) url += `&${name}=${encodeURIComponent(each)}`;
+  for (const each of params.getAll("segment")) url += `&segment=${encodeURIComponent(each)}`;
   const answer = useAsk<Health>(url, 60);
   // while a choice is computed, what was there stays, so that the page does not jump
   const held = useRef<Health | undefined>(undefined);
@@ -125,8 +131,9 @@ function Sections({ it }: { it: Health }) {
       {it.behaviour && <Panel title="Behaviour" id="behaviour"><Behaviour it={it.behaviour} /></Panel>}
       {it.quality && <Panel title="Data quality" id="quality"><Quality it={it.quality} /></Panel>}
       {it.segments && <Panel title="Segments" id="segments"><Segments it={it.segments} tags={Object.keys(it.names.tags)} /></Panel>}
-      {it.fairness && <Panel title="Fairness" id="fairness"><Fairness it={it.fairness} tags={Object.keys(it.names.tags)} /></Panel>}
+      {it.fairness && <Panel title="Fairness" id="fairness"><Fairness it={it.fairness} tags={Object.keys(it.names.tags)} />{it.fairness.group && it.fairness.able !== false && <FairnessOverTime model={it.model} group={it.fairness.group} />}</Panel>}
       {it.versions && <Panel title="Versions" id="versions"><Versions it={it.versions} /></Panel>}
+      <Comparison it={it} />
       <HealthOfDays model={it.model} />
     </>
   );

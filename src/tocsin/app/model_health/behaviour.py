@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -12,7 +12,7 @@ import numpy as np
 
 from tocsin.app.model_health.rows import NAME_CHARS, Row, Span
 from tocsin.assess.intervals import Measure, mean_of, rate_of
-from tocsin.derive.sayings import Saying, confidence, saying
+from tocsin.derive.sayings import LONGEST_CLASS, NOTHING, Saying, confidence, saying
 from tocsin.model.arrays import F8
 from tocsin.model.text import one_line
 
@@ -23,6 +23,7 @@ NAMED: Final = (CONFIDENCE, LENGTH, REFUSAL)
 MOST_ATTRIBUTED: Final = 50
 MOST_ATTENTION: Final = 10
 LEVEL: Final = 0.95
+_MOST_KNOWN: Final = 1000
 _REFUSALS: Final = ("refusal", "refused")
 _YES: Final = frozenset({"true", "1", "yes"})
 
@@ -38,7 +39,8 @@ class Behaviour:
     def of(span: Span) -> Behaviour:
         """From the records of a span."""
         rows = span.taken.rows
-        said = [_said(row["prediction"]) for row in rows]
+        known: dict[tuple[type, object], Saying] = {}
+        said = [_said(row["prediction"], known) for row in rows]
         columns = {
             CONFIDENCE: _numbers(_sure(each, row) for each, row in zip(said, rows, strict=True)),
             LENGTH: _numbers(_lengths(said, rows)),
@@ -50,11 +52,17 @@ class Behaviour:
         return Behaviour(held, [row["embedding"] for row in rows if row.get("embedding")])
 
 
-def _said(value: object) -> Saying:
+def _said(value: object, known: dict[tuple[type, object], Saying]) -> Saying:
+    """What was said; `known` spares the same classes and numbers a second reading."""
     # texts, the most frequent case, need no detour over JSON
     if isinstance(value, str):
-        return Saying(value) if len(value) <= 64 and "\n" not in value else Saying(length=len(value))
-    return saying(json.dumps(value)) if value is not None else Saying()
+        return Saying(value) if len(value) <= LONGEST_CLASS and "\n" not in value else Saying(length=len(value))
+    if isinstance(value, list | dict):
+        return saying(json.dumps(value))
+    key = (type(value), value)
+    if key not in known and len(known) < _MOST_KNOWN:
+        known[key] = saying(json.dumps(value)) if value is not None else NOTHING
+    return known[key] if key in known else saying(json.dumps(value))
 
 
 def _sure(said: Saying, row: Row) -> float | None:
@@ -85,23 +93,19 @@ def _refused(rows: Sequence[Row]) -> F8:
 
 def _objects(rows: Sequence[Row], field: str, prefix: str, most: int) -> dict[str, F8]:
     """Numbers of an object by name, of the names that most rows have."""
-    count: dict[str, int] = defaultdict(int)
-    for row in rows:
-        for name, _ in _entries(row.get(field)):
-            count[name] += 1
-    names = sorted(count, key=lambda name: (-count[name], name))[:most]
-    found = {name: np.full(len(rows), np.nan) for name in names}
+    found: dict[str, tuple[list[int], list[float]]] = {}
     for k, row in enumerate(rows):
-        for name, number in _entries(row.get(field)):
-            if name in found:
-                found[name][k] = number
-    return {f"{prefix}{name}": values for name, values in found.items()}
-
-
-def _entries(held: object) -> Iterator[tuple[str, float]]:
-    for name, number in held.items() if isinstance(held, dict) else ():
-        if isinstance(number, int | float) and not isinstance(number, bool) and np.isfinite(number):
-            yield str(name), float(number)
+        held = row.get(field)
+        for name, number in held.items() if isinstance(held, dict) else ():
+            if type(number) in (int, float) and math.isfinite(number):
+                places, numbers = found.setdefault(name, ([], []))
+                places.append(k)
+                numbers.append(number)
+    columns = {}
+    for name in sorted(found, key=lambda name: (-len(found[name][0]), name))[:most]:
+        column = columns[f"{prefix}{name}"] = np.full(len(rows), np.nan)
+        column[found[name][0]] = found[name][1]
+    return columns
 
 
 def _shares(attributions: Mapping[str, F8]) -> dict[str, F8]:
