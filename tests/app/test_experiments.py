@@ -61,10 +61,14 @@ class Counting:
     """Counts the rows that are read."""
 
     def __init__(self, source):
-        self.source, self.read = source, 0
+        self.source, self.read, self.asked_for_arms = source, 0, 0
 
     def __getattr__(self, name):
         return getattr(self.source, name)
+
+    def arms(self, trial):
+        self.asked_for_arms += 1
+        return self.source.arms(trial)
 
     def came(self, *args):
         table = self.source.came(*args)
@@ -106,12 +110,21 @@ def test_each_row_is_read_once_and_a_start_anew_says_the_same(house):
         house.resolved(house.predicted(2000, rates))
         found = house.look()
         assert found == house.look()
-    assert house.source.read == 6000
+    assert (house.source.read, house.source.asked_for_arms) == (6000, 1)
     house.start()
     again = house.look()
     assert again["treatments"] == found["treatments"]
     assert again["arms"] == found["arms"]
     assert again["treatments"][0]["decided_at"] is not None
+
+
+def test_an_arm_that_joins_later_makes_a_new_experiment(house):
+    house.resolved(house.predicted(600, {"a": 0.5, "b": 0.5}))
+    assert [arm["arm"] for arm in house.look()["arms"]] == ["a", "b"]
+    house.resolved(house.predicted(600, {"a": 0.5, "b": 0.5, "c": 0.5}))
+    house.look()  # sees that there is another
+    assert [arm["arm"] for arm in house.look()["arms"]] == ["a", "b", "c"]
+    assert [arm["arm"] for arm in house.look(arms=("a", "b"))["arms"]] == ["a", "b"]
 
 
 def test_the_first_word_on_an_id_counts_and_others_change_nothing(house):

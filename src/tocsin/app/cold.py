@@ -27,6 +27,7 @@ from tocsin.app.logs import read_logs
 from tocsin.app.model_health.day_book import DayBook
 from tocsin.app.model_health.experiments import Experiments
 from tocsin.app.model_health.group_watch import GroupWatch
+from tocsin.app.model_health.trial_watch import TrialWatch
 from tocsin.app.model_health.view import ModelHealth
 from tocsin.app.progress import Progress
 from tocsin.app.reload import ConfigFile
@@ -93,6 +94,8 @@ class Cold:
         self.joining = self._joining()
         points = point_sender(settings.hot_socket, settings.internal_secret)
         self.days = DayBook(HealthRows(self.telemetry.db), self.state, self.packs, config, self.clock, points)
+        self.experiments = Experiments(ExperimentRows(self.telemetry.db))
+        self.trials = TrialWatch(self.experiments, self.days.tenants, config, self.clock, points)
         groups = GroupRows(self.telemetry.db)
         self.groups = GroupWatch(groups, self.state, self.days.tenants, self.packs, config, self.clock, points)
         self.correlating = self._correlating(config)
@@ -151,6 +154,7 @@ class Cold:
         self.senders.adopt(config.scores.remote_write)
         self.days.adopt(config)
         self.groups.adopt(config)
+        self.trials.adopt(config)
         self._remember_config()
 
     def keep_storing(self) -> None:
@@ -188,6 +192,7 @@ class Cold:
             if self._try("days", self.days.step):
                 self.deliveries.wake()
             self._try("groups", self.groups.step)
+            self._try("trials", self.trials.step)
 
     def _tell_progress(self) -> int:
         output = min(self.writer.offset("output"), self.correlating.offset)
@@ -220,7 +225,7 @@ class Cold:
             models=ModelHealth(ModelRows(self.telemetry.db), self.clock),
             days=self.days.days,
             groups=self.groups.shown,
-            experiments=Experiments(ExperimentRows(self.telemetry.db)),
+            experiments=self.experiments,
             destinations=self.deliveries,
             authorise=self.keys.authorise,
             clock=self.clock,

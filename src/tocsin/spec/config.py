@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from tocsin.model.incident import CAUSE_KINDS, Severity
+from tocsin.spec.ab import AbSpec
 from tocsin.spec.calendar import CalendarSpec
 from tocsin.spec.destination import DestinationSpec, RouteSpec
 from tocsin.spec.drift import CallAction, DriftSpec, NotifyAction
@@ -133,6 +134,7 @@ class Config(Spec):
     families: list[FamilySpec] = []
     drift: list[DriftSpec] = []
     fairness: list[FairnessSpec] = []
+    ab: list[AbSpec] = []
     destinations: list[DestinationSpec] = []
     routes: list[RouteSpec] = []
     teams: list[TeamSpec] = []

@@ -79,6 +79,7 @@ class Experiments:
         self._source, self._stretch_rows = source, stretch_rows
         self._turn = threading.Lock()
         self._kept: OrderedDict[tuple[object, ...], Running] = OrderedDict()
+        self._arms: OrderedDict[Trial, list[Row]] = OrderedDict()
 
     def look(self, tenant: str, asked: Asked) -> Json | None:
         """All that can be said by now; None: nobody knows the model.
@@ -100,10 +101,12 @@ class Experiments:
     def _looked(self, tenant: str, asked: Asked) -> Json | None:
         metric = Metric.parse(asked.metric)
         whole = Trial(tenant, asked.model, asked.arm, asked.start or 0, _FAR if asked.end is None else asked.end)
-        rows = self._source.arms(whole)
+        # to ask for the arms is to read all predictions: it is done again only when one shows up that was not known
+        rows = self._arms.get(whole) or self._source.arms(whole)
         if not rows and not self._source.arms(Trial(tenant, asked.model, "version", 0, _FAR)):
             return None
         arms, notes = chosen_arms(rows, asked)
+        self._arms[whole] = rows
         start = whole.start if asked.start is not None else _together(rows, arms)
         key = (tenant, asked, arms, start)
         running = self._kept.pop(key, None) or Running(
@@ -112,7 +115,11 @@ class Experiments:
         self._kept[key] = running
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
+        while len(self._arms) > MOST_KEPT:
+            self._arms.popitem(last=False)
         behind = self._read(running, asked)
+        if not running.counted.keys() <= {"", *(str(row["arm"]) for row in rows)}:
+            self._arms.pop(whole, None)
         return told(running, asked, rows, notes, behind=behind)
 
     def _read(self, running: Running, asked: Asked) -> bool:
