@@ -11,7 +11,7 @@ from tocsin.assess.sketch import FeatureSketch
 from tocsin.engine.drift_finding import Told, finding_of, told, told_by_truth
 from tocsin.engine.model_performance import Looked, ModelPerformance
 from tocsin.engine.model_quality import LEAST_PIECE, ModelQuality
-from tocsin.engine.model_reference import ModelReference
+from tocsin.engine.model_reference import LEVEL, ModelReference
 from tocsin.engine.quality_finding import QUALITY
 from tocsin.engine.record_counts import RecordCounts
 from tocsin.engine.record_sample import Arrival, Sample
@@ -22,6 +22,8 @@ from tocsin.spec.drift import DAY, DriftSpec
 DRIFT: Final = Signal("tocsin.model.drift", "1")
 SILENT_CHUNKS: Final = 7
 """A finding of a version that has predicted nothing for so long is closed: it was replaced."""
+SEGMENTS: Final = 10
+"""Values of a tag that are followed by themselves."""
 FORGOTTEN_NS: Final = 90 * DAY
 _OF_TRUTH: Final = ("realised.", "truth", "confirmed", "errors.")
 
@@ -49,7 +51,7 @@ class Episode:
 class ModelDrift:
     """State of one model's version; `closed` is the end of the last chunk that was judged.
 
-    `streaks` has by feature how many chunks in a row it was adrift, and the start of the first of them.
+    `segment` is the tag and value that its records have, ("", "") for all of the version. `streaks` has by feature how many chunks in a row it was adrift, and the start of the first of them.
     """
 
     tenant: str
@@ -66,14 +68,21 @@ class ModelDrift:
     performance: ModelPerformance = field(default_factory=ModelPerformance)
     episode: Episode | None = None
     learned: RecordCounts = field(default_factory=RecordCounts)
+    segment: tuple[str, str] = ("", "")
     quality: ModelQuality = field(init=False)
 
     def __post_init__(self) -> None:
         self.quality = ModelQuality(self.policy.chunk)
         given = self.policy.reference.given
-        if given is not None and self.reference is None:
+        self.performance.shared_by = self._parts
+        if given is not None and self.reference is None and not self.segment[0]:
             self.reference = ModelReference.of_file(given)
             self.performance.begin(self.reference.sample.rows())
+
+    def adopt(self, policy: DriftSpec) -> None:
+        """Go by another policy with the same reference and chunks."""
+        self.policy = policy
+        self.performance.shared_by = self._parts
 
     def take(self, arrival: Arrival, other: ModelReference | None = None) -> bool:
         """Put a record into its chunk; False for one of a chunk that was judged, which is late and left out.
@@ -85,7 +94,7 @@ class ModelDrift:
             return False
         chunk = self.chunks.setdefault(start, Chunk())
         (chunk.outcomes if arrival.outcome else chunk.predictions).add(arrival.row)
-        if not arrival.outcome:
+        if not arrival.outcome and not self.segment[0]:  # what a segment is given is part of what all are given
             self.quality.take(arrival.row, self.reference if other is None else other)
         return True
 
@@ -95,12 +104,18 @@ class ModelDrift:
         return start if start is not None and start + self.policy.chunk <= watermark else None
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """Tenant, model and version, and tag and value of a segment."""
+        return (self.tenant, self.model, self.version, *(self.segment if self.segment[0] else ()))
+
+    @property
     def series(self) -> Series:
         """What its findings are about."""
         return self._series(DRIFT)
 
     def _series(self, signal: Signal) -> Series:
-        labels = {"model": self.model, "version": self.version}
+        tag, value = self.segment
+        labels = {"model": self.model, "version": self.version, tag: value}
         return Series.of(self.tenant, signal, {name: text for name, text in labels.items() if text})
 
     def close(self, start: int, received: int, other: ModelReference | None = None) -> list[Finding]:
@@ -130,9 +145,17 @@ class ModelDrift:
 
     def _compare(self, reference: ModelReference, sketches: Mapping[str, FeatureSketch], n: int) -> list[FeatureDrift]:
         """The drift of a chunk of `n` rows; none of too few."""
-        rows = reference.judge(sketches, self.policy, self.looks + 1) if n >= self.policy.min_n else []
+        level = LEVEL / self._parts
+        rows = reference.judge(sketches, self.policy, self.looks + 1, level) if n >= self.policy.min_n else []
         self.looks += bool(rows)
         return rows
+
+    @property
+    def _parts(self) -> int:
+        """In how many parts the level goes: half of it is the version's, the other half is shared by its segments."""
+        if not self.policy.segments:
+            return 1
+        return 2 * SEGMENTS * len(self.policy.segments) if self.segment[0] else 2
 
     def _told_at(self, end: int, received: int) -> int:
         """When something that ended then is told: now, but for history that is replayed."""
@@ -237,7 +260,7 @@ class ModelDrift:
         """All state but the policy, as a tree."""
         episode = self.episode
         return {
-            "of": [self.tenant, self.model, self.version],
+            "of": list(self.key),
             "marks": [self.closed, self.began, self.looks],
             "learning": self.learning.snapshot(),
             "reference": None if self.reference is None else self.reference.snapshot(),
@@ -254,7 +277,7 @@ class ModelDrift:
     @staticmethod
     def of(state: Mapping[str, Any], policy: DriftSpec) -> ModelDrift:
         """A state back from a snapshot."""
-        tenant, model, version = state["of"]
+        tenant, model, version, *segment = state["of"]
         closed, began, looks = state["marks"]
         kept = state["episode"]
         episode = None if kept is None else Episode(kept[0], Told(*kept[1]), *kept[2:])
@@ -263,7 +286,7 @@ class ModelDrift:
             None if state["reference"] is None else ModelReference.of(state["reference"]),
             {s: Chunk(Sample.of(predictions), Sample.of(outcomes)) for s, predictions, outcomes in state["chunks"]},
             looks, {name: (count, since) for name, count, since in state["streaks"]},
-            ModelPerformance.of(state["performance"]), episode,
+            ModelPerformance.of(state["performance"]), episode, segment=(segment[0], segment[1]) if segment else ("", ""),
         )  # fmt: skip
         if "quality" in state:  # snapshots of before had none
             found.learned = RecordCounts.back(state["learned"])

@@ -82,13 +82,15 @@ class ModelErrors:
         elif self.risen is None:
             self.risen, self.before = change.since, change.before.mean
 
-    def fall(self, norm: PerformanceNorm | None) -> Fall | None:
+    def fall(self, norm: PerformanceNorm | None, shared_by: int = 1) -> Fall | None:
         """What came since the change, if that is worse than the reference by more than chance and custom."""
         if self.risen is None or norm is None or self.risen.rows < LEAST_SINCE:
             return None
         error = math.sqrt(self.risen.spread) / self.risen.rows * self.scale
         value = self.risen.mean * self.scale
-        found = norm.falls({self.kind: 1.0 - value if self.kind == "accuracy" else value}, {self.kind: error})
+        found = norm.falls(
+            {self.kind: 1.0 - value if self.kind == "accuracy" else value}, {self.kind: error}, shared_by
+        )
         return found[0] if found else None
 
     def numbers(self) -> dict[str, float | str]:

@@ -59,7 +59,10 @@ NOTHING: Final = Looked({})
 
 @dataclass
 class ModelPerformance:
-    """State of one model: outcomes to learn from, and what estimates were off by."""
+    """State of one model: outcomes to learn from, and what estimates were off by.
+
+    `shared_by` is how many parts of a model share the rate of false alarms.
+    """
 
     reference: Sample = field(default_factory=Sample)
     since: int = 0
@@ -68,6 +71,7 @@ class ModelPerformance:
     corrected_rows: int = 0
     stream: ModelErrors = field(default_factory=ModelErrors)
     moved: ModelMoved = field(default_factory=ModelMoved)
+    shared_by: int = 1
 
     def learn(self, outcomes: Sample, end: int, policy: DriftSpec) -> Looked:
         """Take the outcomes of a chunk that ends at `end`; what they say once there is a reference."""
@@ -102,9 +106,11 @@ class ModelPerformance:
         found, mean = self._realise(rows), self.stream.fold(rows)
         if self.stream.kind == "mae" and self.error_norm is not None and mean.n >= LEAST_ROWS:
             numbers = _numbers("realised", {"mae": mean}) | _of_reference(self.error_norm.reference)
-            found = _worst(self.error_norm, {"mae": mean.value}, {"mae": error_of(mean)}, "realised", numbers)
+            found = _worst(
+                self.error_norm, {"mae": mean.value}, {"mae": error_of(mean)}, "realised", numbers, self.shared_by
+            )
         self.moved.judge(rows, self.truths, policy.threshold / 2)
-        fall = self.stream.fall(self.error_norm)
+        fall = self.stream.fall(self.error_norm, self.shared_by)
         if fall is not None and not found.reason:
             found = Looked(found.numbers, fall.said("realised"), max(1.0, min(-fall.z / DEVIATES, 10.0)))
         if not found.reason or not self.stream.since:
@@ -145,7 +151,7 @@ class ModelPerformance:
             numbers["estimate.corrected_by_rows"] = float(self.corrected_rows)
             numbers["estimate.mean_error"] = self.errors["accuracy"].mean_absolute
         values = {name: each.value for name, each in measures.items()}
-        return _worst(known.estimated, values, found.errors, "estimated", numbers)
+        return _worst(known.estimated, values, found.errors, "estimated", numbers, self.shared_by)
 
     def _realise(self, rows: Sequence[RecordRow]) -> Looked:
         """Count outcomes, beside what was estimated of the very same rows; then learn from the difference."""
@@ -166,7 +172,8 @@ class ModelPerformance:
         self.corrected_rows += len(said)
         values = {name: each.value for name, each in real.items()}
         errors = {name: error_of(each) for name, each in real.items()}
-        return _worst(known.realised, values, errors, "realised", numbers | _of_reference(known.realised.reference))
+        numbers |= _of_reference(known.realised.reference)
+        return _worst(known.realised, values, errors, "realised", numbers, self.shared_by)
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as a tree."""
@@ -279,9 +286,9 @@ def _of_reference(measures: Mapping[str, Measure]) -> dict[str, float | str]:
 
 def _worst(
     norm: PerformanceNorm, values: Mapping[str, float], errors: Mapping[str, float], kind: str,
-    numbers: dict[str, float | str],
+    numbers: dict[str, float | str], shared_by: int,
 ) -> Looked:  # fmt: skip
-    falls = norm.falls(values, errors)
+    falls = norm.falls(values, errors, shared_by)
     if not falls:
         return Looked(numbers)
     worst = min(falls, key=lambda each: each.z)

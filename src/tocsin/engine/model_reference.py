@@ -91,11 +91,13 @@ class ModelReference:
                 continue
         return found
 
-    def judge(self, sketches: Mapping[str, FeatureSketch], policy: DriftSpec, look: int) -> list[FeatureDrift]:
+    def judge(
+        self, sketches: Mapping[str, FeatureSketch], policy: DriftSpec, look: int, level: float = LEVEL
+    ) -> list[FeatureDrift]:
         """The drift of each feature in a chunk, decided on together; `look` counts chunks from 1."""
         known = {name: reference for name, reference in self.features.items() if name in sketches}
         # what is left of an index once sampling noise is taken off must matter too
-        test = DriftPolicy(level=LEVEL, min_effect=policy.threshold / 2)
+        test = DriftPolicy(level=level, min_effect=policy.threshold / 2)
         return compare_all(known, sketches, test, look=look) if known else []
 
     def snapshot(self) -> list[Any]:

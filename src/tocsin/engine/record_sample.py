@@ -91,34 +91,37 @@ class Sample:
 
 
 class Arrival(NamedTuple):
-    """A record on its way: whether it is an outcome, whose it is, and the row."""
+    """A record on its way: whether it is an outcome, whose it is, the row, and those of its tags that are followed."""
 
     outcome: bool
     model: str
     version: str
     row: RecordRow
+    tags: tuple[tuple[str, str], ...] = ()
 
 
-def arrivals(frame: Frame) -> Iterator[Arrival]:
-    """Predictions and outcomes of a frame; truth and feedback that are not joined yet say nothing."""
+def arrivals(frame: Frame, tags: frozenset[str] = frozenset()) -> Iterator[Arrival]:
+    """Predictions and outcomes of a frame, with `tags` of these names; truth that is not joined yet says nothing."""
     names = ("time", "prediction_id", "model", "version", "prediction", "features", "truth", "kind")
     columns = [frame.batch.column(name).to_pylist() for name in names]
     scores = frame.f8("score").tolist()
-    for time, of, model, version, prediction, features, truth, kind, score, vector in zip(
-        *columns, scores, _vectors(frame), strict=True
+    told = frame.batch.column("tags").to_pylist() if tags else [()] * len(scores)
+    for time, of, model, version, prediction, features, truth, kind, score, vector, pairs in zip(
+        *columns, scores, _vectors(frame), told, strict=True
     ):
         outcome = kind == OUTCOME
         if not outcome and kind != PREDICTION:
             continue
         said, given, right = prediction or "", features or "", truth or ""
-        told = right if outcome else "" if of else f"{said}\0{given}"
-        digest = blake2b(f"{time}\0{of or ''}\0{outcome}\0{told}".encode(), digest_size=7).digest()
+        other = right if outcome else "" if of else f"{said}\0{given}"
+        digest = blake2b(f"{time}\0{of or ''}\0{outcome}\0{other}".encode(), digest_size=7).digest()
         row = RecordRow(
             int.from_bytes(digest, "big"), int(time), said[:_TEXT_BYTES], score if math.isfinite(score) else None,
             given if len(given) <= _TEXT_BYTES else "", right[:_TEXT_BYTES],
             vector,
         )  # fmt: skip
-        yield Arrival(outcome, model or "", version or "", row)
+        held = tuple((tag, value) for tag, value in pairs or () if tag in tags and value)
+        yield Arrival(outcome, model or "", version or "", row, held)
 
 
 def _vectors(frame: Frame) -> list[bytes]:
