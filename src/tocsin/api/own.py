@@ -31,8 +31,8 @@ class OwnNumber:
     def words(self) -> str:
         """What is counted, as people read it.
 
-        >>> OwnNumber("hot", "tocsin_ingest_points_dropped_total", "reason=limit", 3.0).words
-        'ingest points dropped (reason=limit)'
+        >>> OwnNumber("hot", "tocsin_correlate_support_dropped_total", "reason=limit", 3.0).words
+        'correlate support dropped (reason=limit)'
         """
         plain = self.name.removeprefix("tocsin_").removesuffix("_total").replace("_", " ")
         return f"{plain} ({self.labels})" if self.labels else plain

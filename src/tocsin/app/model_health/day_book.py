@@ -26,7 +26,7 @@ MOST_KEPT: Final = 31
 MOST_MISSED: Final = 7
 """Days that are judged after a stop; older ones stay blank."""
 MOST_ENTITIES: Final = 500
-_JUDGED: Final = counter("tocsin_cold_health_days_total", "Days of a tenant whose health was judged")
+_JUDGED: Final = counter("tocsin_cold_health_judged_total", "Days of a tenant whose health was judged")
 _LEFT: Final = counter(
     "tocsin_cold_health_left_out_total", f"Models and services beyond {MOST_ENTITIES} a day that were not judged"
 )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, TypeAlias
+
+import structlog
 
 from tocsin.app.handover import Point
 from tocsin.app.model_health.calendar_days import name_of
 from tocsin.app.model_health.groups_over_time import RATES, RECENT, GroupsOverTime, Source, over_time
 from tocsin.assess.gap_drift import gaps
 from tocsin.model.clock import Clock
-from tocsin.model.errors import BadInput
+from tocsin.model.errors import BadInput, Overloaded
 from tocsin.model.message import Message
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.config import Config
@@ -26,7 +29,12 @@ MOST_DAYS: Final = 90
 _DAY_NS: Final = 86_400 * 10**9
 _SETTLED_NS: Final = 3600 * 10**9
 """After the end of a day (UTC), so that its late records are in."""
-_LOOKED: Final = counter("tocsin_cold_fairness_days_total", "Days on which a model's groups were judged")
+_WAIT_S: Final = 30.0
+_log = structlog.get_logger(__name__)
+_SKIPPED: Final = counter(
+    "tocsin_cold_fairness_skipped_total", "Days on which a model's groups had more records than could be counted"
+)
+_LOOKED: Final = counter("tocsin_cold_fairness_judged_total", "Days on which a model's groups were judged")
 
 
 class Rows(Source, Protocol):
@@ -62,6 +70,7 @@ class GroupWatch:
         self._rows, self._state, self._tenants, self._clock, self._send = rows, state, tenants, clock, send
         self._usual = [tag for pack in packs for tag in pack.groups]
         self._config = config
+        self._turn = threading.Lock()
 
     def adopt(self, config: Config) -> None:
         """Put a configuration into force; thread-safe, for the next day."""
@@ -82,11 +91,12 @@ class GroupWatch:
                 continue
             points: list[Point] = []
             for model, tag in self._due(tenant, day):
-                spec = watched(model, self._config.fairness, self._usual)
-                found = over_time(
-                    self._rows, tenant, model, tag, day - MOST_DAYS + 1, day, least_change=spec.least_change,
-                    positive=spec.positive, recent=RECENT,
-                )  # fmt: skip
+                try:
+                    found = self._found(tenant, model, tag, day, RECENT)
+                except Overloaded as full:
+                    _SKIPPED.inc()
+                    _log.warning("groups are not judged today", model=model, tag=tag, reason=str(full))
+                    continue
                 points += _points(model, tag, found, self._clock.now())
                 judged += 1
             self._send(tenant, points)
@@ -100,6 +110,13 @@ class GroupWatch:
         pairs = self._rows.tagged(tenant, tags, (day - MOST_DAYS + 1) * _DAY_NS, (day + 1) * _DAY_NS)
         return [(model, tag) for model, tag in pairs if tag in watched(model, specs, self._usual).groups]
 
+    def _found(self, tenant: str, model: str, tag: str, day: int, recent: int | None) -> GroupsOverTime:
+        spec = watched(model, self._config.fairness, self._usual)
+        return over_time(
+            self._rows, tenant, model, tag, day - MOST_DAYS + 1, day, least_change=spec.least_change,
+            positive=spec.positive, recent=recent,
+        )  # fmt: skip
+
     def shown(self, tenant: str, model: str, tag: str) -> Json:
         """The public JSON of a model's groups over time, as far as days are over; without a tag, which there are.
 
@@ -107,6 +124,8 @@ class GroupWatch:
         ------
         BadInput
             No record of the model carries the tag.
+        Overloaded
+            Others are being counted, or there is too much to count.
         """
         day = self._clock.now() // _DAY_NS - 1
         start = (day - MOST_DAYS + 1) * _DAY_NS
@@ -120,10 +139,12 @@ class GroupWatch:
             raise BadInput(
                 f"no record of this model has the tag {tag[:80]!r}{nearest(tag, carried) if carried else ''}"
             )
-        found = over_time(
-            self._rows, tenant, model, tag, day - MOST_DAYS + 1, day, least_change=spec.least_change,
-            positive=spec.positive,
-        )  # fmt: skip
+        if not self._turn.acquire(timeout=_WAIT_S):
+            raise Overloaded("other groups are still being counted; try again in a moment")
+        try:
+            found = self._found(tenant, model, tag, day, None)
+        finally:
+            self._turn.release()
         return {**base, "tag": tag, **over_time_json(found)}
 
 
