@@ -86,9 +86,9 @@ def test_three_chunks_in_a_row_open_one_finding_and_calm_closes_it():
     assert first.log10_p < -4
 
 
-def test_two_chunks_are_not_three_and_few_rows_decide_nothing():
+def test_two_chunks_are_not_three_and_one_of_few_rows_decides_nothing():
     assert not followed(hours(14, drift_at=6, until=8), watching())
-    assert not followed(hours(14, drift_at=6, n=90), watching())
+    assert not followed(hours(8, drift_at=7, n=90), watching())
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -205,3 +205,32 @@ def test_outcomes_that_come_late_confirm_what_was_estimated():
     gap = abs(last.evidence["realised.accuracy"] - last.evidence["realised.estimated_before"])
     assert gap < 0.05
     assert last.evidence["estimate.corrected_by_rows"] >= 400
+
+
+def test_chunks_of_few_rows_are_gathered_until_they_are_enough():
+    watch = watching(policy(min_n=250, reference="first 8h"))
+    found = followed(hours(40, drift_at=20, n=60), watch)
+    assert watch.states["main", "m", "1"].looks == 0  # no chunk is enough by itself
+    assert found[0].phase is Phase.OPEN
+    assert len({each.id for each in found}) == 1
+    assert T0 + 19 * HOUR <= found[0].start <= T0 + 22 * HOUR
+    assert found[0].time <= T0 + 28 * HOUR
+    told = found[0].evidence
+    assert (told["feature.1"], told["policy_met"]) == ("score", 1.0)
+    assert told["n"] >= 250
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chunks_of_few_rows_without_drift_call_nobody(seed):
+    assert not followed(hours(30, n=60, seed=seed), watching(policy(min_n=250, reference="first 8h")))
+
+
+def test_a_restart_keeps_what_was_gathered():
+    world = hours(32, drift_at=20, n=60)
+    given = policy(min_n=250, reference="first 8h")
+    whole = followed(world, watching(given))
+    first = watching(given)
+    before = followed(world[:23], first)
+    second = watching(given)
+    second.restore(unpack(pack(first.snapshot())))
+    assert before + followed(world[23:], second, start=23) == whole

@@ -15,6 +15,7 @@ from tocsin.engine.model_reference import LEVEL, ModelReference
 from tocsin.engine.quality_finding import QUALITY
 from tocsin.engine.record_counts import RecordCounts
 from tocsin.engine.record_sample import Arrival, Sample
+from tocsin.engine.sparse_drift import SparseDrift
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.series import Series, Signal
 from tocsin.spec.drift import DAY, DriftSpec
@@ -51,7 +52,8 @@ class Episode:
 class ModelDrift:
     """State of one model's version; `closed` is the end of the last chunk that was judged.
 
-    `segment` is the tag and value that its records have, ("", "") for all of the version. `streaks` has by feature how many chunks in a row it was adrift, and the start of the first of them.
+    `segment` is the tag and value that its records have, ("", "") for all of the version. `streaks` has by feature how many chunks in a row it was adrift, and the start of the first of them; `gathered` says that these were
+    chunks of few rows.
     """
 
     tenant: str
@@ -69,6 +71,8 @@ class ModelDrift:
     episode: Episode | None = None
     learned: RecordCounts = field(default_factory=RecordCounts)
     segment: tuple[str, str] = ("", "")
+    sparse: SparseDrift = field(default_factory=SparseDrift)
+    gathered: bool = False
     quality: ModelQuality = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,20 +138,41 @@ class ModelDrift:
         if self.quality.chunk.rows >= LEAST_PIECE:
             found += self.quality.look(reference, sketches, (start, end), at, self._series(QUALITY))
         self.quality.taken()
-        rows = self._compare(reference, sketches, chunk.predictions.seen)
+        n = chunk.predictions.seen
+        rows = (
+            self._compare(reference, sketches, start)
+            if n >= self.policy.min_n
+            else self._gather(reference, sketches, start)
+        )
         if not rows:
-            return found + self._realised(realised, chunk.predictions.seen, start, at)
-        self._count(rows, start)
+            return found + self._realised(realised, n, start, at)
         estimated = self.performance.estimate(chunk.predictions.rows())
         moved = self.performance.moved.evidence(rows)
-        said = told(rows, self.streaks, reference, chunk.predictions.seen, self.policy, estimated, moved)
+        said = told(rows, self.streaks, reference, max(n, *(row.n for row in rows)), self.policy, estimated, moved)
         return found + self._move(said, realised, start, at, fell=bool(estimated.reason))
 
-    def _compare(self, reference: ModelReference, sketches: Mapping[str, FeatureSketch], n: int) -> list[FeatureDrift]:
-        """The drift of a chunk of `n` rows; none of too few."""
-        level = LEVEL / self._parts
-        rows = reference.judge(sketches, self.policy, self.looks + 1, level) if n >= self.policy.min_n else []
+    def _gather(
+        self, reference: ModelReference, sketches: Mapping[str, FeatureSketch], start: int
+    ) -> list[FeatureDrift]:
+        """The drift of all chunks of few rows since a change, if there is one, or was when this was judged last."""
+        if self.segment[0]:
+            return []
+        rows = self.sparse.judge(reference, sketches, start, self.policy)
+        streaks = self.sparse.streaks(rows, start + self.policy.chunk, self.policy)
+        was, self.gathered = self.gathered, bool(streaks)
+        if not streaks and not was:
+            return []
+        self.streaks = streaks
+        return rows
+
+    def _compare(
+        self, reference: ModelReference, sketches: Mapping[str, FeatureSketch], start: int
+    ) -> list[FeatureDrift]:
+        """The drift of a chunk of enough rows."""
+        rows = reference.judge(sketches, self.policy, self.looks + 1, LEVEL / self._parts)
         self.looks += bool(rows)
+        self.gathered = False
+        self._count(rows, start)
         return rows
 
     @property
@@ -267,6 +292,7 @@ class ModelDrift:
             "chunks": [[s, c.predictions.snapshot(), c.outcomes.snapshot()] for s, c in sorted(self.chunks.items())],
             "streaks": [[name, count, since] for name, (count, since) in self.streaks.items()],
             "performance": self.performance.snapshot(),
+            "sparse": [self.sparse.snapshot(), self.gathered],
             "learned": self.learned.snapshot(),
             "quality": self.quality.snapshot(),
             "episode": None
@@ -289,6 +315,7 @@ class ModelDrift:
             ModelPerformance.of(state["performance"]), episode, segment=(segment[0], segment[1]) if segment else ("", ""),
         )  # fmt: skip
         if "quality" in state:  # snapshots of before had none
+            found.sparse, found.gathered = SparseDrift.back(state["sparse"][0]), state["sparse"][1]
             found.learned = RecordCounts.back(state["learned"])
             found.quality = ModelQuality.of(state["quality"], found._series(QUALITY))
         return found

@@ -114,7 +114,7 @@ class RecordCounts:
     def snapshot(self) -> list[Any]:
         """All state, as a tree."""
         return [
-            self.rows, self.of, self.counted, {name: _told(sketch) for name, sketch in self.sketches.items()},
+            self.rows, self.of, self.counted, {name: sketch_tree(sketch) for name, sketch in self.sketches.items()},
             {name: tally.snapshot() for name, tally in self.tallies.items()}, dict(self.new),
             [list(row) for row in self.waiting],
         ]  # fmt: skip
@@ -125,19 +125,20 @@ class RecordCounts:
         rows, of, counted, sketches, tallies, new, waiting = state
         kept = [RecordRow(*row) for row in waiting]
         return RecordCounts(
-            rows, of, counted, {name: _sketch(each) for name, each in sketches.items()},
+            rows, of, counted, {name: sketch_from_tree(each) for name, each in sketches.items()},
             {name: Tally.back(each) for name, each in tallies.items()}, dict(new), kept,
             sum(row.size_bytes for row in kept),
         )  # fmt: skip
 
 
-def _told(sketch: FeatureSketch) -> list[Any]:
+def sketch_tree(sketch: FeatureSketch) -> list[Any]:
     """A sketch without parts, as a tree."""
     found: list[Any] = [sketch.reference, sketch.rows, sketch.missing, sketch.corrupted, sketch.counts, sketch.sums]
     return [*found, list(sketch.corrupted_examples), list(sketch.unseen_examples)]
 
 
-def _sketch(state: Sequence[Any]) -> FeatureSketch:
+def sketch_from_tree(state: Sequence[Any]) -> FeatureSketch:
+    """A sketch back from its tree."""
     reference, rows, missing, corrupted, counts, sums, wrong, unseen = state
     held: I8 = np.asarray(counts, "i8")
     return FeatureSketch(
