@@ -113,10 +113,11 @@ def test_parts_that_have_no_effect_yet_are_said():
     [
         ("dry_rn: true", "t.yaml:1:1: unknown key `dry_rn`; did you mean `dry_run`?"),
         (
-            "a: 1",
+            "q: 1",
             (
-                "t.yaml:1:1: unknown key `a`; known here: calendars, context, destinations, drift, dry_run, families, "
-                "lateness, limits, monitors, playbooks, redaction, remediation, routes, scores, severity, sources, teams"
+                "t.yaml:1:1: unknown key `q`; known here: ab, calendars, context, destinations, drift, dry_run, "
+                "fairness, families, health, lateness, limits, monitors, playbooks, redaction, remediation, routes, "
+                "scores, severity, sources, teams"
             ),
         ),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.spec.problem import BadSpec
@@ -70,6 +70,7 @@ PLAIN = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(PLAIN)
 def test_every_json_document_reads_as_itself(value):
     assert parse(json.dumps(value), "t").plain() == value

@@ -64,6 +64,7 @@ IDLE_S = 0.02
 STORE_EVERY_S = 0.5
 """Small inserts cost as much as large ones: what is not urgent is gathered for so long."""
 JOIN_EVERY_S = 1.0
+FIRST_JUDGED_S = 5.0
 JUDGE_EVERY_S = 30.0
 FULL_BATCH = 256
 SEEDED = 1000
@@ -188,7 +189,9 @@ class Cold:
 
     def keep_judging_days(self) -> None:
         """The thread that judges the health of each day once it is over."""
-        while not self.stop.wait(JUDGE_EVERY_S):
+        wait = FIRST_JUDGED_S
+        while not self.stop.wait(wait):
+            wait = JUDGE_EVERY_S
             if self._try("days", self.days.step):
                 self.deliveries.wake()
             self._try("groups", self.groups.step)

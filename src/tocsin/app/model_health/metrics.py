@@ -12,12 +12,10 @@ import numpy as np
 from tocsin.derive.sayings import right, saying, verdicts
 from tocsin.model.arrays import F8
 from tocsin.model.errors import BadInput
+from tocsin.spec.ab import METRICS
 from tocsin.spec.problem import nearest
 
 Part: TypeAlias = Literal["accuracy", "absolute error", "feedback", "score", "prediction", "tags", "features"]
-FORMS: Final = (
-    "accuracy", "absolute error", "score", "positive predictions", "feedback", "feedback.KEY", "tags.KEY", "features.KEY",
-)  # fmt: skip
 _PLAIN: Final[dict[str, Part]] = {
     "accuracy": "accuracy",
     "absolute error": "absolute error",
@@ -55,8 +53,8 @@ class Metric:
         part = _KEYED.get(head)
         if key and part is not None:
             return Metric(name, part, key)
-        forms = ", ".join(FORMS)
-        raise BadInput(f"no metric {name[:80]!r}{nearest(name, FORMS)}; it is one of {forms}")
+        forms = ", ".join(METRICS)
+        raise BadInput(f"no metric {name[:80]!r}{nearest(name, METRICS)}; it is one of {forms}")
 
     @property
     def column(self) -> str:
