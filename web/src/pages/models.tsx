@@ -63,7 +63,7 @@ const worth = (day: Judged["entities"][number] | undefined): string => (!day || 
 function FirstRecord() {
   const base = location.origin;
   const sdk = `from tocsin import sdk\n\nsdk.configure(url="${base}")  # with keys: key="KEY" of the scope ingest\nsdk.log(prediction_id="order-42", model="fraud", version="7", prediction="ok", score=0.93,\n        features={"amount": 12.5, "country": "DE"}, tags={"region": "eu"})\nsdk.truth("order-42", "fraud")  # when it is known, months later too\nsdk.flush()`;
-  const rest = `curl ${base}/v1/records --data-binary '{"prediction_id": "order-42", "model": "fraud", "version": "7", "prediction": "ok", "score": 0.93, "features": {"amount": 12.5}, "tags": {"region": "eu"}}'`;
+  const rest = `curl -H 'Content-Type: application/x-ndjson' ${base}/v1/records --data-binary '{"prediction_id": "order-42", "model": "fraud", "version": "7", "prediction": "ok", "score": 0.93, "features": {"amount": 12.5}, "tags": {"region": "eu"}}'`;
   return (
     <Panel title="Send a record" id="send-record" note="no model has sent any in 30 days">
       <h3>From Python</h3>
