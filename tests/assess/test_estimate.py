@@ -5,7 +5,7 @@ import pytest
 
 from tocsin.assess.estimate import Estimator, Said, Task
 from tocsin.assess.estimate_error import EstimateError
-from tocsin.assess.intervals import Measure
+from tocsin.assess.intervals import Measure, rate_of
 from tocsin.assess.performance import of_classes, of_numbers
 from tocsin.assess.performance_alarm import PerformanceNorm, blocks_of, error_of
 from tocsin.model.errors import BadInput
@@ -196,3 +196,25 @@ def test_truth_corrects_later_estimates_and_widens_what_was_too_narrow():
     assert late.high - late.low > 0.05
     error.learn(0.8, float("nan"))
     assert error.chunks == 60
+
+
+@pytest.mark.parametrize("labels", [150, 1000, 4000])
+def test_blocks_that_vary_are_no_fall_and_few_labels_find_one(labels):
+    """Blocks of 1,000 rows whose accuracy varies by .02 of itself; a chunk has fewer labels than a block, or more."""
+    rng = np.random.default_rng(labels)
+    false = found = 0
+    for _ in range(400):
+        chances = np.clip(0.83 + 0.02 * rng.normal(size=9), 0, 1)
+        blocks = [rate_of(int(rng.binomial(1000, chance)), 1000, 0.95, "") for chance in chances[:8]]
+        whole = rate_of(sum(round(1000 * each.value) for each in blocks), 8000, 0.95, "")
+        norm = PerformanceNorm.of(
+            {"accuracy": whole},
+            [{"accuracy": each.value} for each in blocks],
+            [{"accuracy": error_of(each)} for each in blocks],
+        )
+        for fallen, chance in ((False, chances[8]), (True, chances[8] - 0.2)):
+            now = rate_of(int(rng.binomial(labels, chance)), labels, 0.95, "")
+            alarm = bool(norm.falls({"accuracy": now.value}, {"accuracy": error_of(now)}))
+            found, false = found + (alarm and fallen), false + (alarm and not fallen)
+    assert false <= 4
+    assert found > 320

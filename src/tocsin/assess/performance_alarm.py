@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import NormalDist
 from typing import Final
@@ -90,11 +90,13 @@ class PerformanceNorm:
     reference : measures of the reference as a whole
     excess : by measure, how many times its standard error it varies between blocks of the reference
     blocks : how many blocks that was seen in
+    errors : by measure, the standard error of a block
     """
 
     reference: Mapping[str, Measure]
     excess: Mapping[str, float]
     blocks: int
+    errors: Mapping[str, float] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -106,7 +108,8 @@ class PerformanceNorm:
             name: excess([each.get(name, nan) for each in values], [each.get(name, nan) for each in errors])
             for name in reference
         }
-        return PerformanceNorm(dict(reference), wider, len(values))
+        usual = {name: _typical([each.get(name, nan) for each in errors]) for name in reference}
+        return PerformanceNorm(dict(reference), wider, len(values), usual)
 
     def falls(self, values: Mapping[str, float], errors: Mapping[str, float], shared_by: int = 1) -> list[Fall]:
         """Measures of a chunk that fell, most telling ones first; the false rate is shared by measures and by `shared_by` parts.
@@ -128,11 +131,24 @@ class PerformanceNorm:
     def _fall(self, name: str, value: float, error: float) -> Fall:
         known = self.reference[name]
         own = error_of(known)
-        spread = self.excess.get(name, 1.0) * math.hypot(error, own if math.isfinite(own) else 0.0)
+        spread, df = self._spread(name, error, own if math.isfinite(own) else 0.0)
         worse = known.value - value if name in LEAST_RISE else value - known.value
         t = worse / spread if spread > 0 else math.copysign(math.inf, worse) if worse else 0.0
-        z = normal_of_t(t, self.blocks - 1) if self.blocks > 1 and math.isfinite(t) else t
+        z = normal_of_t(t, df) if self.blocks > 1 and math.isfinite(t) else t
         return Fall(name, value, known.value, z)
+
+    def _spread(self, name: str, error: float, own: float) -> tuple[float, float]:
+        """Standard error of the gap to the reference, and its degrees of freedom.
+
+        What blocks vary beyond their own error comes on top of the chunk's own, and is estimated from few blocks, so it
+        has few degrees of freedom. Where a chunk has fewer labels than a block, its own error is the larger part, and
+        known: the uncertain part is diluted (Welch 1947, Satterthwaite 1946).
+        """
+        wider, block = self.excess.get(name, 1.0), self.errors.get(name, error)
+        block = block if math.isfinite(block) else error
+        spread = math.sqrt(error**2 + (wider**2 - 1) * block**2 + (wider * own) ** 2)
+        seen = wider * math.hypot(block, own)
+        return spread, (self.blocks - 1) * max(spread / seen, 1.0) ** 4 if seen > 0 else self.blocks - 1
 
     @staticmethod
     def _matters(fall: Fall) -> bool:
@@ -141,6 +157,12 @@ class PerformanceNorm:
         if fall.measure in LEAST_DROP:
             return fall.reference - fall.value >= LEAST_DROP[fall.measure] * fall.reference
         return fall.value - fall.reference >= LEAST_RISE[fall.measure] * fall.reference
+
+
+def _typical(errors: Sequence[float]) -> float:
+    """Root of the mean square of standard errors, infinite where there is none."""
+    held = [each for each in errors if math.isfinite(each)]
+    return math.sqrt(sum(each**2 for each in held) / len(held)) if held else math.inf
 
 
 def error_of(measure: Measure, confidence: float = 0.95) -> float:

@@ -59,6 +59,16 @@ def test_coverage_is_seen_in_the_terminal_and_on_the_page(pair, drift, tmp_path)
     assert "unlike" not in said
 
 
+def test_a_fall_is_found_with_a_seventh_of_the_truth(pair, drift, tmp_path):
+    reference, current, rows = pair
+    turned = (np.arange(20_000) % 4 == 0) & (np.arange(20_000) >= 10_000)
+    truth = _some({**rows, "target": np.where(turned, 1 - rows["target"], rows["target"])}, 0.15)
+    asked = ("--truth", write(tmp_path / "t.parquet", truth), "--id", "id", "--chunk", "2000")
+    _, shown, _ = drift(reference, current, *asked)
+    assert [chunk["performance_alarm"] for chunk in shown["chunks"]] == [False] * 5 + [True] * 5
+    assert shown["chunks"][9]["reasons"][0].startswith("realised ")
+
+
 def test_truth_of_the_sure_rows_only_is_said(pair, drift, tmp_path):
     reference, current, rows = pair
     sure = np.abs(rows["score"] - 0.5) > 0.4

@@ -12,7 +12,7 @@ from tocsin.app.drift_files.page_found import laws_section, quality_section
 from tocsin.app.drift_files.page_style import STYLE
 from tocsin.app.drift_files.page_table import table
 from tocsin.app.drift_files.run import ChunkResult, Result
-from tocsin.app.drift_files.told import main_measure, moved_names
+from tocsin.app.drift_files.told import first_reasons, main_measure, moved_names
 from tocsin.assess.drift import FeatureDrift
 from tocsin.assess.intervals import Measure
 from tocsin.model.errors import BadInput
@@ -89,7 +89,7 @@ def _performance(result: Result) -> str:
         return "<h2>Performance</h2><p>Neither estimated nor realised: see the notes below.</p>"
     said = [
         '<span class="key guess-key"></span> estimated without truth, and where truth should fall',
-        '<span class="key real-key"></span> realised',
+        '<span class="key real-key"></span> realised (with its interval where the truth of some rows is not known)',
         '<span class="key reference-key"></span> reference',
         '<span class="key alarm-key"></span> alarm',
     ]
@@ -115,7 +115,7 @@ def _features(result: Result) -> str:
         ])  # fmt: skip
     heads = ["feature", "kind", "PSI", "JS", "Wasserstein", "KS", "chunks moved", "worst", "why, in the worst chunk"]
     more = f"<p>{len(ranked) - MOST_FEATURES} more moved less.</p>" if len(ranked) > MOST_FEATURES else ""
-    legend = "Darker is a larger PSI (0 to 0.25 and more); a frame is a change that is sure and large enough to matter."
+    legend = "A stronger colour is a larger PSI (0 to 0.25 and more); a frame is a change that is sure and large enough to matter."
     if any(chunk.parts for chunk in result.chunks):
         legend += " Texts and vectors are compared by their parts: below the kind is the JS of those that moved most."
     return (
@@ -129,7 +129,7 @@ def _parts(chunk: ChunkResult, found: FeatureDrift) -> str:
     ranked = sorted(parts.items(), key=lambda pair: -(pair[1].js or 0.0))[:MOST_PARTS]
     said = [f"{part.replace('_', ' ')} {_number(each.js)}" for part, each in ranked]
     said += [f"MMD {found.mmd:.3g}"] if found.mmd is not None else []
-    return f'<span class="range">{shown(", ".join(said))}</span>' if said else ""
+    return f'<span class="parts">{shown(", ".join(said))}</span>' if said else ""
 
 
 def _ranked(result: Result) -> list[tuple[str, ChunkResult, int]]:
@@ -147,7 +147,7 @@ def _ranked(result: Result) -> list[tuple[str, ChunkResult, int]]:
 
 def _chunks(result: Result) -> str:
     main = main_measure(result)
-    heads = ["chunk", "start", "end", "rows"]
+    heads = ["chunk", "from, to", "rows"]
     heads += [f"estimated {main}", "realised"] if main else []
     heads += ["features that moved", "what moved", "alarm"]
     rows = [_chunk_row(chunk, main) for chunk in result.chunks[:MOST_ROWS]]
@@ -156,23 +156,21 @@ def _chunks(result: Result) -> str:
 
 
 def _chunk_row(chunk: ChunkResult, main: str | None) -> list[str]:
-    start, end = (
-        str(x)[:19].replace("T", " ") if isinstance(x, str) else f"{x:,}" for x in (chunk.part.start, chunk.part.end)
-    )
-    row = [
-        str(chunk.part.index),
-        *(f'<span class="stamp">{shown(each)}</span>' for each in (start, end)),
-        f"{chunk.part.rows.size:,}",
-    ]
+    row = [str(chunk.part.index), f'<span class="stamp">{_stamp(chunk.part.start)}<br>{_stamp(chunk.part.end)}</span>']
+    row.append(f"{chunk.part.rows.size:,}")
     performance = chunk.performance
     if main is not None:
         guess = performance.estimated.measures.get(main) if performance is not None and performance.estimated else None
         real = performance.realised.get(main) if performance is not None and performance.realised else None
         row += [_with_interval(guess), _with_interval(real) + _coverage(performance)]
     names = moved_names(chunk)
-    reasons = "<br>".join(shown(reason) for reason in chunk.reasons[:4])
+    reasons = "<br>".join(shown(reason) for reason in first_reasons(chunk.reasons, 4))
     why = f'<strong class="bad">alarm</strong> {reasons}' if chunk.alarm else "-"
     return [*row, shown(names), shown(", ".join(chunk.moved) or "-"), why]
+
+
+def _stamp(at: str | int) -> str:
+    return shown(at[:19].replace("T", " ")) if isinstance(at, str) else f"{at:,}"
 
 
 def _segments(result: Result) -> str:
@@ -184,7 +182,7 @@ def _segments(result: Result) -> str:
             main = main_measure(result) or ""
             guess = each.performance.estimated.measures.get(main) if each.performance.estimated else None
             real = each.performance.realised.get(main) if each.performance.realised else None
-            why = "<br>".join(shown(reason) for reason in each.performance.reasons[:4]) or "-"
+            why = "<br>".join(shown(reason) for reason in first_reasons(each.performance.reasons, 4)) or "-"
             rows.append([
                 str(chunk.part.index), shown(each.column), shown(each.value), f"{each.performance.n:,}",
                 _with_interval(guess), _with_interval(real) + _coverage(each.performance), why,

@@ -21,7 +21,8 @@ p { margin: 6px 0; overflow-wrap: anywhere; }
 .verdict.bad { border-color: var(--bad); }
 .bad strong, strong.bad { color: var(--bad); }
 .good strong { color: var(--good); }
-.legend, .range { color: var(--quiet); font-size: 13px; }
+.legend, .range, .parts { color: var(--quiet); font-size: 13px; }
+td .parts { display: block; min-width: 150px; }
 td .range { display: block; white-space: nowrap; }
 .chart, .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; background: var(--ground); }
 .chart svg { display: block; width: 100%; min-width: 640px; height: auto; }
@@ -34,7 +35,7 @@ th, td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--lin
 td { font-variant-numeric: tabular-nums; }
 th { background: var(--panel); font-weight: 600; white-space: nowrap; }
 tbody tr:last-child td { border-bottom: 0; }
-td:last-child { min-width: 220px; max-width: 620px; overflow-wrap: anywhere; }
+td:last-child { min-width: 260px; max-width: 620px; overflow-wrap: anywhere; }
 code { font-family: ui-monospace, monospace; font-size: 0.95em; overflow-wrap: anywhere; }
 .grid { stroke: var(--line); stroke-width: 1; }
 .tick { fill: var(--quiet); font-size: 12px; }

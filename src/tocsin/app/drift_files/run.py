@@ -294,8 +294,10 @@ def _chunk(
     moved = [each for each in features if each.alarm and each.name not in {other.feature for other in wrong}]
     estimated = performance.estimated if performance is not None else None
     if moved and (estimated is None or estimated.unknown_share > MOST_UNKNOWN):
-        why = "" if estimated is None else " (the reference knows too little of these rows for an estimate)"
-        reasons += [f"{each.name}: {each.reason}{why}" for each in moved]
+        if estimated is not None:
+            share = f"{100 * estimated.unknown_share:.3g} %"
+            reasons.append(f"no estimate answers for these rows, the reference knows nothing like {share} of them")
+        reasons += [f"{each.name}: {each.reason}" for each in moved]
     return ChunkResult(
         part, tuple(features), prediction, compared.target[part.index], performance, segments,
         bool(reasons), tuple(reasons), which, tuple(broken), compared.parts[part.index],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from tocsin.app.drift_files.model import intervals, values
 from tocsin.app.drift_files.run import ChunkResult, Result, SegmentResult
@@ -12,6 +13,9 @@ from tocsin.assess.drift import LN10, FeatureDrift
 from tocsin.assess.intervals import Measure, number
 from tocsin.assess.moved import Group
 from tocsin.model.text import one_line
+
+MOST_REASONS: Final = 6
+"""Reasons of a chunk that people are told; the JSON has all."""
 
 
 def to_json(result: Result) -> dict[str, Any]:
@@ -137,8 +141,19 @@ def interval_said(found: Measure) -> str:
 
 
 def reasons(result: Result) -> list[list[object]]:
-    """One row for each reason of an alarm: the chunk, and why."""
-    return [[chunk.part.index, reason] for chunk in result.chunks for reason in chunk.reasons]
+    """One row for each of the first reasons of an alarm: the chunk, and why."""
+    return [[chunk.part.index, reason] for chunk in result.chunks for reason in first_reasons(chunk.reasons)]
+
+
+def first_reasons(reasons: Sequence[str], most: int = MOST_REASONS) -> list[str]:
+    """The first reasons, and how many more there are.
+
+    >>> first_reasons(["a", "b", "c"], 2)
+    ['a', 'and 2 more']
+    """
+    if len(reasons) <= most:
+        return list(reasons)
+    return [*reasons[: most - 1], f"and {len(reasons) - most + 1} more"]
 
 
 def broken_rows(result: Result) -> list[list[object]]:
