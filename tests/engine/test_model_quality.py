@@ -193,3 +193,16 @@ def test_hostile_text_is_inert_and_bounded():
     first = followed(world(12, broken=some("plan", hostile, 4), at=10))[0]
     for value in first.evidence.values():
         assert isinstance(value, float) or (len(value) <= 500 and value.isprintable())
+
+
+def test_history_that_is_replayed_is_judged_chunk_by_chunk():
+    hours = world(16, broken=some("amount", "n/k", 10), at=12, until=14)
+    watch = watching()
+    watch.hold(KEY, T0, frame([row for rows in hours for row in rows]))
+    mark = T0 + 16 * HOUR
+    watch.release(KEY, mark)
+    found = [each for _ in range(40) for each in watch.close({KEY: mark}, mark + S) if each.monitor == MONITOR]
+    assert found[0].evidence["violation.1"] == "corrupted"
+    assert found[0].evidence["violation.1.count"] == 48.0  # all of the two hours at once
+    assert found[0].start == T0 + 12 * HOUR
+    assert watch.states["main", "m", "1"].quality.chunk.rows == 0

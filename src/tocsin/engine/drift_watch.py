@@ -17,7 +17,7 @@ from tocsin.spec.drift import DriftReference, DriftSpec, policy_of
 
 MODELS: Final = 100
 """Versions of models, of all tenants, that are followed; what comes beyond is counted."""
-PIECES_PER_TICK: Final = 8
+PIECES_PER_TICK: Final = 4
 """Pieces of chunks whose data are judged at one tick."""
 PER_TICK: Final = 2
 """Chunks that are judged at one tick: at midnight those of many models end together, and ticks must stay short."""

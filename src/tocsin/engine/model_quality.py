@@ -25,6 +25,8 @@ from tocsin.model.series import Series
 PIECE_NS: Final = 900 * 1_000_000_000
 LEAST_PIECE: Final = 100
 """Rows of a piece below which the next ones are added to it."""
+MOST_LEFT: Final = 4
+"""Pieces that are over when their chunk is, above which they are history and judged together."""
 HOUR_NS: Final = 4 * PIECE_NS
 WHOLE_NS: Final = 7 * 86_400 * 1_000_000_000
 """A reference that covers so much has seen how long records may stay away."""
@@ -103,12 +105,35 @@ class ModelQuality:
     def finish(self, end: int, at: int, reference: ModelReference | None, series: Series) -> list[Finding]:
         """Judge what is left of a chunk that ends at `end`; `chunk` then holds all its counts."""
         found = []
-        for start in sorted(each for each in self.pieces if each < end):
+        left = sorted(each for each in self.pieces if each < end)
+        if len(left) > MOST_LEFT:  # history that is replayed is judged chunk by chunk: ticks must stay short
+            self._gather(left, reference)
+            found += self._judge_pending(at, end, reference, series)
+            left = []
+        for start in left:
             found += self.close(start, at, reference, series)
         if self.pending.rows:  # too few for a verdict of their own
             rest, self.pending = self.pending, self.pending.after()
             self.chunk.merge(rest)
         return found
+
+    def _gather(self, starts: Sequence[int], reference: ModelReference | None) -> None:
+        """Put pieces together to be judged as one."""
+        self.since = self.since if self.pending.rows else starts[0]
+        for start in starts:
+            piece = self.pieces.pop(start)
+            if reference is None:
+                piece.settle(None)
+                if piece.rows >= LEAST_PIECE:
+                    self.note_missing(piece)
+            if piece.tallies:
+                piece.settle(reference)
+                self.pending.settle(reference)
+                self.pending.merge(piece)
+            else:
+                for row in piece.waiting:
+                    self.pending.add(row, reference)
+        self.pending.settle(reference)
 
     def look(
         self,
