@@ -1,8 +1,8 @@
 // All state is in the address: path and parameters. Back and forward work because nothing else holds state.
 import { useEffect, useState } from "preact/hooks";
 
-export interface Place { path: string; params: URLSearchParams }
-const here = (): Place => ({ path: location.pathname, params: new URLSearchParams(location.search) });
+export interface Place { path: string; params: URLSearchParams; search: string }
+const here = (): Place => ({ path: location.pathname, params: new URLSearchParams(location.search), search: location.search });
 const listeners = new Set<() => void>();
 const tell = (): void => listeners.forEach((listener) => listener());
 addEventListener("popstate", tell);
@@ -41,6 +41,8 @@ export function usePlace(): Place {
   useEffect(() => {
     const listener = (): void => setPlace(here());
     listeners.add(listener);
+    // the place may have changed between the first drawing and now
+    if (place.path !== location.pathname || place.search !== location.search) listener();
     return () => { listeners.delete(listener); };
   }, []);
   return place;
