@@ -39,8 +39,9 @@ def watching(**changes):
     return watch
 
 
-def given(rng, hour, n):
-    """Features of a usual hour: heavy tails, seasons, runs, fields that are missing at night or nearly always."""
+def given(rng, now, n):
+    """Features of a usual hour: heavy tails, seasons, runs, dates, fields that are missing at night or nearly always."""
+    hour = now % REFERENCE_HOURS
     flag = np.cumsum(rng.random(n) < 0.1) % 2 == 0  # in runs
     return [
         {
@@ -48,7 +49,7 @@ def given(rng, hour, n):
             "user": f"u{rng.integers(10**6)}", "weekday": (hour // 24) % 7, "hour_block": hour // 4, "vip": bool(flag[k]),
             "age": None if hour % 8 < 2 and rng.random() < 0.6 else float(rng.normal(40, 9)),
             "code": str(rng.integers(900)) if rng.random() < 0.5 else int(rng.integers(900)),
-            "rare": "x" if rng.random() < 0.02 else None, "always": "eu", "note": "word " * int(rng.integers(5, 30)),
+            "stamp": now * 3600 + k, "release": f"v{now}", "rare": "x" if rng.random() < 0.02 else None, "always": "eu", "note": "word " * int(rng.integers(5, 30)),
         }
         for k in range(n)
     ]  # fmt: skip
@@ -59,7 +60,7 @@ def world(hours, *, seed=1, n=240, broken=None, at=99, until=99):
     rng = np.random.default_rng(seed)
     found = []
     for hour in range(hours):
-        features = given(rng, hour % REFERENCE_HOURS, n)
+        features = given(rng, hour, n)
         times = np.sort(rng.integers(1, HOUR, n))
         if broken is not None and at <= hour < until:
             features = [broken(each, k) for k, each in enumerate(features)]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tocsin.assess.quality import Violation, freshness
+from tocsin.assess.quality import Fault, Violation, freshness
 from tocsin.assess.quality_counts import by_counts, by_runs, by_types
 from tocsin.assess.sketch import FeatureSketch
 from tocsin.assess.tally import Tally
@@ -27,6 +27,7 @@ LEAST_PIECE: Final = 100
 """Rows of a piece below which the next ones are added to it."""
 MOST_LEFT: Final = 4
 """Pieces that are over when their chunk is, above which they are history and judged together."""
+_OF_VALUES: Final = frozenset({Fault.UNSEEN, Fault.OUT_OF_RANGE})
 HOUR_NS: Final = 4 * PIECE_NS
 WHOLE_NS: Final = 7 * 86_400 * 1_000_000_000
 """A reference that covers so much has seen how long records may stay away."""
@@ -162,7 +163,10 @@ class ModelQuality:
         for name, test in reference.tests.items():
             here: list[Violation] = []
             if name in sketches:
-                here += by_counts(test, sketches[name], level=level, most_missing=reference.most_missing.get(name, 0.0))
+                broken = by_counts(
+                    test, sketches[name], level=level, most_missing=reference.most_missing.get(name, 0.0)
+                )
+                here += [each for each in broken if each.fault not in _OF_VALUES or name not in reference.unbounded]
             usual, tally = reference.tallies.get(name), counts.tallies.get(name)
             if usual is not None and tally is not None:
                 here += _of_rows(test, tally, usual, level, here, runs=runs)

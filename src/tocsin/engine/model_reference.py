@@ -10,6 +10,7 @@ from typing import Any, Final
 from tocsin.assess.cells import CategoryCells
 from tocsin.assess.drift import DriftPolicy, FeatureDrift, compare_all
 from tocsin.assess.evidence import FeatureTest
+from tocsin.assess.quality_counts import LEAST
 from tocsin.assess.reference import FeatureReference
 from tocsin.assess.sketch import FeatureSketch
 from tocsin.assess.tally import Tally
@@ -67,6 +68,29 @@ class ModelReference:
     def tests(self) -> Mapping[str, FeatureTest]:
         """By name, what is bet on."""
         return {name: FeatureTest(reference) for name, reference in self.features.items()}
+
+    @cached_property
+    def unbounded(self) -> frozenset[str]:
+        """Features whose values go on to others all the time, such as dates and counters: no range or list of theirs holds.
+
+        What the second half of the reference already broke of the first is no promise.
+        """
+        rows = sorted(self.sample.rows(), key=lambda row: (row.time, row.rank))
+        halves = [columns_of(half, list(self.features)) for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :])]
+        found = set()
+        for name, reference in self.features.items():
+            if reference.cells is None:
+                continue
+            named = isinstance(reference.cells, CategoryCells)
+            before, after = (worded(half[name], named=named) for half in halves)
+            try:
+                sketch = FeatureReference.learn(name, before, reference.kind).sketch(after)
+            except BadInput:
+                continue
+            beyond = sketch.counts[-1] if named else sketch.counts[0] + sketch.counts[-1]
+            if beyond > LEAST.share * max(sketch.present, 1):
+                found.add(name)
+        return frozenset(found)
 
     def count(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, FeatureSketch]:
         """Sketches of columns of features that have cells: numbers, categories and truth values."""
