@@ -128,7 +128,7 @@ def test_names_differ_by_case_blanks_and_composition(two, drift, tmp_path):
     assert "âge du client 🙂" in shown["columns"]["features"]
     loud = _text(tmp_path / "r.csv", {name.upper(): values for name, values in two[0].items()})
     _, _, said = drift(loud, _text(tmp_path / "c.csv", two[1]))
-    assert "no column 'ID', which the reference has: did you mean 'id'?" in said
+    assert "no column 'TIME', which the reference has: did you mean 'time'?" in said
 
 
 def test_empty_columns_and_nameless_ones(two, drift, tmp_path):
@@ -175,3 +175,16 @@ def test_predictions_that_are_never_the_truth_are_refused(two, drift, tmp_path):
     result, _, said = drift(*paths)
     assert result.exit_code != 0
     assert "predictions say '0', '1' and truths 'bad', 'good', which are never the same" in said
+
+
+def test_a_tables_own_count_of_rows_is_no_feature(two, plain, drift, tmp_path):
+    for name in ("", "Unnamed: 0"):
+        _, shown, _ = drift(_text(tmp_path / "r.csv", {name: np.arange(N), **two[0]}), plain[1])
+        assert shown["columns"]["left_out"] == {name: "its values tell rows apart, nothing else"}
+        _same(shown, drift(*plain)[1])
+
+
+def test_what_the_model_said_is_no_truth(plain, drift):
+    result, _, said = drift(*plain, "--target", "prediction")
+    assert result.exit_code != 0
+    assert "--target: 'prediction' is what the model said; name the column of what came true" in said

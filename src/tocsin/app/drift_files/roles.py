@@ -25,6 +25,8 @@ SCORE: Final = (
 )  # fmt: skip
 TARGET: Final = ("target", "truth", "actual", "label", "y_true", "ground_truth", "y")
 IDENTITY: Final = ("prediction_id", "id", "row_id", "record_id", "request_id", "uuid", "index", "identifier")
+NAMELESS: Final = ("", "unnamed:_0")
+"""What a table's own count of its rows is called."""
 MOST_NUMBERED: Final = 100
 QUERY: Final = ("query_id", "qid", "search_id", "impression_id", "list_id", "slate_id")
 TIME: Final = ("timestamp", "time", "datetime", "date", "ts", "event_time", "created_at", "predicted_at")
@@ -99,6 +101,10 @@ class _Inference:
             time = None
             self.inferred.remove("time")
         segments = tuple(self._named(name, "--segment") for name in asked.segments)
+        if target is not None and target in (prediction, score):
+            raise BadInput(
+                f"--target: {target!r} is what the model said; name the column of what came true, which is another one"
+            )
         query = self._query(prediction, score, target)
         taken = {identity, target, prediction, score, time, query}
         features, kinds, left = self._features({name for name in taken if name is not None})
@@ -215,14 +221,14 @@ class _Inference:
         for name in self.reference.names:
             if name in taken or name in left:
                 continue
+            if _plain(name) in (*IDENTITY, *NAMELESS) and _distinct(self.reference, name):
+                left[name] = "its values tell rows apart, nothing else"
+                continue
             if name not in self.current.columns:
                 raise BadInput(
                     f"{self.current.table.path}:1: no column {name!r}, which the reference has: "
                     f"{near(name, self.current.names)}; add it, or take it out of the reference"
                 )
-            if _plain(name) in IDENTITY and _distinct(self.reference, name):
-                left[name] = "its values tell rows apart, nothing else"
-                continue
             try:
                 kinds[name] = self._kind(name)
             except BadInput as error:
