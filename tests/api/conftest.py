@@ -109,7 +109,7 @@ def browser() -> Iterator[Browser]:
 
 
 # the machine may be busy with other tests
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 WATCH = """
 window.violations = [];
@@ -149,7 +149,7 @@ def view(browser: Browser) -> Iterator[Callable[..., View]]:
             locale="en-GB",
         )
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         return View(context.new_page())
 
     yield make
