@@ -58,8 +58,8 @@ def candidate_for(centre: float, top: float) -> float:
 
 
 @njit()
-def evidence_of(x: float, first: bool, dt: float, w: float, c: F8) -> float:
-    """Evidence for the candidate scale by Laplace residuals and the Jacobian, as Box and Cox do; NaN without any."""
+def weigh(x: float, first: bool, dt: float, w: float, c: F8) -> None:
+    """Take a value into the residuals on both scales and the Jacobian between them."""
     n, offset, top = c[SEEN] + 1.0, c[CANDIDATE], c[TOP]
     centre = from_work(c[FAST] + c[ANCHOR], c[OFFSET], top)
     g = 1.0 if first else w * rate(n - 9.0, dt, 12.0 * HOUR_NS, 0.001, 0.02)
@@ -70,6 +70,11 @@ def evidence_of(x: float, first: bool, dt: float, w: float, c: F8) -> float:
     c[LINEAR] += g * (linear - c[LINEAR])
     c[LOGGED] += g * (logged - c[LOGGED])
     c[JACOBIAN] += g * (-math.log(slope(x, offset, top)) - c[JACOBIAN])
+
+
+@njit()
+def evidence_of(c: F8) -> float:
+    """Evidence for the candidate scale by Laplace residuals and the Jacobian, as Box and Cox do; NaN without any."""
     if c[LINEAR] <= 0.0 or c[LOGGED] <= 0.0:
         return math.nan
     found: float = math.log(c[LINEAR]) - math.log(c[LOGGED]) - c[JACOBIAN]
@@ -89,11 +94,15 @@ def learn_shape(x: float, dt: float, w: float, told: int, c: F8, slots: F4) -> N
         if n < 9.0 or centre <= 0.0:
             return
         c[CANDIDATE] = candidate_for(centre, c[TOP])
-    evidence = evidence_of(x, first, dt, w, c)
-    due = n in {32.0, 64.0, 128.0, 256.0} or n % 512.0 == 0.0
-    if told == LOGARITHMIC:
-        evidence, due = math.inf, due or n == 16.0
-    if not due or math.isnan(evidence):
+    weigh(x, first, dt, w, c)
+    steps = int(n)
+    # a set would be built anew at each call
+    due = steps == 32 or steps == 64 or steps == 128 or steps == 256 or steps % 512 == 0  # noqa: PLR1714
+    due = due or (told == LOGARITHMIC and steps == 16)
+    if not due:
+        return
+    evidence = math.inf if told == LOGARITHMIC else evidence_of(c)
+    if math.isnan(evidence):
         return
     if c[OFFSET] <= 0.0 and c[LOW] < RARE and evidence > 0.05:
         rescale(c[CANDIDATE], c[TOP], c, slots)
