@@ -7,7 +7,7 @@ export default defineConfig({
     outDir: "../src/tocsin/api/static",
     emptyOutDir: true,
     target: "es2022",
-    modulePreload: { polyfill: false },
+    modulePreload: false,
     assetsInlineLimit: 0,
     cssCodeSplit: false,
     reportCompressedSize: true,

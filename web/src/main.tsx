@@ -1,12 +1,11 @@
 // The frame around all pages, and which page an address is.
-import { render } from "preact";
+import { render, type VNode } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ask, type Session } from "./api";
 import { zone } from "./format";
 import { Help, useKeys } from "./keys";
 import { connect, disconnect, useLink, useNews } from "./live";
 import { Incident } from "./pages/incident";
-import { Models } from "./pages/models";
 import { Overview } from "./pages/overview";
 import { Review } from "./pages/review";
 import { SignIn } from "./pages/signin";
@@ -98,6 +97,15 @@ function App() {
       <Help open={help} close={() => setHelp(false)} />
     </>
   );
+}
+
+/** The pages of models are large and not everybody's: they come when they are first asked for. */
+function Models() {
+  const [page, setPage] = useState<{ Models: () => VNode }>();
+  const [failed, setFailed] = useState(false);
+  useEffect(() => { import("./pages/models").then(setPage, () => setFailed(true)); }, []);
+  if (page) return <page.Models />;
+  return <main id="main" tabIndex={-1}><h1 tabIndex={-1}>Models</h1><p role={failed ? "alert" : "status"}>{failed ? "This part of the page did not come; load the page again." : "One moment."}</p></main>;
 }
 
 /** A part of an address as text; what is no escape stands for itself. */

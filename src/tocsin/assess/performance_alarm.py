@@ -142,10 +142,10 @@ class PerformanceNorm:
 
         What blocks vary beyond their own error comes on top of the chunk's own, and is estimated from few blocks, so it
         has few degrees of freedom. Where a chunk has fewer labels than a block, its own error is the larger part, and
-        known: the uncertain part is diluted (Welch 1947, Satterthwaite 1946).
+        known: the uncertain part is diluted (Welch 1947, Satterthwaite 1946). A chunk larger than a block holds several
+        of them, and varies less.
         """
-        wider, block = self.excess.get(name, 1.0), self.errors.get(name, error)
-        block = block if math.isfinite(block) else error
+        wider, block = self.excess.get(name, 1.0), min(self.errors.get(name, error), error)
         spread = math.sqrt(error**2 + (wider**2 - 1) * block**2 + (wider * own) ** 2)
         seen = wider * math.hypot(block, own)
         return spread, (self.blocks - 1) * max(spread / seen, 1.0) ** 4 if seen > 0 else self.blocks - 1
