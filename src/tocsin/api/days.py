@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from tocsin.api.access import DepsIn, Reader
+from tocsin.api.model_ports import MOST_CHARS
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
 from tocsin.model.times import time_to_json
@@ -38,7 +39,7 @@ def one(
     access: Reader,
     deps: DepsIn,
     kind: Annotated[str, Path(pattern="^(model|service|own)$")],
-    name: Annotated[str, Path(max_length=500)],
+    name: Annotated[str, Path(max_length=MOST_CHARS)],
 ) -> Document:
     """Give the health of one model or service on every day that is kept, the oldest first."""
     days, others = [], set()

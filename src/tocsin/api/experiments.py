@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from tocsin.api.access import DepsIn, Reader
-from tocsin.api.model_ports import ExperimentAsked
+from tocsin.api.model_ports import MOST_CHARS, ExperimentAsked
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
 from tocsin.api.signals import From, To
@@ -19,7 +19,7 @@ from tocsin.spec.problem import nearest
 
 router = APIRouter(prefix="/api", tags=["models"], responses=RESPONSES)
 MOST_ARMS = 20
-Name = Annotated[str, Query(max_length=500)]
+Name = Annotated[str, Query(max_length=MOST_CHARS)]
 _FAR = 1 << 62
 
 
@@ -66,8 +66,8 @@ def bounds_of(text: str) -> tuple[float, float] | None:
 def groups(
     access: Reader,
     deps: DepsIn,
-    model: Annotated[str, Path(max_length=500)],
-    group: Annotated[str, Query(max_length=500, description="the tag that names the groups")] = "",
+    model: Annotated[str, Path(max_length=MOST_CHARS)],
+    group: Annotated[str, Query(max_length=MOST_CHARS, description="the tag that names the groups")] = "",
 ) -> Document:
     """Give the gaps of groups day by day, whether one has changed, and signs of choices that feed on themselves."""
     known = [] if deps.models is None else [str(r["model"]) for r in deps.models.seen(access.tenant, 0, _FAR)]
@@ -85,13 +85,13 @@ def _unknown(model: str, known: Sequence[str]) -> HttpProblem:
 def experiment(
     access: Reader,
     deps: DepsIn,
-    model: Annotated[str, Path(max_length=500)],
+    model: Annotated[str, Path(max_length=MOST_CHARS)],
     *,
     arm: Annotated[
-        str, Query(max_length=500, description="`version`, or the tag that tells the arms apart")
+        str, Query(max_length=MOST_CHARS, description="`version`, or the tag that tells the arms apart")
     ] = "version",
     metric: Annotated[
-        str, Query(max_length=500, description="accuracy, score, feedback.KEY, tags.KEY, features.KEY and so on")
+        str, Query(max_length=MOST_CHARS, description="accuracy, score, feedback.KEY, tags.KEY, features.KEY and so on")
     ] = "accuracy",
     only: Annotated[list[str] | None, Query(max_length=MOST_ARMS, description="arms; all when absent")] = None,
     control: Name = "",

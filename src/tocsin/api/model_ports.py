@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
+
+MOST_CHARS: Final = 20_000
+"""Of a name: what records may hold can be asked for."""
 
 Json: TypeAlias = dict[str, object]
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 
 from tocsin.api.access import DepsIn, Reader
 from tocsin.api.incidents import ALL_STATES
-from tocsin.api.model_ports import ModelAsked
+from tocsin.api.model_ports import MOST_CHARS, ModelAsked
 from tocsin.api.ports import Deps
 from tocsin.api.present import Document, summary
 from tocsin.api.problem import RESPONSES, HttpProblem
@@ -28,9 +28,6 @@ _STEP_NS = 30 * NS
 MOST_TAGS = 5
 MOST_LISTED = 20
 _MOST_INCIDENTS = 500
-
-MOST_CHARS = 20_000
-"""Of a name: what records may hold can be asked for."""
 
 Name = Annotated[str, Query(max_length=MOST_CHARS)]
 Version = Annotated[str | None, Query(max_length=MOST_CHARS)]
