@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 class FakeServer:
