@@ -34,6 +34,7 @@ class FakeServer:
         )
         self.lines: queue.Queue[str] = queue.Queue()
         self.seen: list[str] = []
+        self.passed: list[str] = []
         self._readers = [
             threading.Thread(target=self._read, args=(stream, mark), daemon=True)
             for stream, mark in ((self.process.stdout, "out: "), (self.process.stderr, "err: "))
@@ -46,6 +47,11 @@ class FakeServer:
             self.lines.put(mark + line.rstrip("\n"))
 
     def until(self, text: str) -> str:
+        """The first line with this text that was not asked for before; the two streams may come in any order."""
+        for line in self.passed:
+            if text in line:
+                self.passed.remove(line)
+                return line
         while True:
             try:
                 line = self.lines.get(timeout=WAIT_S)
@@ -54,6 +60,7 @@ class FakeServer:
             self.seen.append(line)
             if text in line:
                 return line
+            self.passed.append(line)
 
     def pid(self, text: str) -> int:
         return int(self.until(text).rsplit(" ", 1)[1])
