@@ -68,12 +68,17 @@ def _freeze(store: TelemetryStore, name: str) -> None:
 def _of_engine(engine: Path, shadow: Path) -> Iterator[tuple[str, Path]]:
     """Definitions of the tables, and the frozen parts under the names that the engine looks for."""
     prefix = f"{_STORE}/{_ENGINE}"
-    for path in sorted(engine.rglob("*.sql")):
-        if "shadow" not in path.relative_to(engine).parts and not path.is_symlink():
+    for path in _under(engine):
+        if path.suffix == ".sql" and "shadow" not in path.relative_to(engine).parts and not path.is_symlink():
             yield f"{prefix}/{path.relative_to(engine).as_posix()}", path
     for path in sorted(engine.glob("store/*/*/format_version.txt")):
         yield f"{prefix}/{path.relative_to(engine).as_posix()}", path
     yield from _files(shadow, f"{prefix}/")
+
+
+def _under(root: Path) -> list[Path]:
+    """All files below a directory that lives: one that goes while it is listed is passed over."""
+    return sorted(Path(folder, name) for folder, _, names in os.walk(root) for name in names)
 
 
 def _files(root: Path, prefix: str) -> Iterator[tuple[str, Path]]:
@@ -101,7 +106,7 @@ def _copy_state(state: StateStore, copy: Path) -> None:
 
 def _link_rest(data_dir: Path, store: Path, stage: Path) -> None:
     """Snapshots, keys, and what else lies in the directory; not what only a running process needs."""
-    for path in sorted(data_dir.rglob("*")):
+    for path in _under(data_dir):
         name = path.relative_to(data_dir)
         transient = any(part.startswith(".") for part in name.parts) or path.name.endswith(_NOT_KEPT)
         taken = name.parts[0] in _LOGS or name.parts[0].startswith("state.db") or path.is_relative_to(store / _ENGINE)
