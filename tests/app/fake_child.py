@@ -1,7 +1,7 @@
 """A stand-in for the hot or the cold process: says what happens to it, and does as a file tells it.
 
 Run as `fake_child.py NAME --run DIR`; in the data directory `NAME.exit` makes it end at once with that code,
-`NAME.deaf` makes it ignore SIGTERM.
+`NAME.deaf` makes it ignore SIGTERM, `NAME.nonblocking` does to its stdin what a library may do.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ def main() -> None:
     print("printed by mistake")
     if (home / f"{name}.exit").exists():
         sys.exit(int((home / f"{name}.exit").read_text()))
+    if (home / f"{name}.nonblocking").exists():
+        os.set_blocking(0, False)
     end = threading.Event()
     if (home / f"{name}.deaf").exists():
         child.on_stop(lambda: tell("deaf"))

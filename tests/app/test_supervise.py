@@ -7,6 +7,7 @@ import signal
 import socket
 
 import psutil
+import pytest
 
 
 def gone(pid: int) -> bool:
@@ -77,7 +78,9 @@ def test_a_process_that_does_not_end_is_killed_after_a_while(start, port, tmp_pa
     assert server.end() == 1
 
 
-def test_no_orphans_when_the_supervisor_is_killed(start, port):
+@pytest.mark.parametrize("stdin", ["blocks", "nonblocking"])
+def test_no_orphans_when_the_supervisor_is_killed(start, port, tmp_path, stdin):
+    (tmp_path / f"cold.{stdin}").touch()
     server = start(port)
     pids = server.both_started()
     server.until("ready:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -76,8 +77,16 @@ class Child:
             return  # the parent is gone; the watch on stdin sees to the rest
 
     def _watch(self, stop: Callable[[], None]) -> None:
-        while os.read(0, 4096):
-            pass
+        # waited for and then read: a library of this process may have made stdin one that does not block
+        end = select.poll()
+        end.register(0, select.POLLIN | select.POLLHUP)
+        while True:
+            end.poll()
+            try:
+                if not os.read(0, 4096):
+                    break
+            except BlockingIOError:
+                continue
         sys.stderr.write("the supervisor is gone; stopping\n")
         cut = threading.Timer(GRACE_S, os._exit, (1,))
         cut.daemon = True
