@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,24 @@ def datasets():
     if not path:
         pytest.skip("TOCSIN_DATASETS does not name the real data sets")
     return Path(path)
+
+
+@pytest.fixture(scope="module")  # while it lives, no other test of this thread may run an event loop
+def browser():
+    """Debian's Chromium, headless."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("chromium is not installed")
+    from browsing import launched
+
+    with launched(path) as found:
+        yield found
+
+
+@pytest.fixture
+def view(browser):
+    """Make a fresh view: `view(width, height, theme)`."""
+    from browsing import views
+
+    with views(browser) as make:
+        yield make

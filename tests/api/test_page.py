@@ -11,8 +11,9 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import expect
 
-from api.conftest import View, World
+from api.conftest import World
 from api.world import HOSTILE, NOW, NS, series_of, story
+from browsing import View
 from tocsin.model.incident import IncidentState, Severity
 
 pytestmark = pytest.mark.system

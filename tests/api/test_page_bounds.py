@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import expect
 
-from api.conftest import View, World, served
+from api.conftest import World, served
 from api.fake import deps
 from api.world import NOW, story
+from browsing import View
 from tocsin.api.ports import Line
 
 pytestmark = pytest.mark.system

@@ -6,15 +6,17 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from api.conftest import View, World, served
+from api.conftest import World, served
 from api.fake import deps
 from api.model_world import FakeRows, records, rows_of_world
 from api.test_page import opened, violations
 from api.world import NOW, NS, story
+from browsing import View
 from tocsin.app.model_health.view import ModelHealth
 from tocsin.model.clock import ManualClock
 from tocsin.model.incident import Incident, incident_id
@@ -235,9 +237,13 @@ def test_an_incident_leads_to_its_model_and_the_model_to_its_incident(full: Worl
 
 def test_a_model_shows_something_before_everything_is_computed(view: Make):
     world, gate = deps(), threading.Event()
-    slow = ModelHealth(rows_of_world(), ManualClock(NOW))
-    quick = slow.health
-    slow.health = lambda *asked: quick(*asked) if gate.wait(120) else None  # type: ignore[method-assign]  # held back
+
+    class Slow(ModelHealth):
+        def health(self, *asked: Any) -> Any:
+            assert gate.wait(120)
+            return super().health(*asked)
+
+    slow = Slow(rows_of_world(), ManualClock(NOW))
     with served(replace(world, models=slow)) as held:
         made = view()
         made.page.goto(held.url + FRAUD)

@@ -10,7 +10,6 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from api.conftest import browser, view  # noqa: F401  # fixtures
 from api.model_world import answer, shown, spread
 from api.world import NOW, NS
 from system.server import until
@@ -32,12 +31,15 @@ def server(make_server):
     for at in range(0, len(rows), 50):
         body = "\n".join(json.dumps(row) for row in rows[at : at + 50])
         assert found.http.post("/v1/records", content=body.encode(), headers=NDJSON).status_code == 200
-    stored = lambda: sum(each["rows"] for each in found.get("/api/models")["models"]) == len(rows)  # noqa: E731
+
+    def stored():
+        return sum(each["rows"] for each in found.get("/api/models")["models"]) == len(rows)
+
     assert until(stored, 60), found.log()
     return found
 
 
-def test_the_record_that_the_page_shows_is_taken_as_it_stands(server, view):  # noqa: F811  # a fixture
+def test_the_record_that_the_page_shows_is_taken_as_it_stands(server, view):
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     made = view()
@@ -51,7 +53,7 @@ def test_the_record_that_the_page_shows_is_taken_as_it_stands(server, view):  # 
     assert until(lambda: [row for row in server.export("records") if row["prediction_id"] == "shown-1"], 60)
 
 
-def test_what_was_posted_is_judged_and_shown(server, view):  # noqa: F811  # a fixture
+def test_what_was_posted_is_judged_and_shown(server, view):
     found = server.get("/api/models/assistant")
     assert {row["id"] for row in found["behaviour"]["rows"] if row["alarm"]} == {"output length", "refusal"}
     (vectors,) = [row for row in found["drift"]["rows"] if row["part"] == "embedding"]
@@ -66,7 +68,7 @@ def test_what_was_posted_is_judged_and_shown(server, view):  # noqa: F811  # a f
     made.check()
 
 
-def test_a_long_name_of_the_other_direction_leads_to_its_page(server, view):  # noqa: F811  # a fixture
+def test_a_long_name_of_the_other_direction_leads_to_its_page(server, view):
     made = view(390, 800)
     made.page.goto(f"{server.url}/models")
     table = made.page.get_by_role("region", name="Table of models")
