@@ -28,6 +28,9 @@ _BROWSERS = (b"origin", b"sec-fetch-site")
 """Headers that only browsers send."""
 _REFUSED = counter("tocsin_front_refused_requests_total", "Requests refused before anybody looked at them.", ["reason"])
 
+_PUSHED = ("/v1/", "/v1development/", "/loki/")
+"""Where the addresses of telemetry begin."""
+
 Waiting = Callable[[], Sequence[str]]
 """What a process still waits for, in words; empty when it is ready."""
 
@@ -186,9 +189,9 @@ def is_ingest(method: str, path: str) -> bool:
     >>> is_ingest("POST", "/v1/traces"), is_ingest("GET", "/api/events"), is_ingest("POST", "/api/events")
     (True, False, True)
     """
-    if path.startswith(("/v1/", "/v1development/")) or path == "/api/v1/write":
+    if path.startswith(_PUSHED) or path == "/api/v1/write":
         return True
-    return path == "/api/events" and method == "POST"
+    return method == "POST" and (path == "/api/events" or path.startswith("/api/events/"))
 
 
 class SupervisorCollector(Collector):

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from tocsin.model.arrays import I4, I8
 from tocsin.model.frame import Frame
-from tocsin.spec.pack import MappingSpec, PackSpec
+from tocsin.spec.mapping import MappingSpec
+from tocsin.spec.pack import PackSpec
 
 _TABLES = ("attributes", "resource")
 

@@ -23,6 +23,8 @@ REASONS = {
     "bad_id": "its trace or span id has not 16 or 8 bytes, or is all zero",
     "bad_json": "the line is not a JSON object",
     "bad_field": "a field has the wrong type",
+    "bad_entry": "it is not a time, a line and texts of metadata",
+    "line_too_long": "its line or its metadata are longer than the limit",
     "no_prediction_id": "it is truth or feedback and has no prediction_id to be joined by",
     "bad_time": "its time is neither RFC 3339 nor epoch seconds",
 }

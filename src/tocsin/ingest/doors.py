@@ -4,88 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from tocsin.ingest.check_results import decode_checks
 from tocsin.ingest.decoded import Decoded, Unusable
+from tocsin.ingest.door import INLINE_BYTES, JSON, PROTOBUF, PROTOBUF_WEIGHT, Door, Request, Take
 from tocsin.ingest.edge import Edge
-from tocsin.ingest.limits import Reservation, decompress
 from tocsin.ingest.otlp import SIGNALS, OtlpReceiver, Taken
+from tocsin.ingest.push_doors import push_doors
 from tocsin.ingest.records import EVENTS_SOURCE, decode_event, decode_records
 from tocsin.ingest.remote_write import write_request
 from tocsin.ingest.response import Response
-from tocsin.model.access import Access, Scope
-from tocsin.model.errors import BadInput, Unsupported
-
-Headers: TypeAlias = Mapping[bytes, bytes]
-
-PROTOBUF, JSON = "application/x-protobuf", "application/json"
-_INLINE_BYTES = 16 * 1024
-
-
-# what a decoder holds is many times what it reads
-_PROTOBUF_WEIGHT, _JSON_WEIGHT = 4, 12
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A complete request: its body as received, and what it holds of the budget."""
-
-    headers: Headers
-    body: bytes
-    edge: Edge
-    access: Access
-    held: Reservation
-
-    @property
-    def media(self) -> str:
-        """Content type without its parameters."""
-        return media_type(self.headers)
-
-    def raw(self) -> bytes:
-        """The body, decompressed within its limit; what decoding it will take is reserved.
-
-        Raises
-        ------
-        BadInput
-            It can't be decompressed, or is too large.
-        Overloaded
-            Others hold the budget.
-        """
-        encoding = self.headers.get(b"content-encoding", b"").decode("latin-1")
-        raw = decompress(self.body, encoding, self.edge.limits.body_bytes)
-        self.held.take(len(raw) * (_PROTOBUF_WEIGHT if self.media == PROTOBUF else _JSON_WEIGHT))
-        return raw
-
-
-Take: TypeAlias = Callable[[Request], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """One ingest address; `media` empty: the handler judges content types itself."""
-
-    path: str
-    take: Take
-    title: str
-    example: str
-    media: tuple[str, ...] = ()
-    scopes: tuple[Scope, ...] = (Scope.INGEST,)
-
-    def explanation(self) -> str:
-        """What a person who opens the address should read."""
-        media = f"\nContent types: {', '.join(self.media)}" if self.media else ""
-        return (
-            f"{self.title}\n\nThis address takes POST only.{media}\n\nExample:\n\n    {self.example}\n\n"
-            f"When Tocsin asks for keys, add:  -H 'Authorization: Bearer KEY'  (tocsin key create --scope ingest)"
-        )
-
-
-def media_type(headers: Headers) -> str:
-    """Content type without its parameters, in lower case."""
-    return headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+from tocsin.ingest.senders import Senders
+from tocsin.model.access import Scope
+from tocsin.model.errors import BadInput
 
 
 def _otlp(signal: str, receiver: OtlpReceiver) -> Take:
@@ -96,7 +27,7 @@ def _otlp(signal: str, receiver: OtlpReceiver) -> Take:
             return receiver.take(signal, request.raw(), request.access.tenant, as_json=as_json)
 
         # a large body takes long to decode: the loop must go on reading and answering meanwhile
-        taken = work() if len(request.body) <= _INLINE_BYTES else await asyncio.to_thread(work)
+        taken = work() if len(request.body) <= INLINE_BYTES else await asyncio.to_thread(work)
         await asyncio.wrap_future(taken.durable)
         media = JSON if as_json else PROTOBUF
         return Response(200, ((b"content-type", media.encode()),), taken.reply(as_json=as_json))
@@ -111,7 +42,7 @@ async def take_records(request: Request) -> Response:
     def work() -> Decoded:
         return decode_records(request.raw(), tenant, edge.received(), edge.limits)
 
-    found = work() if len(request.body) <= _INLINE_BYTES else await asyncio.to_thread(work)
+    found = work() if len(request.body) <= INLINE_BYTES else await asyncio.to_thread(work)
     accepted = sum(map(len, found.frames))
     await edge.accept(found.frames)
     for (source, reason), rows in found.reasons.items():
@@ -129,7 +60,7 @@ async def take_checks(request: Request) -> Response:
     def work() -> Decoded:
         return decode_checks(request.raw(), edge, tenant, edge.received())
 
-    found = work() if len(request.body) <= _INLINE_BYTES else await asyncio.to_thread(work)
+    found = work() if len(request.body) <= INLINE_BYTES else await asyncio.to_thread(work)
     await edge.accept(found.frames)
     for (source, reason), rows in found.reasons.items():
         edge.refuse(tenant, source, reason, rows)
@@ -151,26 +82,11 @@ async def take_event(request: Request) -> Response:
 
 async def take_remote_write(request: Request) -> Response:
     """Hand a remote-write request to its decoder, which knows its own rules."""
-    request.held.take(len(request.body) * _PROTOBUF_WEIGHT)
+    request.held.take(len(request.body) * PROTOBUF_WEIGHT)
     return await write_request(request.headers, request.body, request.edge, request.access.tenant)
 
 
-def check_media(door: Door, headers: Headers) -> None:
-    """Refuse a body that this door can't read.
-
-    Raises
-    ------
-    Unsupported
-        The content type is not one of the door's.
-    """
-    found = media_type(headers)
-    if door.media and found not in door.media:
-        raise Unsupported(
-            f"content type {found[:60] or 'none'!r} is not taken by {door.path}; use {' or '.join(door.media)}"
-        )
-
-
-def doors(edge: Edge) -> dict[str, Door]:
+def doors(edge: Edge, senders: Senders) -> dict[str, Door]:
     """All ingest addresses by path."""
     receiver = OtlpReceiver(edge)
     host = "http://127.0.0.1:4318"
@@ -218,4 +134,5 @@ def doors(edge: Edge) -> dict[str, Door]:
             scopes=(Scope.INGEST, Scope.OPERATE),
         ),
     ]
+    found += push_doors(edge, senders)
     return {door.path: door for door in found}

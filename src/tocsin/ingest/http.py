@@ -5,30 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tocsin.ingest.asgi import AsgiApp, BodyReader, Gone, Receive, Scope, Send, TooSlow, lifespan, send_response
-from tocsin.ingest.doors import JSON, PROTOBUF, Door, Headers, Request, check_media, doors, media_type
+from tocsin.ingest.asgi import AsgiApp, BodyReader, Gone, Receive, Send, TooSlow, lifespan, send_response
+from tocsin.ingest.asgi import Scope as AsgiScope
+from tocsin.ingest.door import JSON, PROTOBUF, Door, Headers, Request, check_media, media_type
+from tocsin.ingest.doors import doors
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.limits import Reservation
 from tocsin.ingest.response import Response, text_response
 from tocsin.ingest.rpc_status import CODES, status_bytes, status_json
-from tocsin.model.access import Access, Authorise
-from tocsin.model.errors import BadInput, Overloaded, TocsinError, TooLarge, Unsupported
+from tocsin.ingest.senders import Senders
+from tocsin.model.access import Access, Authorise, Scope
+from tocsin.model.errors import BadInput, Denied, Overloaded, TocsinError, TooLarge, Unsupported
 from tocsin.selfmon.metrics import counter, histogram
 
 _ALLOW = (b"allow", b"POST, GET, HEAD, OPTIONS")
 _REQUESTS = counter("tocsin_ingest_http_requests_total", "Requests to ingest addresses, by status", ["path", "status"])
 _BYTES = counter("tocsin_ingest_http_body_bytes_total", "Bytes of bodies as received", ["path"])
+_SIGNED = Access(scopes=frozenset({Scope.INGEST}), key_id="signature")
+"""What a request gets whose signature is yet to be checked: the tenant of the configuration."""
 _DURATION = histogram("tocsin_ingest_http_duration_seconds", "Headers read to answer sent", ["path"])
-
-
-class Denied(TocsinError):
-    """No key, or not the right one; `status` is 401 or 403."""
-
-    code = "denied"
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def _status_of(error: TocsinError) -> int:
@@ -47,14 +42,17 @@ def _status_of(error: TocsinError) -> int:
             return 503
 
 
-def _refusal(error: TocsinError, status: int, headers: Headers) -> Response:
-    """The error body that OTLP asks for, in the type of the request."""
+def _refusal(door: Door, error: TocsinError, status: int, headers: Headers) -> Response:
+    """The error body that the door's senders know, else what OTLP asks for, in the type of the request."""
     extra: list[tuple[bytes, bytes]] = []
     if status in {429, 503}:
         wait_s = error.retry_after_s if isinstance(error, Overloaded) else 1.0
         extra.append((b"retry-after", str(max(1, math.ceil(wait_s))).encode()))
     if status == 401:
         extra.append((b"www-authenticate", b'Bearer realm="tocsin"'))
+    if door.refuse is not None:
+        told = door.refuse(headers, str(error))
+        return Response(status, (*told.headers, *extra), told.body)
     media = media_type(headers)
     if media == PROTOBUF:
         body = status_bytes(CODES[status], str(error))
@@ -65,9 +63,19 @@ def _refusal(error: TocsinError, status: int, headers: Headers) -> Response:
     return text_response(status, str(error), *extra)
 
 
-def _allowed(door: Door, headers: Headers, authorise: Authorise) -> Access:
+def _key_text(door: Door, headers: Headers) -> str | None:
+    """The text of `Authorization`, or what stands for it: a key in a header of the sender's own."""
     raw = headers.get(b"authorization")
-    access = authorise(raw.decode("latin-1") if raw is not None else None)
+    if raw is not None:
+        return raw.decode("latin-1")
+    own = next((headers[name] for name in door.key_headers if headers.get(name)), None)
+    return f"Bearer {own.decode('latin-1')}" if own is not None else None
+
+
+def _allowed(door: Door, headers: Headers, authorise: Authorise) -> Access:
+    if door.signed is not None and door.signed():
+        return _SIGNED
+    access = authorise(_key_text(door, headers))
     if access is None:
         raise Denied(401, "a key is needed: send `Authorization: Bearer KEY` (tocsin key create --scope ingest)")
     if not any(access.allows(scope) for scope in door.scopes):
@@ -94,14 +102,15 @@ class _Ingest:
         authorise: Authorise,
         routes: Mapping[str, AsgiApp],
         fallback: AsgiApp | None,
+        senders: Senders,
     ) -> None:
         self._edge = edge
         self._authorise = authorise
-        self._doors = doors(edge)
+        self._doors = doors(edge, senders)
         self._routes = routes
         self._fallback = fallback
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await lifespan(receive, send)
             return
@@ -125,7 +134,7 @@ class _Ingest:
         """Whether other methods of an address belong to the control API."""
         return self._fallback is not None and door.path.startswith("/api/events")
 
-    async def _enter(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _enter(self, door: Door, scope: AsgiScope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         if method == "POST":
             await self._post(door, scope, receive, send)
@@ -136,7 +145,7 @@ class _Ingest:
         else:
             await send_response(send, text_response(405, f"{door.path} takes POST; GET explains it", _ALLOW))
 
-    async def _post(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _post(self, door: Door, scope: AsgiScope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope["headers"])
         limits = self._edge.limits
         with _DURATION.labels(door.path).time(), self._edge.budget.reservation() as held:
@@ -157,13 +166,13 @@ class _Ingest:
             try:
                 body = await reader.read(_stated_bytes(headers))
             except Overloaded as full:
-                return _refusal(full, 429, headers)
+                return _refusal(door, full, 429, headers)
             _BYTES.labels(door.path).inc(len(body))
             return await door.take(Request(headers, body, self._edge, access, held))
         except Gone:
             raise
         except TocsinError as error:
-            return _refusal(error, _status_of(error), headers)
+            return _refusal(door, error, _status_of(error), headers)
 
 
 def ingest_app(
@@ -171,6 +180,7 @@ def ingest_app(
     authorise: Authorise,
     routes: Mapping[str, AsgiApp] | None = None,
     fallback: AsgiApp | None = None,
+    senders: Senders | None = None,
 ) -> AsgiApp:
     """The ASGI app of an ingest port.
 
@@ -178,5 +188,6 @@ def ingest_app(
     ----------
     routes : further exact paths, which win over the ingest addresses
     fallback : everything else; without it the answer is 404 with the list of addresses
+    senders : what is known about those who push; None: what the shipped packs know
     """
-    return _Ingest(edge, authorise, routes or {}, fallback)
+    return _Ingest(edge, authorise, routes or {}, fallback, senders or Senders())

@@ -20,6 +20,7 @@ SECOND = 1_000_000_000
 LATENESS_NS = {
     "otlp": 5 * SECOND,
     "records": 5 * SECOND,
+    "loki": 5 * SECOND,
     "outcomes": 30 * SECOND,  # they have been through the store
     "remote_write": 5 * SECOND,
     "scrape": 2 * SECOND,

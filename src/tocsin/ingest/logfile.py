@@ -13,6 +13,7 @@ from tocsin.ingest.decoded import YEAR_2000_NS, Decoded, Refusals, Unusable, dec
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.follow import Follow
 from tocsin.ingest.identify import Pairs
+from tocsin.ingest.log_level import level_of_line
 from tocsin.ingest.point_rows import point_rows
 from tocsin.ingest.redact_rules import compile_re2
 from tocsin.ingest.tail import Tail
@@ -23,25 +24,6 @@ from tocsin.model.series import MAIN_TENANT, Kind, Signal
 _BODY_CHARS = 32 * 1024
 # only times with a zone: one without would be off by hours on half of all machines
 _TIME = re.compile(r"[\[\s\"']{0,2}(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)")
-_LEVEL = re.compile(
-    r"\b(trace|debug|info|notice|warn|warning|error|err|critical|crit|fatal|emerg|panic)\b", re.IGNORECASE
-)
-# severity numbers of the OpenTelemetry log data model
-_LEVELS = {
-    "trace": ("TRACE", 1),
-    "debug": ("DEBUG", 5),
-    "info": ("INFO", 9),
-    "notice": ("INFO", 10),
-    "warn": ("WARN", 13),
-    "warning": ("WARN", 13),
-    "error": ("ERROR", 17),
-    "err": ("ERROR", 17),
-    "critical": ("FATAL", 21),
-    "crit": ("FATAL", 21),
-    "fatal": ("FATAL", 21),
-    "emerg": ("FATAL", 24),
-    "panic": ("FATAL", 24),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +108,7 @@ def decode_lines(
             refusals.add(source, "labels_too_large")
             continue
         time = line_time(line, received, edge.limits.ahead_ns)
-        level = _LEVEL.search(line[:200])
-        severity = _LEVELS[level[1].lower()] if level else ("", 0)
-        rows.append((time, *severity, line))
+        rows.append((time, *level_of_line(line), line))
         for signal, labels, value in rules.points(line):
             points.append((edge.identifier.ref(tenant, source, signal, resource, labels), time, value))
     frames = [_logs(rows, tenant, source, resource)] if rows else []

@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
-import cramjam
-
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.remote_write_decode import SOURCE, RemoteWriteDecoder, Written
 from tocsin.ingest.response import Response, text_response
+from tocsin.ingest.snappy import declared_bytes, unsnappy
 from tocsin.model.errors import BadInput, Overloaded, TooLarge, Unsupported
 from tocsin.selfmon.metrics import counter
 
@@ -50,35 +49,6 @@ def message_of(headers: Mapping[bytes, bytes]) -> str:
     if encoding != "snappy":
         raise Unsupported(f"content encoding {encoding[:40]!r} is not spoken here; send {_SPOKEN}")
     return message
-
-
-def declared_bytes(body: bytes) -> int:
-    """Length that a snappy block says it has when decompressed (a varint in front).
-
-    Raises
-    ------
-    BadInput
-        There is none.
-    """
-    size = 0
-    for place, byte in enumerate(body[:5]):
-        size |= (byte & 0x7F) << (7 * place)
-        if byte < 0x80:
-            return size
-    raise BadInput("the body is not a snappy block: it does not begin with its length")
-
-
-def _unsnappy(body: bytes, size: int) -> bytes:
-    # a block can't grow by more than 64 bytes for every 3: more is a lie, found before memory is set aside for it
-    if size > 24 * len(body) + 64:
-        raise BadInput(f"the body is not a snappy block: {len(body)} bytes can't hold the {size} it declares")
-    try:
-        raw = bytes(cramjam.snappy.decompress_raw(body))
-    except cramjam.DecompressionError as bad:
-        raise BadInput(f"the body is not a snappy block (framed or truncated?): {str(bad)[:100]}") from bad
-    if len(raw) != size:
-        raise BadInput(f"the snappy block declares {size} bytes and holds {len(raw)}")
-    return raw
 
 
 def _answer(written: Written, text: str = "") -> Response:
@@ -131,7 +101,7 @@ async def _write(message: str, body: bytes, edge: Edge, tenant: str) -> Response
     decode = decoder.decode_1 if message == _PROTO_1 else decoder.decode_2
     with edge.budget.reservation() as held:
         held.take(size)
-        raw = _unsnappy(body, size)
+        raw = unsnappy(body, size)
         if size > _IN_THREAD_BYTES:
             written = await asyncio.to_thread(decode, raw, tenant, edge.received())
         else:

@@ -45,6 +45,16 @@ class DiskFull(Overloaded):
     code: ClassVar[str] = "disk_full"
 
 
+class Denied(TocsinError):
+    """No key or signature, or not the right one; `status` is 401 or 403."""
+
+    code: ClassVar[str] = "denied"
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class BadConfig(BadInput):
     """A configuration that can't take effect, with its place as `file:line:column`."""
 

@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from tocsin.spec.health import WindowTermSpec
+from tocsin.spec.mapping import MappingSpec
 from tocsin.spec.monitor import MonitorSpec, Spec
-
-
-class MappingSpec(Spec):
-    """Names in the wild, first match wins, of one canonical field (versioned with the pack)."""
-
-    field: str
-    names: list[str]
-    values: dict[str, str] = {}  # exact texts or globs, case doesn't count
-
-    def canonical(self, value: str) -> str:
-        """The canonical spelling of a value, itself where no rule speaks of it."""
-        found = canonical_of(value, self.values.items())
-        return value if found is None else found
-
-
-def canonical_of(value: str, rules: Iterable[tuple[str, str]]) -> str | None:
-    """What the rules (exact text or glob, canonical) make of a value: an exact text wins over every glob.
-
-    >>> canonical_of("Azure", [("a*", "other"), ("azure", "az.ai.openai")])
-    'az.ai.openai'
-    """
-    lower = value.lower()
-    of_glob: str | None = None
-    for pattern, canonical in rules:
-        if pattern.lower() == lower:
-            return canonical
-        if of_glob is None and fnmatchcase(lower, pattern.lower()):
-            of_glob = canonical
-    return of_glob
+from tocsin.spec.wire import LogChangeSpec, StatusPageSpec, WebhookSpec, WireSpec
 
 
 def _labelled(by: object) -> object:
@@ -124,3 +95,7 @@ class PackSpec(Spec):
     monitors: list[MonitorSpec] = []
     edges: list[EdgeSpec] = []
     families: list[FamilySpec] = []
+    wires: list[WireSpec] = []
+    webhooks: list[WebhookSpec] = []
+    log_changes: list[LogChangeSpec] = []
+    status_pages: list[StatusPageSpec] = []

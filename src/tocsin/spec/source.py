@@ -84,7 +84,20 @@ class RedisSource(SourceBase):
     url: str = ""
 
 
+class WebhookSource(SourceBase):
+    """Change events that a system posts to `/api/events/FORMAT`, signed with `secret` where there is one.
+
+    `entities` names what a sender calls otherwise: its name of a repository or project to that of the service.
+    """
+
+    type: Literal["webhook"]
+    format: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)
+    secret: str = Field(default="", repr=False)
+    entities: dict[str, str] = {}
+
+
 SourceSpec: TypeAlias = Annotated[
-    PrometheusSource | FileSource | JsonlSource | HostSource | KafkaSource | RedisSource, Field(discriminator="type")
+    PrometheusSource | FileSource | JsonlSource | HostSource | KafkaSource | RedisSource | WebhookSource,
+    Field(discriminator="type"),
 ]
 """Any source, told apart by its `type`."""

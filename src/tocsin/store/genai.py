@@ -14,7 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tocsin.model.arrays import F8, I8, Array, Mask
-from tocsin.spec.pack import MappingSpec, PackSpec, canonical_of
+from tocsin.spec.mapping import MappingSpec, canonical_of
+from tocsin.spec.pack import PackSpec
 
 TEXT_FIELDS = (
     "operation",
