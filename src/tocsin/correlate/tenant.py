@@ -11,7 +11,7 @@ from tocsin.correlate.causes import LOOKBACK_NS, Case, Event, lead, rank
 from tocsin.correlate.edges import CausalGraph
 from tocsin.correlate.group import Group
 from tocsin.correlate.grouping import Grouping
-from tocsin.correlate.topology import ENTITY_CHARS, EntityKeys
+from tocsin.correlate.topology import EntityKeys
 from tocsin.model.codec import change_from_json, change_to_json, findings_of
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.frame import Frame, FrameKind
@@ -22,6 +22,7 @@ from tocsin.model.text import one_line
 from tocsin.model.transition import Grader, Transition, TransitionAction
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.engine import EngineSpec
+from tocsin.spec.entity_key import ENTITY_CHARS
 from tocsin.spec.monitor import SECOND, MonitorSpec
 
 LATE_NS = 10 * 60 * SECOND

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from tocsin.model.text import one_line
 from tocsin.selfmon.metrics import counter
+from tocsin.spec.entity_key import read_key
 from tocsin.spec.pack import PackSpec
 
 MAX_NODES = 4096
@@ -15,24 +14,8 @@ MAX_NEIGHBOURS = 64
 HUB = 24
 """Something related to more things than this (a job of 500 hosts) says nothing about any two of them."""
 MAX_VISITED = 128
-ENTITY_CHARS = 200
 
 _FORGOTTEN = counter("tocsin_correlate_topology_forgotten_total", "Relations not kept: the graph is full", ["reason"])
-
-
-def host_of(address: str) -> str:
-    """Host of `host:port`, empty where it says nothing (loopback, any, localhost).
-
-    >>> host_of("gpu-1:9400"), host_of("127.0.0.1:9100"), host_of("[::1]:80"), host_of("localhost:1")
-    ('gpu-1', '', '', '')
-    """
-    host = address.strip().removeprefix("http://").removeprefix("https://").split("/")[0]
-    host = host[1:].split("]")[0] if host.startswith("[") else host.rsplit(":", 1)[0]
-    try:
-        parsed = ipaddress.ip_address(host)
-    except ValueError:
-        return "" if host in ("localhost", "localhost.localdomain") else host
-    return "" if parsed.is_loopback or parsed.is_unspecified else host
 
 
 class EntityKeys:
@@ -62,19 +45,6 @@ class EntityKeys:
         """Pairs of entities that these labels show to be related."""
         found = ((read_key(labels, first), read_key(labels, second)) for first, second in self._pairs)
         return [(first, second) for first, second in found if first and second and first != second]
-
-
-def read_key(labels: Mapping[str, str], key: str) -> str:
-    """Entity that one key of a pack names in labels, empty if it names none."""
-    value = labels.get(key)
-    if value:
-        return one_line(value, ENTITY_CHARS)
-    if "+" in key:
-        parts = [read_key(labels, part) for part in key.split("+")]
-        return "/".join(parts) if all(parts) else ""
-    if key.endswith("~host"):
-        return host_of(one_line(labels.get(key.removesuffix("~host"), ""), ENTITY_CHARS))
-    return ""
 
 
 class Topology:
