@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 # one runs what starts whole servers, the others everything else; 0: all in one process
 WORKERS ?= 2
 
-.PHONY: demo test soak lint types check acceptance web web-check bench changelog wheel clean
+.PHONY: demo test soak lint types kernels acceptance web web-check bench changelog wheel clean
 
 # the demo needs no test tools: a plain install of the package and what it depends on
 $(VENV)/.demo: pyproject.toml uv.lock | $(UV)
@@ -28,7 +28,8 @@ $(STAMP): pyproject.toml uv.lock | $(UV)
 demo: $(VENV)/.demo
 	$(BIN)/tocsin demo $(ARGS)
 
-test: $(STAMP) lint types
+test: $(STAMP)
+	$(MAKE) --no-print-directory --jobs 2 lint types kernels
 	$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) $(ARGS)
 
 lint: $(STAMP)
@@ -38,6 +39,10 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# compiled once for all tests and the servers that they start
+kernels: $(STAMP)
+	$(BIN)/python -m tests.kernels
 
 # long runs; their results are written down, with date and machine, in docs/benchmarks.md
 soak: $(STAMP)

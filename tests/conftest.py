@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import kernel_cache
+
+kernel_cache.use()
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):

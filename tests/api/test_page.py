@@ -58,7 +58,10 @@ def violations(view: View) -> list[str]:
     return [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in found["violations"]]
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1360, "light"), (1360, "dark"), (320, "light"), (320, "dark")])
+OTHERS = [pytest.param(1360, "dark", marks=pytest.mark.soak), pytest.param(320, "light", marks=pytest.mark.soak)]
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1360, "light"), (320, "dark"), *OTHERS])
 def test_every_full_page_is_clean_and_accessible(full: World, view: Make, width: int, theme: str):
     for path, text in PAGES.values():
         found = opened(view(width, 800, theme), full.url + path, text)

@@ -1,12 +1,13 @@
 import pytest
 
+import kernel_cache
 from system.server import Server
 
 
 @pytest.fixture(scope="session")
-def kernels(request):
+def kernels():
     """Where compiled kernels are kept between runs; compiling them takes longer than all tests here."""
-    return request.config.cache.mkdir("kernels")
+    return kernel_cache.PLACE
 
 
 @pytest.fixture(scope="module")

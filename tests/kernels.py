@@ -1,0 +1,27 @@
+"""Compiles every kernel that has a signature into the cache of the tests, beside what else `make test` begins with.
+
+Run as `python -m tests.kernels`; the tests, and the servers they start, then load what is compiled.
+"""
+
+import importlib
+import pkgutil
+
+from tests import kernel_cache
+
+
+def main() -> None:
+    kernel_cache.use()
+    import tocsin
+    from tocsin.ingest import wire
+    from tocsin.stats.jit import compile_all
+
+    for stage in ("stats", "derive", "window", "detect", "calibrate", "engine"):
+        package = importlib.import_module(f"{tocsin.__name__}.{stage}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    compile_all()
+    wire.compile_readers()
+
+
+if __name__ == "__main__":
+    main()
