@@ -34,9 +34,12 @@ export interface Finding {
 export interface Cause { kind: string; entity: string; what: string; score: number; evidence: string[]; refuted_by: string[] }
 export interface Sent { id: string; destination: string; action: string; state: string; created_at: string; sent_at: string | null; attempts: number; dry_run: boolean; reason: string }
 export interface Moment extends Change { type: "change" | "finding" | "life" }
+/** What a reference stems from; the link is "" or a plain address. */
+export interface Origin { kind: "experiment" | "run" | "dataset"; name: string; link: string }
 export interface Incident extends Omit<Summary, "findings" | "cause"> {
   now: string; severity_arithmetic: string; impact: Record<string, unknown>; dedup_key: string;
   findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[]; feedback: Feedback[];
+  lineage: Origin[];
 }
 export interface Line {
   series_id: string; signal: string; unit: string; monitor: string; labels: Record<string, string>;

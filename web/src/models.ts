@@ -1,5 +1,5 @@
 // What the server says of models. All texts in here come from records: they are only ever shown as text.
-import type { Summary } from "./api";
+import type { Origin, Summary } from "./api";
 export interface Measure { value: number | null; low: number | null; high: number | null; n: number; note?: string }
 export type Measures = Record<string, Measure>;
 export interface ModelRow { model: string; rows: number; first_time: string; last_time: string; versions: string[]; version_count: number; with_truth: number }
@@ -41,6 +41,7 @@ export interface Versions { rows: VersionRow[]; metric: string; metrics: string[
 export interface Side { rows: number; of: number; from: string; to?: string; how?: string }
 export interface Health {
   model: string; from: string; to: string; current: Side; reference: Required<Side>; last_time: string; all_versions: string[]; notes: string[];
+  lineage: Origin[];
   names: { tags: Record<string, string[]>; features: string[] };
   incidents: Summary[];
   performance: Performance | null; ranking: Ranking | null; drift: Drift | null; laws: Law[] | null; behaviour: Behaviour | null; quality: Quality | null;

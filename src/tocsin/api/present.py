@@ -13,6 +13,7 @@ from tocsin.model.codec import Json, change_to_json, incident_to_json
 from tocsin.model.decision import Feedback, Silence
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident, Severity
+from tocsin.model.lineage import lineage_json, lineage_of_all
 from tocsin.model.times import time_to_json
 
 _TIMES = frozenset({"time", "last_time", "since", "start", "end"})
@@ -97,6 +98,7 @@ def whole(
         row["unit"] = finding.series.signal.unit
         row["severity"] = grade(finding).name.lower()
     found["timeline"] = timeline(incident, events)
+    found["lineage"] = lineage_json(lineage_of_all(incident.findings))
     return found
 
 

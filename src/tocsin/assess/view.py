@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tocsin.assess.column import texts
+from tocsin.assess.tone import tone
 from tocsin.model.arrays import F8
 from tocsin.model.errors import BadInput
 
@@ -144,7 +145,7 @@ def _vector(row: Any) -> F8:
 
 @dataclass(frozen=True, slots=True)
 class TextView:
-    """Texts by characters, words, writing system, and topic: the nearest of some centres of hashed words."""
+    """Texts by characters, words, writing system, tone, and topic: the nearest of some centres of hashed words."""
 
     topics: F8
 
@@ -157,7 +158,7 @@ class TextView:
         return TextView(_centres(vectors))
 
     def derive(self, array: Any) -> Derived:
-        """Parts `characters`, `words`, `script` and `topic` of each text that is there."""
+        """Parts `characters`, `words`, `script`, `topic` and `tone` of each text that is there."""
         held = texts(array).drop_null()
         found = held.to_pylist()
         vectors = np.array([_hashed(text) for text in found]).reshape(-1, HASHED)
@@ -167,6 +168,7 @@ class TextView:
             "words": np.array([len(text.split()) for text in found], "f8"),
             "script": pa.array([_script(text) for text in found], pa.large_string()),
             "topic": pa.array([f"topic {i + 1}" for i in topic.tolist()], pa.large_string()),
+            "tone": pa.array([tone(text) for text in found], pa.large_string()),
         }
         return Derived(parts, len(array) - len(found), 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from tocsin.assess.heavy_hitters import HeavyHitters
@@ -12,6 +13,7 @@ from tocsin.engine.model_reference import ModelReference
 from tocsin.engine.record_sample import Arrival, RecordRow, arrivals
 from tocsin.model.finding import Finding
 from tocsin.model.frame import Frame
+from tocsin.model.lineage import lineage_evidence
 from tocsin.model.log import SourceKey
 from tocsin.spec.drift import DriftReference, DriftSpec, policy_of
 
@@ -140,7 +142,13 @@ class DriftWatch:
                 found += state.close(start, received, self._other(state))
         for start, key in sorted(self._due(passed))[:PER_TICK]:
             found += self.states[key].close(start, received, self._other(self.states[key]))
-        return found
+        return [self._traced(each) for each in found]
+
+    def _traced(self, finding: Finding) -> Finding:
+        """A finding with what its reference stems from."""
+        policy = policy_of(dict(finding.series.labels).get("model", ""), self._policies)
+        told = lineage_evidence(policy.lineage.origins)
+        return replace(finding, evidence={**finding.evidence, **told}) if told else finding
 
     def _inspect(self, passed: Mapping[str, int], received: int) -> list[Finding]:
         """Judge the data of pieces that are over, the oldest first, and tell of records that have stopped."""

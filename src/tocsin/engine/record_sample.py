@@ -138,9 +138,10 @@ def _vectors(frame: Frame) -> list[bytes]:
 def columns_of(
     rows: Sequence[RecordRow], names: Sequence[str] | None = None, *, new: dict[str, int] | None = None
 ) -> dict[str, list[Any]]:
-    """Features by name, `prediction`, `score` and `embedding` of (n,) rows; only `names`, in full, where they are given.
+    """Features by name, and what else is told, of (n,) rows; only `names`, in full, where they are given.
 
-    A feature that bears one of the three names is called `features.NAME`. `new` gets how many rows have a feature that
+    What else is told is `prediction`, of texts its length and as `prediction.text` what they say, `score` and
+    `embedding`; a feature that bears one of these names is called `features.NAME`. `new` gets how many rows have a feature that
     `names` lack.
     """
     given = [_given(row.features) for row in rows]
@@ -149,6 +150,7 @@ def columns_of(
         names = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_FEATURES]
         told = {"prediction": any(r.prediction for r in rows), "score": any(r.score is not None for r in rows)}
         told["embedding"] = any(r.embedding for r in rows)
+        told[TEXT] = any(r.prediction.startswith('"') and saying(r.prediction).length is not None for r in rows)
         names = [*sorted(names), *(name for name, held in told.items() if held)]
     elif new is not None:
         known = frozenset(names)
@@ -189,6 +191,8 @@ def _word(value: Any) -> str:
 def _column(name: str, rows: Sequence[RecordRow], given: Sequence[Mapping[str, Any]]) -> list[Any]:
     if name == "prediction":
         return [_said(row.prediction) for row in rows]
+    if name == TEXT:
+        return [_text(row.prediction) for row in rows]
     if name == "score":
         return [row.score for row in rows]
     if name == "embedding":
@@ -211,7 +215,19 @@ def _given(text: str) -> dict[str, Any]:
 
 _decode: Final = json.JSONDecoder(parse_int=float).decode
 _PLAIN: Final = frozenset({str, float, bool, type(None)})
-_TAKEN: Final = frozenset({"prediction", "score", "embedding"})
+TEXT: Final = "prediction.text"
+_TAKEN: Final = frozenset({"prediction", "score", "embedding", TEXT})
+
+
+def _text(prediction: str) -> str | None:
+    """What was said, of a prediction that is a text."""
+    if not prediction.startswith('"'):
+        return None
+    try:
+        found = json.loads(prediction)
+    except ValueError:
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _said(text: str) -> Any:

@@ -11,6 +11,7 @@ from tocsin.model.codec import incident_to_json
 from tocsin.model.destination import Receipt
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident
+from tocsin.model.lineage import lineage_json, lineage_of_all
 from tocsin.model.message import Message
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
@@ -68,6 +69,12 @@ def link(incident: Incident, base_url: str) -> str:
     return f"{base_url.rstrip('/')}/incidents/{quote(incident.id, safe='')}"
 
 
+def lineage_lines(incident: Incident) -> list[str]:
+    """What the references of findings stem from, each on one line with its address."""
+    found = lineage_of_all(incident.findings)[:MAX_LINES]
+    return [f"{each.words}: {each.link}" if each.link else each.words for each in found]
+
+
 def page_of(message: Message, base_url: str) -> str:
     """Address of the page that a notice is about."""
     return f"{base_url.rstrip('/')}/models" if message.action == "digest" else link(message.incident, base_url)
@@ -121,6 +128,7 @@ def notice(message: Message, base_url: str) -> dict[str, Any]:
         "reason": message.reason,
         "links": {"page" if message.action == "digest" else "incident": page_of(message, base_url)},
         "first_steps": [] if message.action == "digest" else first_steps(incident),
+        "lineage": lineage_json(lineage_of_all(incident.findings)),
         "incident": incident_to_json(incident),
     }
 
@@ -134,6 +142,8 @@ def text_body(message: Message, base_url: str) -> str:
     lines += ["", "Out of line:"] + [f"- {finding_line(finding)}" for finding in incident.findings[:MAX_LINES]]
     if len(incident.findings) > MAX_LINES:
         lines.append(f"- and {len(incident.findings) - MAX_LINES} more")
+    if compared := lineage_lines(incident):
+        lines += ["", "Compared with:"] + [f"- {each}" for each in compared]
     lines += ["", "Likely causes:"]
     lines += [
         f"- {cause.score:.2f} {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)}"

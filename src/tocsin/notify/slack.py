@@ -8,9 +8,10 @@ from typing import Any
 
 from tocsin.model.destination import Receipt
 from tocsin.model.errors import Refused, Retryable
+from tocsin.model.lineage import lineage_of_all
 from tocsin.model.message import Message
 from tocsin.model.text import one_line
-from tocsin.notify.base import Context, Notifier, finding_line, first_steps, headline, link, page_of
+from tocsin.notify.base import MAX_LINES, Context, Notifier, finding_line, first_steps, headline, link, page_of
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import SlackDestination
 
@@ -43,10 +44,16 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
         for cause in incident.causes[:3]
     ]
     steps = [f"• {escape(step)}" for step in first_steps(incident)]
+    # an address of lineage is a plain one: nothing in it ends the link early
+    origins = [
+        f"• <{escape(each.link)}|{escape(each.words)}>" if each.link else f"• {escape(each.words)}"
+        for each in lineage_of_all(incident.findings)[:MAX_LINES]
+    ]
     sections = [
         f"*<{link(incident, base_url)}|{head}>*",
         escape(incident.statement),
         "*Out of line*\n" + "\n".join(lines) if lines else "",
+        "*Compared with*\n" + "\n".join(origins) if origins else "",
         "*Likely causes*\n" + "\n".join(causes) if causes else "",
         "*Start here*\n" + "\n".join(steps),
     ]

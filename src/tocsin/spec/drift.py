@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, TypeAdapter
 
+from tocsin.model.lineage import KINDS, LINK_CHARS, NAME_CHARS, Origin, safe_link
+from tocsin.model.text import one_line
 from tocsin.spec.destination import WebhookDestination
 from tocsin.spec.monitor import SECOND, Spec
 from tocsin.spec.quantity import DurationNs, parse_duration_ns
@@ -133,6 +135,43 @@ class NotifyAction(Spec):
     to: Texts = Field(min_length=1)
 
 
+def _link(text: str) -> str:
+    if text and not safe_link(text):
+        raise ValueError(
+            f"{one_line(text, 80)!r} is no plain address of at most {LINK_CHARS} letters; write it like https://host/path"
+        )
+    return text
+
+
+def _named(given: object) -> object:
+    """A text alone is a name."""
+    return {"name": given} if isinstance(given, str) else given
+
+
+class OriginSpec(Spec):
+    """Something that a reference stems from: a name, and an address of http or https where more is told of it."""
+
+    name: str = Field(min_length=1, max_length=NAME_CHARS)
+    link: Annotated[str, AfterValidator(_link)] = ""
+
+
+OriginField = Annotated[OriginSpec, BeforeValidator(_named)]
+
+
+class LineageSpec(Spec):
+    """The experiment, run and data-set version that a reference stems from; findings carry them."""
+
+    experiment: OriginField | None = None
+    run: OriginField | None = None
+    dataset: OriginField | None = None
+
+    @property
+    def origins(self) -> list[Origin]:
+        """What is told, in the order of `KINDS`."""
+        told = [(kind, getattr(self, kind)) for kind in KINDS]
+        return [Origin(kind, one_line(each.name), each.link) for kind, each in told if each is not None]
+
+
 DriftAction: TypeAlias = Annotated[CallAction | NotifyAction, Field(discriminator="type")]
 
 
@@ -162,6 +201,7 @@ class DriftSpec(Spec):
     for_: Annotated[DurationNs, AfterValidator(_patience)] = Field(default=0, alias="for")
     min_n: int = Field(default=500, ge=30)
     segments: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default=[], max_length=3)
+    lineage: LineageSpec = LineageSpec()
     actions: list[DriftAction] = []
 
     @property

@@ -4,6 +4,7 @@ import { act, Problem, query, type Cause, type Finding, type Incident as Answer,
 import { Chart, Dash, Overlay, type Mark } from "../chart";
 import { count, expected, quantity, rarity, span } from "../format";
 import { refresh, useAsk } from "../live";
+import { Lineage } from "../lineage";
 import { Matchers, SilenceForm, VerdictForm } from "../people";
 import { A, brief, Fault, Labels, Loading, Panel, Said, Sev, Time } from "../parts";
 import { set, usePlace } from "../url";
@@ -102,6 +103,7 @@ function Facts({ it }: { it: Answer }) {
       <div><dt>Severity</dt><dd><Sev severity={it.severity} /><span class="note">{it.severity_arithmetic || "no arithmetic was recorded"}</span></dd></div>
       <div><dt>How sure</dt><dd>{surest ? <>{rarity(surest.log10_p, surest.n_eff)}<span class="note">strongest finding: {surest.monitor}{surest.level !== null && surest.log10_p !== null ? `, log10 p ${surest.log10_p.toFixed(1)} where ${surest.level.toFixed(1)} was needed` : ""}</span></> : "–"}</dd></div>
       <div><dt>Where</dt><dd>{it.entities.length ? it.entities.map((each) => <A key={each} class="tag" to={query("/signals", { entity: each })}><Said text={each} most={80} /></A>) : "–"}{impact.length > 0 && <span class="note">impact: {impact.map(([key, value]) => `${key.replaceAll("_", " ")} ${String(value)}`).join(", ")}</span>}</dd></div>
+      {it.lineage.length > 0 && <div><dt>Compared with</dt><dd><Lineage origins={it.lineage} /></dd></div>}
       {models.length > 0 && <div><dt>Models</dt><dd>{models.map((each) => <A key={each.name} class="tag" to={each.to}><Said text={each.name} most={80} /></A>)}<span class="note">performance, drift and segments since it began, beside the time before</span></dd></div>}
     </dl>
   );

@@ -2,6 +2,7 @@
 import { useRef } from "preact/hooks";
 import { query } from "../api";
 import { count, span } from "../format";
+import { Lineage } from "../lineage";
 import { useAsk } from "../live";
 import type { Brief, Health, Judged, ModelList } from "../models";
 import { A, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
@@ -127,7 +128,7 @@ function Sections({ it }: { it: Health }) {
       <InShort it={it} />
       <Panel title="Performance" id="performance" note={it.performance ? `in buckets of ${span(it.performance.step_s)}` : undefined}>{it.performance ? <Performance it={it.performance} /> : <p class="quiet">There is no performance to measure: the records hold no class, number or score that could be right or wrong. Texts are judged by feedback, under Versions.</p>}</Panel>
       {it.ranking && <Panel title="Ranking" id="ranking" note={`in buckets of ${span(it.ranking.step_s)}`}><Ranking it={it.ranking} /></Panel>}
-      <Panel title="Drift" id="drift">{it.drift ? <Drift it={it.drift} laws={it.laws} /> : <p class="quiet">There is no reference yet: drift shows when older records exist.</p>}</Panel>
+      <Panel title="Drift" id="drift">{it.lineage.length > 0 && <div class="note">Live drift is judged by a reference from <Lineage origins={it.lineage} /></div>}{it.drift ? <Drift it={it.drift} laws={it.laws} /> : <p class="quiet">There is no reference yet: drift shows when older records exist.</p>}</Panel>
       {it.behaviour && <Panel title="Behaviour" id="behaviour"><Behaviour it={it.behaviour} /></Panel>}
       {it.quality && <Panel title="Data quality" id="quality"><Quality it={it.quality} /></Panel>}
       {it.segments && <Panel title="Segments" id="segments"><Segments it={it.segments} tags={Object.keys(it.names.tags)} /></Panel>}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from tocsin.api.model_ports import Json, ModelAsked
@@ -20,7 +20,9 @@ from tocsin.app.model_health.versions import versions
 from tocsin.assess.column import FeatureKind
 from tocsin.model.clock import Clock
 from tocsin.model.errors import BadInput, Overloaded
+from tocsin.model.lineage import lineage_json
 from tocsin.model.times import time_to_json
+from tocsin.spec.drift import DriftSpec, policy_of
 from tocsin.spec.problem import nearest
 from tocsin.store.model_rows import Taken
 
@@ -39,7 +41,14 @@ _MOST_VALUES: Final = 50
 class ModelHealth:
     """`tocsin.api.model_ports.Models` over records in the store."""
 
-    def __init__(self, source: Source, clock: Clock, most_rows: int = MOST_ROWS) -> None:
+    def __init__(
+        self,
+        source: Source,
+        clock: Clock,
+        most_rows: int = MOST_ROWS,
+        policies: Callable[[], Sequence[DriftSpec]] = tuple,
+    ) -> None:
+        self._policies = policies
         self._source, self._clock, self._most = source, clock, most_rows
         self._turn = threading.Lock()
         self._kept: OrderedDict[tuple[object, ...], tuple[int, Json]] = OrderedDict()
@@ -119,6 +128,7 @@ class ModelHealth:
             },
             "last_time": time_to_json(max(int(each["last_time"]) for each in everything)),
             "all_versions": names,
+            "lineage": lineage_json(policy_of(asked.model, self._policies()).lineage.origins),
             **self._sections(tenant, asked, everything, Span.of(asked.model, before), Span.of(asked.model, current)),
         }
 
