@@ -111,6 +111,7 @@ class World:
             waiting=lambda: self.waiting,
             internal_secret="s3cret",
             allowed_hosts=frozenset({"127.0.0.1"}),
+            verdict=lambda tenant, name: {"id": name, "tenant": tenant, "verdict": "ok"},
         )
 
     def play(self, story, *, with_cold=True):
@@ -269,6 +270,19 @@ def test_metrics_of_both_processes_for_who_may_read(world):
         assert (await client.get("/healthz")).status_code == 200
 
     world.play(story)
+
+
+def test_the_verdict_on_a_run_is_for_who_may_read(world):
+    async def story(client):
+        world.access = Access("other", frozenset({Scope.READ}))
+        answer = await client.get("/api/verdict/run%2F7")
+        assert answer.json() == {"id": "run/7", "tenant": "other", "verdict": "ok"}
+        world.access = Access(scopes=frozenset({Scope.INGEST}))
+        assert (await client.get("/api/verdict/7")).status_code == 403
+        world.access = None
+        assert (await client.get("/api/verdict/7")).status_code == 401
+
+    world.play(story, with_cold=False)
 
 
 def test_a_browsers_session_reads_metrics(world):

@@ -28,8 +28,19 @@ _BROWSERS = (b"origin", b"sec-fetch-site")
 """Headers that only browsers send."""
 _REFUSED = counter("tocsin_front_refused_requests_total", "Requests refused before anybody looked at them.", ["reason"])
 
-_PUSHED = ("/v1/", "/v1development/", "/loki/")
+_PUSHED = ("/v1/", "/v1development/", "/loki/", "/aws/")
 """Where the addresses of telemetry begin."""
+_EXACT = frozenset({"/api/v1/write", "/api/v1/series", "/api/v2/series", "/api/v1/validate"})
+
+Verdict = Callable[[str, str], Mapping[str, Any]]
+"""What the engine knows of a run, trace or session of a tenant now, by its id."""
+VERDICT_PATH = "/api/verdict/"
+
+
+def unknown(_tenant: str, name: str) -> dict[str, Any]:
+    """The verdict where nothing is known of a run."""
+    return {"id": name, "verdict": "unknown", "reasons": []}
+
 
 Waiting = Callable[[], Sequence[str]]
 """What a process still waits for, in words; empty when it is ready."""
@@ -53,6 +64,7 @@ class Front:
         internal_secret: str = "",
         allowed_hosts: frozenset[str] | None = None,
         page: bool = True,
+        verdict: Verdict = unknown,
     ) -> None:
         self._ingest = ingest
         self._proxy = proxy
@@ -61,6 +73,7 @@ class Front:
         self._secret = internal_secret
         self._allowed = allowed_hosts
         self._page = page
+        self._verdict = verdict
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Send one request where it belongs."""
@@ -95,18 +108,28 @@ class Front:
     async def _own(self, scope: AsgiScope) -> Response | None:
         """The answer to what this process answers itself."""
         path = scope["path"]
-        if path not in ("/healthz", "/readyz", "/metrics") or scope["method"] not in ("GET", "HEAD"):
+        judged = path.startswith(VERDICT_PATH)
+        if not (judged or path in ("/healthz", "/readyz", "/metrics")) or scope["method"] not in ("GET", "HEAD"):
             return None
         if path == "/healthz":
             return PlainTextResponse("ok\n")
         if path == "/readyz":
             return await self._readyz()
-        access = await self._access(Headers(scope=scope))
+        access = await self._reader(Headers(scope=scope))
+        if isinstance(access, Response):
+            return access
+        if judged:  # answered here: it must not wait for what is stored
+            return JSONResponse(self._verdict(access.tenant, path.removeprefix(VERDICT_PATH)))
+        return await self._metrics(access.tenant)
+
+    async def _reader(self, headers: Headers) -> Access | Response:
+        """What the caller's key grants, if it may read, else why not."""
+        access = await self._access(headers)
         if access is None:
             return _refusal(401, "no_key", "send `Authorization: Bearer KEY`", {"www-authenticate": "Bearer"})
         if not (access.allows(Scope.READ) or access.allows(Scope.OPERATE)):
             return _refusal(403, "scope", "this key does not have the scope read")
-        return await self._metrics(access.tenant)
+        return access
 
     async def _access(self, headers: Headers) -> Access | None:
         """What the caller's key grants, or the session of a browser, which the cold process keeps."""
@@ -189,7 +212,7 @@ def is_ingest(method: str, path: str) -> bool:
     >>> is_ingest("POST", "/v1/traces"), is_ingest("GET", "/api/events"), is_ingest("POST", "/api/events")
     (True, False, True)
     """
-    if path.startswith(_PUSHED) or path == "/api/v1/write":
+    if path.startswith(_PUSHED) or path in _EXACT:
         return True
     return method == "POST" and (path == "/api/events" or path.startswith("/api/events/"))
 

@@ -9,14 +9,14 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from tocsin.api.ports import LOOPBACK_HOSTS
 from tocsin.app.child import Child, die_with_any_thread, refuse
 from tocsin.app.clock import clock_of
-from tocsin.app.front import Front, NoForeignPages, SupervisorCollector
+from tocsin.app.front import Front, NoForeignPages, SupervisorCollector, unknown
 from tocsin.app.handover import assessed_frame, outcomes_frame
 from tocsin.app.internal import Internal
 from tocsin.app.keys import KeyRing
@@ -139,6 +139,10 @@ class Hot:
             found.setdefault(notice.tenant, []).append(str(notice))
         return found
 
+    def verdict(self, tenant: str, name: str) -> dict[str, Any]:
+        """What is known of a run, trace or session that goes on."""
+        return unknown(tenant, name) if self.runner is None else self.runner.pipeline.calls.verdict(tenant, name)
+
     async def take_outcomes(self, tenant: str, body: bytes) -> None:
         """Take truth and feedback that the cold process joined to their predictions; returns when they are durable."""
         await self.edge.accept([outcomes_frame(tenant, body)])
@@ -241,6 +245,7 @@ async def _serve(hot: Hot, child: Child) -> None:
         waiting=hot.missing,
         internal_secret=settings.internal_secret,
         page=settings.page,
+        verdict=hot.verdict,
         allowed_hosts=LOOPBACK_HOSTS if guarded else None,
     )
     loop = asyncio.get_running_loop()

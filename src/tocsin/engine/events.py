@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tocsin.derive.calls import calls_of
 from tocsin.derive.changes import ByField, Changes
 from tocsin.derive.drawn import Drawn, numbered
 from tocsin.derive.fields import FieldReader
@@ -67,6 +68,8 @@ class EventFrames:
             else:
                 fields = of_spans = readers.fields.read(frames)
                 drawn.append((readers.spans.draw(frames, of_spans), np.array(places)))
+                for place, calls in zip(places, calls_of(frames, of_spans), strict=True):
+                    held[place][0].take_calls(calls)
             for place, sightings in zip(places, changes.sight(frames, fields), strict=True):
                 held[place][0].sightings += sightings
         for (some, places_of), samples in zip(drawn, numbered(rows, drawn), strict=True):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tocsin.derive.buckets import Distribution
+from tocsin.derive.calls import Call
 from tocsin.derive.changes import Sighting
 from tocsin.model.arrays import I8
 from tocsin.model.frame import NO_VALUE, Frame
@@ -28,6 +29,8 @@ class Intake:
     distributions: list[Distribution] = field(default_factory=list)
     sightings: list[Sighting] = field(default_factory=list)
     watermark: int = 0
+    calls: list[Call] = field(default_factory=list)
+    late_calls: int = 0
 
     def ripe_distributions(self, watermark: int) -> list[Distribution]:
         """Histogram readings up to a watermark, by series and time, repeats left out."""
@@ -42,6 +45,18 @@ class Intake:
         ripe, self.sightings = self.sightings[:cut], self.sightings[cut:]
         return ripe
 
+    def take_calls(self, calls: Sequence[Call]) -> None:
+        """Keep calls until their watermark; those that it has passed are late."""
+        timely = [call for call in calls if call.time > self.watermark]
+        self.late_calls += len(calls) - len(timely)
+        self.calls += timely
+
+    def ripe_calls(self, watermark: int) -> list[Call]:
+        """Calls up to a watermark, by time."""
+        ripe = sorted((call for call in self.calls if call.time <= watermark), key=Call.place)
+        self.calls = [call for call in self.calls if call.time > watermark]
+        return ripe
+
     def snapshot(self) -> dict[str, Any]:
         """All state, as a tree."""
         return {
@@ -51,6 +66,7 @@ class Intake:
             "events": _room(self.events),
             "distributions": [[d.row, d.time, d.edges, d.counts, d.total, d.low, d.high] for d in self.distributions],
             "sightings": [[s.time, s.tenant, s.spec, s.entity, s.value] for s in self.sightings],
+            "calls": [list(call) for call in self.calls],
         }
 
     @staticmethod
@@ -63,6 +79,7 @@ class Intake:
             [distribution_of(d) for d in state["distributions"]],
             [Sighting(*s) for s in state["sightings"]],
             state["watermark"],
+            [Call(*call) for call in state.get("calls", ())],  # snapshots of before had none
         )
 
 
