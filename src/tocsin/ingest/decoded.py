@@ -24,6 +24,7 @@ REASONS = {
     "bad_json": "the line is not a JSON object",
     "bad_field": "a field has the wrong type",
     "bad_entry": "it is not a time, a line and texts of metadata",
+    "no_summary": "it is no summary, as metric streams send them",
     "line_too_long": "its line or its metadata are longer than the limit",
     "no_prediction_id": "it is truth or feedback and has no prediction_id to be joined by",
     "bad_time": "its time is neither RFC 3339 nor epoch seconds",

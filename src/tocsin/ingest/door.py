@@ -56,6 +56,7 @@ class Request:
 Take: TypeAlias = Callable[[Request], Awaitable[Response]]
 Refuse: TypeAlias = Callable[[Headers, str], Response]
 """From the headers of a request and the reason to an answer, whose status is set by the caller."""
+Get: TypeAlias = Callable[[], Response]
 Signed: TypeAlias = Callable[[], bool]
 
 
@@ -69,6 +70,7 @@ class Door:
     key_headers : headers beside `Authorization` that carry a key, for senders that can't send that one
     refuse : an error in the form that these senders know; None: in that of OTLP
     signed : whether a signature is asked for instead of a key, which `take` checks
+    get : what answers GET to those who may come in; None: the explanation
     """
 
     path: str
@@ -80,6 +82,7 @@ class Door:
     key_headers: tuple[bytes, ...] = ()
     refuse: Refuse | None = None
     signed: Signed | None = None
+    get: Get | None = None
 
     def explanation(self) -> str:
         """What a person who opens the address should read."""

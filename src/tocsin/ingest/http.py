@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tocsin.ingest.asgi import AsgiApp, BodyReader, Gone, Receive, Send, TooSlow, lifespan, send_response
 from tocsin.ingest.asgi import Scope as AsgiScope
-from tocsin.ingest.door import JSON, PROTOBUF, Door, Headers, Request, check_media, media_type
+from tocsin.ingest.door import JSON, PROTOBUF, Door, Get, Headers, Request, check_media, media_type
 from tocsin.ingest.doors import doors
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.limits import Reservation
@@ -139,11 +139,20 @@ class _Ingest:
         if method == "POST":
             await self._post(door, scope, receive, send)
         elif method in {"GET", "HEAD"}:
-            await send_response(send, text_response(200, door.explanation()), head=method == "HEAD")
+            answer = text_response(200, door.explanation()) if door.get is None else self._get(door, door.get, scope)
+            await send_response(send, answer, head=method == "HEAD")
         elif method == "OPTIONS":
             await send_response(send, Response(204, (_ALLOW,)))
         else:
             await send_response(send, text_response(405, f"{door.path} takes POST; GET explains it", _ALLOW))
+
+    def _get(self, door: Door, get: Get, scope: AsgiScope) -> Response:
+        headers: Headers = dict(scope["headers"])
+        try:
+            _allowed(door, headers, self._authorise)
+        except Denied as error:
+            return _refusal(door, error, error.status, headers)
+        return get()
 
     async def _post(self, door: Door, scope: AsgiScope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope["headers"])

@@ -21,6 +21,8 @@ LATENESS_NS = {
     "otlp": 5 * SECOND,
     "records": 5 * SECOND,
     "loki": 5 * SECOND,
+    "series_api": 15 * SECOND,  # agents flush every 10 to 15 seconds
+    "cloudwatch": 180 * SECOND,  # metrics of one minute become known minutes apart
     "outcomes": 30 * SECOND,  # they have been through the store
     "remote_write": 5 * SECOND,
     "scrape": 2 * SECOND,
@@ -134,7 +136,7 @@ def decompress(body: bytes, encoding: str, limit_bytes: int) -> bytes:
             wbits = 16 + zlib.MAX_WBITS
         case "deflate":
             wbits = zlib.MAX_WBITS
-        case "zstd":
+        case "zstd" | "zstd1":
             wbits = 0
         case other:
             raise Unsupported(f"content encoding {other[:40]!r} is not spoken here; use one of {', '.join(ENCODINGS)}")
