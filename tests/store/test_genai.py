@@ -1,18 +1,22 @@
 from __future__ import annotations
 
-import pyarrow as pa
 import pytest
 
-from store.world import genai_pack
+from store.world import genai_pack, spans_frame
 from tocsin.store.genai import SpanMapper
 
 MAPPER = SpanMapper([genai_pack()])
 
 
 def mapped(attributes, *, failed=False, message=""):
-    pairs = pa.array([list(attributes.items())], pa.map_(pa.string(), pa.string()))
-    columns = MAPPER.columns(pairs, [failed], [message])
+    row = {"attributes": attributes, "status": "error" if failed else "unset", "status_message": message}
+    columns = MAPPER.columns(batch_columns([row]))
     return {name: column.to_pylist()[0] for name, column in columns.items()}
+
+
+def batch_columns(rows):
+    batch = spans_frame(rows).batch
+    return {name: batch.column(name) for name in batch.schema.names}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,9 @@ def test_an_ordinary_span_is_no_model_call():
     [
         ({"error.type": "429"}, "", "rate_limit"),
         ({"error.type": "openai.RateLimitError"}, "", "rate_limit"),
-        ({"http.response.status_code": "503"}, "", "server_error"),
+        ({"http.response.status_code": "503"}, "", "unavailable"),
+        ({"http.response.status_code": "500"}, "", "server_error"),
+        ({"error.type": "BadRequestError"}, "This model's maximum context length is 8192 tokens", "context_overflow"),
         ({"error.type": "APITimeoutError"}, "", "timeout"),
         ({}, "This model's maximum context length is 8192 tokens", "context_overflow"),
         ({"error.type": "json.JSONDecodeError"}, "", "parse"),
@@ -83,8 +89,6 @@ def test_lists_give_their_first_element_and_values_are_mapped():
 
 
 def test_slices_of_a_batch_are_read_right():
-    pairs = pa.array(
-        [[("gen_ai.system", "a")], [("x", "y"), ("gen_ai.system", "b")], []], pa.map_(pa.string(), pa.string())
-    )
-    columns = MAPPER.columns(pairs.slice(1), [False, False], ["", ""])
+    rows = [{"attributes": {"gen_ai.system": "a"}}, {"attributes": {"x": "y", "gen_ai.system": "b"}}, {}]
+    columns = MAPPER.columns({name: column.slice(1) for name, column in batch_columns(rows).items()})
     assert columns["provider"].to_pylist() == ["b", ""]

@@ -58,6 +58,7 @@ from tocsin.store.model_rows import ModelRows
 from tocsin.store.outcomes import Outcomes
 from tocsin.store.state import StateStore
 from tocsin.store.telemetry import TelemetryStore
+from tocsin.store.trace_rows import TraceRows
 from tocsin.store.writer import StoreWriter
 
 IDLE_S = 0.02
@@ -91,7 +92,7 @@ class Cold:
         self.board = Board(config.scores)
         self.senders = Senders(config.scores.remote_write, self.board, self.clock, Context(settings.page_url))
         self.deliveries = Deliveries(config, self.state, self.clock, settings.page_url, self.senders.statuses)
-        self.writer = self._writer()
+        self.writer = self._writer(config)
         self.joining = self._joining()
         points = point_sender(settings.hot_socket, settings.internal_secret)
         self.days = DayBook(HealthRows(self.telemetry.db), self.state, self.packs, config, self.clock, points)
@@ -103,11 +104,11 @@ class Cold:
         self.correlating.recall(self.clock.now())
         self._remember_config()
 
-    def _writer(self) -> StoreWriter:
+    def _writer(self, config: Config) -> StoreWriter:
         catalog = Catalog()
         input_log, output_log = read_logs(self.settings.data_dir, catalog)
-        mapper = SpanMapper(self.packs)
-        return StoreWriter(self.telemetry, input_log, output_log, catalog, mapper, self.clock)
+        self.mapper = SpanMapper(self.packs, config.llm.models)
+        return StoreWriter(self.telemetry, input_log, output_log, catalog, self.mapper, self.clock)
 
     def _joining(self) -> Joining:
         send = sender(self.settings.hot_socket, self.settings.internal_secret)
@@ -147,6 +148,7 @@ class Cold:
     def adopt(self, config: Config) -> None:
         """Put a configuration into force."""
         self.correlating.adopt(config.engine_spec(self.packs).control())
+        self.mapper.adopt(config.llm.models)
         self.policy.adopt(
             routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns(), drift=config.drift
         )
@@ -225,7 +227,8 @@ class Cold:
         return Deps(
             telemetry=TelemetryView(self.telemetry, self.state),
             state=StateView(self.state, self.act),
-            models=ModelHealth(ModelRows(self.telemetry.db), self.clock),
+            traces=TraceRows(self.telemetry.db),
+            models=ModelHealth(ModelRows(self.telemetry.db), self.clock, policies=lambda: self.file.config.drift),
             days=self.days.days,
             groups=self.groups.shown,
             experiments=self.experiments,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tocsin.model.arrays import I4, I8
-from tocsin.model.frame import Frame
+from tocsin.llm.calls import SPAN_COLUMNS, CallReader, Calls
+from tocsin.model.arrays import F8, I4, I8
+from tocsin.model.frame import Frame, FrameKind
 from tocsin.spec.mapping import MappingSpec
 from tocsin.spec.pack import PackSpec
 
@@ -45,10 +48,12 @@ def coded(values: Any) -> Coded:
 class FieldReader:
     """Canonical fields of rows: `attributes` before `resource`, the first known name wins.
 
-    A field that no mapping knows is read under its own name.
+    A field that no mapping knows is read under its own name. Fields of model calls are what `calls` reads of spans, with
+    what follows from them (cost, utilisation, class of error).
     """
 
-    def __init__(self, packs: Sequence[PackSpec]) -> None:
+    def __init__(self, packs: Sequence[PackSpec], calls: CallReader | None = None) -> None:
+        self.calls = CallReader(packs) if calls is None else calls
         self._mappings: dict[str, MappingSpec] = {}
         for pack in packs:
             for mapping in pack.mappings:
@@ -73,6 +78,7 @@ class Fields:
 
     def __init__(self, frames: Sequence[Frame], reader: FieldReader) -> None:
         self._reader = reader
+        self._frames = frames
         self._tables = [_Pairs(joined(frames, name)) for name in _TABLES]
         self._rows = sum(map(len, frames))
         self._known: dict[str, Coded] = {}
@@ -83,7 +89,29 @@ class Fields:
             found = self._known[field] = self._column(field)
         return found
 
+    @cached_property
+    def calls(self) -> Calls | None:
+        """What the spans say of model calls; None for rows of another kind."""
+        if not self._frames or self._frames[0].kind is not FrameKind.SPANS:
+            return None
+        columns = {name: joined(self._frames, name) for name in SPAN_COLUMNS}
+        return self._reader.calls.read(self._frames[0].tenant, columns)
+
+    def numbers(self, field: str) -> F8:
+        """A field as numbers, (n,), NaN for what is none."""
+        if self.calls is not None and field in self.calls.numbers:
+            return self.calls.numbers[field]
+        column = self[field]
+        found: F8 = np.array([*map(_number, column.texts), math.nan])[column.code]
+        return found
+
     def _column(self, field: str) -> Coded:
+        if self.calls is not None:
+            if field in self.calls.texts:
+                text = self.calls.texts[field]
+                return Coded(text.code, text.values)
+            if field in self.calls.numbers:
+                return _told(self.calls.numbers[field])
         code = np.full(self._rows, -1, "i4")
         known: dict[str, int] = {}
         for name in reversed(self._reader.names(field)):
@@ -94,6 +122,20 @@ class Fields:
         if mapping and mapping.values and texts:
             return _merged(code, [mapping.canonical(text) for text in texts])
         return Coded(code, texts)
+
+
+def _told(numbers: F8) -> Coded:
+    """Numbers as texts, NaN for none."""
+    values, code = np.unique(numbers, return_inverse=True)
+    return Coded(np.where(np.isnan(numbers), -1, code).astype("i4"), [repr(value) for value in values.tolist()])
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def _merged(code: I4, texts: Sequence[str]) -> Coded:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from tocsin.derive.drawn import Drawn
 from tocsin.derive.fields import Coded, Fields, coded, joined
-from tocsin.model.arrays import F8, I4, I8
+from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.model.frame import Frame
 from tocsin.model.series import Kind, Series, Signal
 from tocsin.spec.pack import PackSpec, SpanSignalSpec
@@ -49,6 +48,8 @@ class SpanSignals:
             if not len(picked):
                 continue
             picked, found = _values(spec, columns, seconds, picked)
+            if not len(picked):
+                continue
             at.append(picked)
             value.append(found)
             key.append(self._keys(i, frames[0].tenant, columns, picked, series))
@@ -98,6 +99,15 @@ class _Columns:
             self._own[field] = coded(joined(self._frames, field))
         return self._own[field]
 
+    def numbers(self, field: str) -> F8:
+        """A field as numbers, (n,), NaN for none."""
+        return self._fields.numbers(field)
+
+    def model_calls(self, n: int) -> Mask:
+        """Which rows are calls of models whose tokens and cost belong to a sum, (n,)."""
+        calls = self._fields.calls
+        return np.zeros(n, bool) if calls is None else calls.counted.copy()
+
 
 def _span_ids(frame: Frame) -> I8:
     """Span ids as numbers, (n,)."""
@@ -107,8 +117,10 @@ def _span_ids(frame: Frame) -> I8:
 
 
 def _matching(spec: SpanSignalSpec, columns: _Columns, n: int) -> I8:
-    picked = np.ones(n, bool)
+    picked = np.ones(n, bool) if not spec.model_call else columns.model_calls(n)
     for key, want in spec.where.items():
+        if not picked.any():
+            break
         column = columns[key]
         picked &= column.code >= 0 if want == "*" else np.isin(column.code, column.is_text(want))
     return np.flatnonzero(picked)
@@ -123,15 +135,6 @@ def _values(spec: SpanSignalSpec, columns: _Columns, seconds: F8, at: I8) -> tup
     if spec.value == "error":
         status = columns["status"]
         return at, np.isin(status.code[at], status.is_text("error")).astype("f8")
-    column = columns[spec.value]
-    numbers = np.array([*map(_number, column.texts), math.nan])
-    found = numbers[column.code[at]]
+    found = columns.numbers(spec.value)[at]
     known = np.isfinite(found)
     return at[known], found[known]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

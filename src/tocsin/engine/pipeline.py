@@ -7,42 +7,51 @@ and only then counted, windowed and judged.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tocsin.derive.buckets import Distribution, Growth, spread
-from tocsin.derive.changes import Changes, Found
+from tocsin.derive.changes import Changes
 from tocsin.derive.counters import Rates, delta_rates
 from tocsin.derive.fields import FieldReader
+from tocsin.derive.joint import Joint
 from tocsin.derive.logs import LogCounts
 from tocsin.derive.records import RecordSignals
 from tocsin.derive.shares import Shares
 from tocsin.derive.spans import SpanSignals
 from tocsin.derive.vocabulary import Vocabulary
 from tocsin.engine.budget import TeamBudgets
+from tocsin.engine.call_watch import CallWatch
 from tocsin.engine.drift_watch import DriftWatch
 from tocsin.engine.events import EventFrames, EventReaders
 from tocsin.engine.histograms import distributions_of
 from tocsin.engine.intake import Intake, distribution_of, readings_of
+from tocsin.engine.log_lines import LogLines
 from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.report import ENGINE, PaneRows, panes_frames
 from tocsin.engine.roster import COUNTER, DELTA, Roster
 from tocsin.engine.series_text import SeriesText
+from tocsin.engine.state_frames import change_frame, state_frames
 from tocsin.engine.teams import Ownership
 from tocsin.engine.watch import Flavour
+from tocsin.llm.calls import CallReader
+from tocsin.llm.doubles import Doubles
 from tocsin.model.arrays import I8
 from tocsin.model.codec import findings_frame
 from tocsin.model.finding import Finding
-from tocsin.model.frame import Frame, FrameKind, frame_of, points_frame
+from tocsin.model.frame import Frame, FrameKind, points_frame
 from tocsin.model.log import Control, LogRecord, Output, SourceKey, Tick
 from tocsin.model.rows import Rows
 from tocsin.model.samples import Samples
 from tocsin.model.series import MAIN_TENANT, Catalog, Kind, Series, Signal
 from tocsin.spec.engine import EngineSpec
-from tocsin.window.presence import Changed, Presence, Presences
+from tocsin.window.presence import Presences
 
 SECOND = 1_000_000_000
+JOINT = "joint"
+"""Source of signals that several readings make together."""
 AWAY_NS = 60 * SECOND
 """Ticks this far apart mean that the program itself was away: its silence is not the sources' silence."""
 
@@ -57,12 +66,16 @@ class Pipeline:
         self.intakes: dict[SourceKey, Intake] = {}
         self.events = EventFrames()
         self.words = Vocabulary()
+        self.doubles = Doubles()
         self.rates = Rates()
         self.growth = Growth()
         self.presences = Presences()
         self.shelf = ModelShelf()
         self.budget = TeamBudgets(Ownership())
         self.drift = DriftWatch()
+        self.lines = LogLines(self.rows)
+        self.calls = CallWatch()
+        self.joint = Joint((), (), self.rows)
         self._adopt(EngineSpec().control(), None, [])
 
     def fold(self, record: LogRecord) -> Output | None:
@@ -87,18 +100,21 @@ class Pipeline:
         self.control = control
         self.spec = EngineSpec.of(control)
         self.readers = EventReaders(
-            FieldReader(self.spec.packs),
+            FieldReader(self.spec.packs, CallReader(self.spec.packs, self.spec.models, self.doubles)),
             SpanSignals(self.spec.packs),
             LogCounts(),
             RecordSignals(self.spec.packs, self.words),
+            self.lines,
         )
         self.shares = Shares(self.spec.packs, self.rows)
+        self.joint = Joint(self.spec.packs, self.spec.inventory, self.rows).after(self.joint)
         self.changes = Changes(self.spec.packs)
         self.changes.restore(known)
         self.roster = Roster(self.spec, self.rows, before, self.shelf)
         self.shelf.keep(self.spec.all_monitors())
         self.budget.promise(self.roster.owned)
-        self.drift.adopt(self.spec.drift)
+        self.drift.adopt(self.spec.drift, [tag for pack in self.spec.packs for tag in pack.clients])
+        self.calls.adopt(self.spec)
 
     # -- frames: per-point rules at once, all else waits for its watermark ------------------------------------------
 
@@ -158,11 +174,15 @@ class Pipeline:
 
     def late(self) -> int:
         """How many samples came after their watermark and were left out."""
-        return sum(intake.readings.late + intake.events.late for intake in self.intakes.values()) + self.drift.late
+        return (
+            sum(intake.readings.late + intake.events.late + intake.late_calls for intake in self.intakes.values())
+            + self.drift.late
+            + self.lines.late
+        )
 
     def left_out(self) -> int:
         """How many values of records (models, classes, features, segments) were beyond their caps."""
-        return self.words.left_out + self.drift.left_out
+        return self.words.left_out + self.drift.left_out + self.drift.clients.left_out + self.joint.things.left_out + self.lines.counted_out()
 
     def _intake(self, key: SourceKey) -> Intake:
         found = self.intakes.get(key)
@@ -180,8 +200,16 @@ class Pipeline:
         for key in sorted(self.intakes):
             frames += self._release(key, tick.watermarks.get(key, 0))
         self._assign()
-        watermarks = {key: intake.watermark for key, intake in self.intakes.items()}
+        frames += self._findings(self._together()) + self.lines.frames(self.received)
+        for source, samples in self.lines.close(away=away):
+            self._assign()
+            for watch in self.roster.watching(samples.row):
+                watch.push(source, "gauge", samples)
+        watermarks = {key: intake.watermark for key, intake in self.intakes.items()} | self.lines.watermarks()
+        for tenant in sorted({key[0] for key in watermarks}):
+            watermarks[tenant, JOINT] = max(mark for key, mark in watermarks.items() if key[0] == tenant)
         frames += self._judge(watermarks, away) + self._findings(self.drift.close(watermarks, self.received))
+        frames += self._findings(self.calls.close(self.received))
         frames += self._presence(tick)
         return frames
 
@@ -192,12 +220,15 @@ class Pipeline:
             return []
         intake.watermark = watermark
         self.drift.release(key, watermark)
+        self.lines.release(key, watermark)
+        self.calls.release(key, intake.ripe_calls(watermark))
         raw = intake.readings.release(watermark)
         self.presences.observe(raw, intake.number, self.received)
         gauges, rates = self._told_apart(raw)
         found = self.changes.fold(intake.ripe_sightings(watermark))
         gains = self._gains(intake, watermark)
         deltas = gauges.take(self.roster.kind[gauges.row] == DELTA)
+        self.joint.take(gauges.take(self.roster.kind[gauges.row] != DELTA), Samples.concat([rates, deltas]), gains)
         parts: list[tuple[Flavour, Samples]] = [
             ("gauge", Samples.concat([gauges, *self.shares.fold([rates, deltas], gains)])),
             ("counter", rates),
@@ -209,7 +240,18 @@ class Pipeline:
             if len(samples):
                 for watch in self.roster.watching(samples.row):
                     watch.push(key, flavour, samples)
-        return [_change_frame(change) for change in found]
+        return [change_frame(change) for change in found]
+
+    def _together(self) -> list[Finding]:
+        """Give signals that several readings make together to who watches them; gives what rules on points found."""
+        findings: list[Finding] = []
+        for tenant, samples in self.joint.close():
+            self._assign()
+            for watch in self.roster.watching(samples.row):
+                watch.push((tenant, JOINT), "gauge", samples)
+            for rule in self.roster.rules.values():
+                findings += rule.fold(samples.row, samples.time, samples.value)
+        return findings
 
     def _told_apart(self, raw: Samples) -> tuple[Samples, Samples]:
         """Gauges as they are, and counters as rates."""
@@ -258,36 +300,21 @@ class Pipeline:
         return [points_frame(MAIN_TENANT, ENGINE, np.array(refs, "i4"), times, np.array([v for _, _, v in readings]))]
 
     def _findings(self, findings: list[Finding]) -> list[Frame]:
+        findings = [self._proven(finding) for finding in findings]
         tenants = sorted({finding.tenant for finding in findings})
         return [
             findings_frame([f for f in findings if f.tenant == tenant], self.rows.catalog, tenant) for tenant in tenants
         ]
 
+    def _proven(self, finding: Finding) -> Finding:
+        proof = {**self.joint.proof(finding.series), **self.lines.proof(finding)}
+        return replace(finding, evidence={**finding.evidence, **proof}) if proof else finding
+
     def _presence(self, tick: Tick) -> list[Frame]:
         marks: I8 = np.zeros(len(self.intakes), "i8")
         for intake in self.intakes.values():
             marks[intake.number] = intake.watermark
-        return self._states(self.presences.decide(tick.received, marks))
-
-    def _states(self, changed: Changed) -> list[Frame]:
-        by_tenant: dict[str, list[int]] = {}
-        for i, row in enumerate(changed.rows.tolist()):
-            by_tenant.setdefault(self.rows.series(row).tenant, []).append(i)
-        return [
-            frame_of(
-                FrameKind.STATES,
-                tenant,
-                ENGINE,
-                {
-                    "series": self.rows.refs(changed.rows[at]).tolist(),
-                    "time": [self.received] * len(at),
-                    "state": [Presence(s).name.lower() for s in changed.state[at].tolist()],
-                    "since": changed.since[at].tolist(),
-                    "cadence": changed.cadence[at].tolist(),
-                },
-            )
-            for tenant, at in sorted(by_tenant.items())
-        ]
+        return state_frames(self.presences.decide(tick.received, marks), self.rows, self.received)
 
     # -- snapshots -------------------------------------------------------------------------------------------------
 
@@ -304,9 +331,13 @@ class Pipeline:
             "presences": dict(self.presences.snapshot()),
             "changes": self.changes.snapshot(),
             "words": self.words.snapshot(),
+            "doubles": self.doubles.snapshot(),
             "models": self.shelf.snapshot(),
             "budget": self.budget.snapshot(),
             "drift": self.drift.snapshot(),
+            "lines": self.lines.snapshot(),
+            "joint": self.joint.snapshot(),
+            "calls": self.calls.snapshot(),
             "roster": self.roster.snapshot(),
         }
 
@@ -318,6 +349,7 @@ class Pipeline:
         self.received = state["received"]
         self.shelf.restore(state.get("models", {}))
         self.words.restore(state.get("words", {"left_out": 0, "words": []}))
+        self.doubles.restore(state.get("doubles", {}))  # snapshots of before had none
         self._adopt(Control(*state["control"]), None, state["changes"])
         self.intakes = {(key[0], key[1]): Intake.of(intake) for key, intake in state["intakes"].items()}
         self.rates.restore(state["rates"])
@@ -326,26 +358,15 @@ class Pipeline:
         self.budget.restore(state["budget"])
         if "drift" in state:  # snapshots of before had none
             self.drift.restore(state["drift"])
+        if "lines" in state:
+            self.lines.restore(state["lines"])
+        if "joint" in state:
+            self.joint.restore(state["joint"])
+        if "calls" in state:
+            self.calls.restore(state["calls"])
         self.roster.restore(state["roster"])
 
 
 def _series_state(s: Series) -> list[Any]:
     g = s.signal
     return [s.tenant, g.name, g.unit, g.kind.value, g.monotonic, g.cumulative, s.labels]
-
-
-def _change_frame(found: Found) -> Frame:
-    was = ", ".join(found.old)
-    return frame_of(
-        FrameKind.EVENTS,
-        found.tenant,
-        ENGINE,
-        {
-            "time": [found.time],
-            "kind": [found.kind],
-            "entity": [found.entity],
-            "what": [f"{found.field} {was} -> {found.new}"],
-            "source": ["telemetry"],
-            "attributes": [{"field": found.field, "old": was, "new": found.new, "seen": str(found.seen)}],
-        },
-    )

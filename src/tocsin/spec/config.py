@@ -15,6 +15,8 @@ from tocsin.spec.drift import CallAction, DriftSpec, NotifyAction
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.fairness import FairnessSpec
 from tocsin.spec.health import PAGERS, READERS, HealthSpec
+from tocsin.spec.joint import InventorySpec
+from tocsin.spec.llm import LlmSpec
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
 from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.problem import nearest
@@ -22,7 +24,7 @@ from tocsin.spec.quantity import Bytes, DurationNs
 from tocsin.spec.scores import ScoresSpec
 from tocsin.spec.source import SourceSpec
 from tocsin.spec.team import TeamSpec
-from tocsin.spec.text import HttpUrl, Pattern
+from tocsin.spec.text import HttpUrl, Network, Pattern
 from tocsin.spec.tree import Loc
 
 Fault: TypeAlias = tuple[Loc, str]
@@ -36,11 +38,17 @@ def _cause_kind(text: str) -> str:
 
 
 class ContextSpec(Spec):
-    """A place to ask about the world while an incident is open."""
+    """A provider's status page (its `summary.json`); what changes there is a change event of the kind dependency.
+
+    `entity` is what of yours depends on it, as telemetry names it (`api.openai.com`); without one, anything may.
+    """
 
     name: str
     type: Literal["status_page"]
     url: HttpUrl
+    entity: str = ""
+    interval: DurationNs = Field(default=60 * SECOND, ge=10 * SECOND)
+    allow: list[Network] = []  # private addresses that this one may reach
 
 
 class TrafficWeightAction(Spec):
@@ -133,6 +141,7 @@ class Config(Spec):
     calendars: list[CalendarSpec] = []
     families: list[FamilySpec] = []
     drift: list[DriftSpec] = []
+    inventory: list[InventorySpec] = []
     fairness: list[FairnessSpec] = []
     ab: list[AbSpec] = []
     destinations: list[DestinationSpec] = []
@@ -146,6 +155,7 @@ class Config(Spec):
     severity: SeveritySpec = SeveritySpec()
     scores: ScoresSpec = ScoresSpec()
     health: HealthSpec = HealthSpec()
+    llm: LlmSpec = LlmSpec()
     lateness: DurationNs = Field(default=0, ge=0, le=DAY)
     dry_run: bool = False
 
@@ -162,6 +172,8 @@ class Config(Spec):
                 "teams": self.teams,
                 "families": self.families,
                 "drift": [each.bare() for each in self.drift],
+                "models": self.llm.models,
+                "inventory": self.inventory,
                 **rest,
             }
         )
@@ -231,7 +243,6 @@ class Config(Spec):
             if source.type in ("kafka", "redis"):
                 yield ("sources", number, "type"), f"reading from {source.type} is not in this build; nothing is read"
         absent: tuple[tuple[str, Callable[[], bool], str], ...] = (
-            ("context", lambda: bool(self.context), "asking status pages"),
             ("playbooks", lambda: bool(self.playbooks), "running playbooks"),
             ("remediation", lambda: self.remediation.enabled, "remediation"),
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tocsin.model.log import Control
 from tocsin.spec.calendar import CalendarTable
 from tocsin.spec.drift import DriftSpec
+from tocsin.spec.joint import InventorySpec
+from tocsin.spec.llm import ModelSpec
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
 from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.quantity import DurationNs
@@ -20,6 +22,8 @@ class EngineSpec(Spec):
     families: list[FamilySpec] = []
     teams: list[TeamSpec] = []
     drift: list[DriftSpec] = []
+    models: list[ModelSpec] = []
+    inventory: list[InventorySpec] = []
     false_pages_per_week: float = 3.0  # of all that no team owns
     absorb_after: DurationNs = 24 * 3600 * SECOND  # an anomaly nobody resolves becomes the new normal
 

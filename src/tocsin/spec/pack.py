@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from tocsin.spec.health import WindowTermSpec
+from tocsin.spec.joint import JointSpec, PlaceSpec, ReadingSpec
+from tocsin.spec.llm import ModelSpec
 from tocsin.spec.mapping import MappingSpec
 from tocsin.spec.monitor import MonitorSpec, Spec
 from tocsin.spec.wire import LogChangeSpec, StatusPageSpec, WebhookSpec, WireSpec
@@ -21,12 +23,14 @@ class SpanSignalSpec(Spec):
     """A signal derived from spans: one point per matching span, at its end.
 
     `value` is `duration` (seconds), `count` (1), `error` (1 when the status is error, else 0) or a canonical
-    field that holds a number. `where` values are exact texts, or `*` for "has one".
+    field that holds a number. `where` values are exact texts, or `*` for "has one". With `model_call` only spans count
+    whose tokens and cost belong to a sum: calls of models, each once.
     """
 
     name: str
     unit: str = "1"
     where: dict[str, str] = {}
+    model_call: bool = False
     value: str = "duration"
     by: Annotated[dict[str, str], BeforeValidator(_labelled)] = {"service.name": "service.name"}  # label: field
 
@@ -86,10 +90,17 @@ class PackSpec(Spec):
     entities: list[list[str]] = []  # label keys that name an entity, most specific first
     relations: list[list[str]] = []  # pairs of label keys: first runs on / belongs to second
     mappings: list[MappingSpec] = []
+    first_token_events: list[str] = []  # names of span events that come with the first token of an answer
+    models: list[ModelSpec] = []
+    model_table: str = ""  # lines of JSON, see packs/llm_prices.yaml
     span_signals: list[SpanSignalSpec] = []
     share_signals: list[ShareSignalSpec] = []
+    readings: list[ReadingSpec] = []
+    places: list[PlaceSpec] = []
+    joint_signals: list[JointSpec] = []
     changes: list[ChangeSpec] = []
     segments: list[str] = []  # tags of inference records whose values are watched on their own
+    clients: list[str] = []  # tags of inference records whose values name who asks, or who tells what was right
     groups: list[str] = []  # tags of inference records whose values are groups that must be treated alike
     health: list[WindowTermSpec] = []
     monitors: list[MonitorSpec] = []

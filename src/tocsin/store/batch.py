@@ -83,8 +83,7 @@ class Batch:
         if kind in (FrameKind.SPANS, FrameKind.LOGS):
             columns["service"] = _looked_up(columns["resource"], _SERVICE)
         if kind is FrameKind.SPANS:
-            failed = pc.equal(columns["status"], "error").to_pylist()
-            columns.update(self._mapper.columns(columns["attributes"], failed, columns["status_message"].to_pylist()))
+            columns.update(self._mapper.columns(columns))
         if kind is FrameKind.LOGS:
             columns["template"] = pa.array([""] * n)
         return pa.Table.from_batches([_laid_out(kind.value, columns, n)])

@@ -148,6 +148,17 @@ _MODEL_TEXTS = ("operation", "provider", "request_model", "response_model")
 _SERIES_ORDER = "t.time, t.signal, t.series"
 _NUMBERS = ("count", "sum", "min", "max")
 _INTEGERS = ("input_tokens", "output_tokens", "total_tokens")
+_CALL_FLAGS = ("counted", "estimated", "context_limit_warning", "prompt_truncation_risk")
+_CALL_NUMBERS = (
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "context_limit_tokens",
+    "context_utilization_ratio",
+    "time_per_output_token_s",
+    "retries",
+)
+_CALL_TEXTS = ("response_id", "region", "prompt_name", "user", "session", "customer")
 
 _STRING, _DOUBLE = pa.string(), pa.float64()
 
@@ -232,11 +243,22 @@ KINDS: Mapping[str, Exported] = {
             ("error_class", _some("t.error_class"), _TEXT),
             *_raw("cost_usd", "time_to_first_token_s"),
             ("prompt_version", _some("t.prompt_version"), _TEXT),
+            *_raw(*_CALL_FLAGS, *_CALL_NUMBERS),
+            *((name, _some(f"t.{name}"), _TEXT) for name in _CALL_TEXTS),
         ),
         "mapUpdate(resource, attributes)",
         "t.start, t.trace_id, t.span_id",
         time="start",
-        direct=("name", "kind", "status", *_MODEL_TEXTS, "finish_reason", "error_class", "prompt_version"),
+        direct=(
+            "name",
+            "kind",
+            "status",
+            *_MODEL_TEXTS,
+            "finish_reason",
+            "error_class",
+            "prompt_version",
+            *_CALL_TEXTS,
+        ),
     ),
     "logs": Exported(
         "logs",

@@ -1,0 +1,295 @@
+"""`CallReader`: canonical fields of model calls and what follows from them, read from spans by the rules of packs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow.compute as pc
+
+from tocsin.llm.doubles import Doubles, Marked
+from tocsin.llm.errors import ErrorClasses
+from tocsin.llm.models import ModelTable, costs_usd
+from tocsin.llm.reading import FieldNames, Found, Texts, first_of
+from tocsin.llm.span_events import ReadEvents, SpanEvents
+from tocsin.model.arrays import F8, I8, Mask
+from tocsin.spec.llm import ModelSpec
+from tocsin.spec.mapping import canonical_of
+from tocsin.spec.pack import PackSpec
+
+TEXT_FIELDS: Final = (
+    "operation",
+    "provider",
+    "request_model",
+    "response_model",
+    "response_id",
+    "finish_reason",
+    "prompt_name",
+    "prompt_version",
+    "region",
+    "user",
+    "conversation_id",
+    "tenant",
+)
+COUNT_FIELDS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "retries",
+)
+NUMBER_FIELDS: Final = ("cost_usd", "time_to_first_token_s", "time_per_output_token_s")
+LIMIT_WARNING_RATIO: Final = 0.9
+TRUNCATION_RISK_RATIO: Final = 0.8
+_ESTIMATES = ("estimated_input_tokens", "estimated_output_tokens")
+_PROMPT_TEXT = "prompt_text"
+_SIGNS_OF_A_CALL = ("operation", "provider", "request_model", "response_model", "input_tokens", "output_tokens")
+_INFERENCE = frozenset({"chat", "text_completion", "generate_content", "embeddings", "rerank"})
+"""Operations that take tokens of their own; agents and workflows repeat what their calls took."""
+_MOST_TOKENS = 10**12
+_MOST_TEXT = 500
+SPAN_COLUMNS: Final = (
+    "trace_id",
+    "span_id",
+    "parent_id",
+    "name",
+    "start",
+    "time",
+    "status",
+    "status_message",
+    "scope",
+    "resource",
+    "attributes",
+    "events",
+)
+"""Columns of span frames that are read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calls:
+    """What spans say of model calls, all (n,); fields of what is no call are empty.
+
+    Attributes
+    ----------
+    call : whether the span tells of a model call, an agent, a tool or a retrieval
+    counted : whether its tokens and cost belong to a sum: a call of a model that no other span told of before
+    estimated : whether a number of tokens is an estimate
+    texts, numbers : by field; numbers are NaN for none
+    """
+
+    call: Mask
+    counted: Mask
+    estimated: Mask
+    texts: Mapping[str, Texts]
+    numbers: Mapping[str, F8]
+
+
+class CallReader:
+    """Reads spans in the order of the log; what a pack doesn't name stays empty.
+
+    For each field the first name of the list that a span has wins, its attributes before its resource; packs come in
+    order. Keys of `values` are exact texts, else globs, case ignored.
+    """
+
+    def __init__(
+        self, packs: Sequence[PackSpec], models: Sequence[ModelSpec] = (), doubles: Doubles | None = None
+    ) -> None:
+        self._names = FieldNames()
+        self._values: dict[str, list[tuple[str, str]]] = {}
+        self._errors = ErrorClasses()
+        known = {*TEXT_FIELDS, *COUNT_FIELDS, *NUMBER_FIELDS, *_ESTIMATES, _PROMPT_TEXT}
+        for mapping in (mapping for pack in packs for mapping in pack.mappings):
+            if mapping.field == "error_class":
+                self._errors.add(mapping, self._names)
+            elif mapping.field in known:
+                self._names.add(mapping.field, mapping.names)
+                self._values.setdefault(mapping.field, []).extend(mapping.values.items())
+        self._events = SpanEvents([name for pack in packs for name in pack.first_token_events])
+        own = [*models, *(model for pack in packs for model in pack.models)]
+        self._models = ModelTable(own, [pack.model_table for pack in packs])
+        self._doubles = Doubles() if doubles is None else doubles
+        self._cache: dict[tuple[str, str], str] = {}
+
+    def read(self, tenant: str, columns: Mapping[str, Any]) -> Calls:
+        """Calls of n spans of one tenant; `columns` are Arrow arrays by `SPAN_COLUMNS`."""
+        n = len(columns["attributes"])
+        found = self._names.find([columns["attributes"], columns["resource"]])
+        call = np.zeros(n, "?")
+        for field in _SIGNS_OF_A_CALL:
+            if field in found:
+                call[found[field].rows] = True
+        texts = {field: self._texts(field, found.get(field), n) for field in TEXT_FIELDS}
+        if _PROMPT_TEXT in found:
+            texts["prompt_version"] = _either(texts["prompt_version"], found[_PROMPT_TEXT].texts(n, _digest))
+        numbers = {
+            field: _numbers(found.get(field), n, field) for field in (*COUNT_FIELDS, *NUMBER_FIELDS, *_ESTIMATES)
+        }
+        estimated = _estimate(numbers)
+        failed = _failed(columns["status"])
+        events = self._events.read(columns, call)
+        texts["error_class"] = self._errors.read(found, call, failed, columns["status_message"], events)
+        self._time(numbers, columns, events)
+        inference = call & _is_inference(texts["operation"], texts["request_model"])
+        counted = inference.copy()
+        at = np.flatnonzero(inference)
+        counted[at] = self._doubles.first(tenant, _marked(columns, texts["response_id"], numbers, at))
+        self._price(texts, numbers, columns["time"], at)
+        return Calls(call, counted, estimated & call, texts, numbers)
+
+    def _texts(self, field: str, found: Found | None, n: int) -> Texts:
+        if found is None:
+            return Texts(np.full(n, -1, "i4"), [])
+        return found.texts(n, lambda raw: self._canonical(field, raw))
+
+    def _canonical(self, field: str, raw: str) -> str:
+        key = (field, raw[:_MOST_TEXT])
+        known = self._cache.get(key)
+        if known is None:
+            if len(self._cache) > 50_000:  # values come from telemetry: bounded
+                self._cache.clear()
+            text = first_of(key[1])
+            mapped = canonical_of(text, self._values.get(field, ()))
+            known = self._cache[key] = text if mapped is None else mapped
+        return known
+
+    def _time(self, numbers: dict[str, F8], columns: Mapping[str, Any], events: ReadEvents) -> None:
+        """Time to first token from events where no attribute tells it, and time per output token from that."""
+        start, end = _i8(columns["start"]), _i8(columns["time"])
+        first = numbers["time_to_first_token_s"]
+        numbers["time_to_first_token_s"] = first = np.where(np.isnan(first), (events.first_token - start) / 1e9, first)
+        rest = (end - start) / 1e9 - first
+        outputs = numbers["output_tokens"]
+        known = (rest > 0) & (outputs > 1)
+        each = np.divide(rest, outputs - 1, out=np.full(len(rest), np.nan), where=known)
+        told = numbers["time_per_output_token_s"]
+        numbers["time_per_output_token_s"] = np.where(np.isnan(told), each, told)
+
+    def _price(self, texts: Mapping[str, Texts], numbers: dict[str, F8], time: Any, at: I8) -> None:
+        """Cost where nothing or the user tells another, limits and utilisation, of the calls `at`."""
+        n = len(texts["provider"].code)
+        limit, cost = np.full(n, np.nan), numbers["cost_usd"]
+        time_s = _i8(time) / 1e9
+        fields = ("provider", "response_model", "request_model")
+        key = np.zeros(n, "i8")
+        for field in fields:
+            key = key * (len(texts[field].values) + 1) + texts[field].code + 1
+        _, first, which = np.unique(key[at], return_index=True, return_inverse=True)
+        used = [numbers[name] for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")]
+        for number, row in enumerate(at[first].tolist()):
+            provider, answered, asked = (texts[field].of(row) for field in fields)
+            rows = at[which == number]
+            facts = self._models.facts(provider, answered or asked)
+            if answered and asked and not (facts.prices or facts.context_tokens):
+                facts = self._models.facts(provider, asked)
+            limit[rows] = facts.context_tokens or np.nan
+            if facts.prices:
+                told = costs_usd(facts.prices, time_s[rows], [part[rows] for part in used])
+                keep = ~np.isnan(cost[rows]) & (np.isnan(told) | (not facts.own))
+                cost[rows] = np.where(keep, cost[rows], told)
+        total = numbers["total_tokens"]
+        numbers["context_limit_tokens"] = limit
+        numbers["context_utilization_ratio"] = total / limit
+        numbers["context_limit_warning"] = _flag(total, limit, LIMIT_WARNING_RATIO)
+        numbers["prompt_truncation_risk"] = _flag(numbers["input_tokens"], limit, TRUNCATION_RISK_RATIO)
+
+
+def _is_inference(operation: Texts, model: Texts) -> Mask:
+    """Calls of a model; a span that names no operation is one if it names a model."""
+    known = np.array([value in _INFERENCE for value in operation.values] + [False], "?")
+    found: Mask = np.where(operation.code < 0, model.code >= 0, known[operation.code])
+    return found
+
+
+def _estimate(numbers: dict[str, F8]) -> Mask:
+    """Take estimates where no number is told, and the total of both; whether any of a row is an estimate."""
+    estimated = np.zeros(len(numbers["input_tokens"]), "?")
+    nothing = np.isnan(numbers["input_tokens"]) & np.isnan(numbers["output_tokens"]) & np.isnan(numbers["total_tokens"])
+    for field in ("input_tokens", "output_tokens"):
+        guess = numbers.pop(f"estimated_{field}")
+        estimated |= nothing & ~np.isnan(guess)
+        numbers[field] = np.where(nothing, guess, numbers[field])
+    both = np.nan_to_num(numbers["input_tokens"]) + np.nan_to_num(numbers["output_tokens"])
+    none = np.isnan(numbers["input_tokens"]) & np.isnan(numbers["output_tokens"])
+    told = numbers["total_tokens"]
+    numbers["total_tokens"] = np.where(np.isnan(told), np.where(none, np.nan, both), told)
+    return estimated
+
+
+def _flag(tokens: F8, limit: F8, most: float) -> F8:
+    """1 beyond a share of the limit, 0 within, NaN where either is unknown."""
+    share = tokens / limit
+    return np.where(np.isnan(share), np.nan, (share > most).astype("f8"))
+
+
+def _marked(columns: Mapping[str, Any], response: Texts, numbers: Mapping[str, F8], at: I8) -> Marked:
+    ids = np.array([_hash(value) for value in response.values] + [0], "i8")
+    return Marked.of(
+        _ids(columns["trace_id"], 2)[at],
+        _ids(columns["span_id"], 1)[at, 0],
+        _ids(columns["parent_id"], 1)[at, 0],
+        ids[response.code[at]],
+        [numbers["input_tokens"][at], numbers["output_tokens"][at]],
+    )
+
+
+def _ids(column: Any, width: int) -> I8:
+    """Ids as numbers, (n, width) of 8 bytes each."""
+    found: I8 = np.frombuffer(column.buffers()[1], "<i8").reshape(-1, width)
+    return found[column.offset : column.offset + len(column)]
+
+
+def _i8(column: Any) -> I8:
+    found: I8 = column.to_numpy(zero_copy_only=False)
+    return found
+
+
+def _failed(status: Any) -> Mask:
+    found: Mask = np.asarray(pc.equal(status, "error").to_numpy(zero_copy_only=False), "?")
+    return found
+
+
+def _either(first: Texts, second: Texts) -> Texts:
+    """The first text of each row, else the second."""
+    code = np.where(first.code >= 0, first.code, np.where(second.code >= 0, second.code + len(first.values), -1))
+    return Texts(code.astype("i4"), [*first.values, *second.values])
+
+
+def _digest(text: str) -> str:
+    return "sha-" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little", signed=True
+    )
+
+
+def _numbers(found: Found | None, n: int, field: str) -> F8:
+    if found is None:
+        return np.full(n, np.nan)
+    # emitters without a price report a cost of 0: unknown, not free
+    read = _count if field.endswith("tokens") or field == "retries" else _positive if field == "cost_usd" else _amount
+    return found.numbers(n, read)
+
+
+def _amount(text: str) -> float | None:
+    try:
+        value = float(first_of(text))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _positive(text: str) -> float | None:
+    return _amount(text) or None
+
+
+def _count(text: str) -> float | None:
+    value = _amount(text)
+    return None if value is None or value > _MOST_TOKENS else float(round(value))

@@ -1,0 +1,52 @@
+"""`ModelSpec`: what a language model costs and how much it holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field, model_validator
+
+from tocsin.spec.monitor import Spec
+
+UsdPerMillion: TypeAlias = Annotated[float, Field(ge=0, le=1e6)]
+
+
+class ModelSpec(Spec):
+    """Prices and context limit of the models that `model` and `provider` (globs, case ignored) match.
+
+    A price that is left out is that of the table; of cached tokens, that of input. `context_tokens` is what prompt
+    and answer may have together.
+    """
+
+    model: str = Field(min_length=1)
+    provider: str = "*"
+    context_tokens: int | None = Field(default=None, ge=1)
+    input_usd_per_million: UsdPerMillion | None = None
+    output_usd_per_million: UsdPerMillion | None = None
+    cache_read_usd_per_million: UsdPerMillion | None = None
+    cache_write_usd_per_million: UsdPerMillion | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ModelSpec:
+        if self.context_tokens is None and not self.priced:
+            raise ValueError("name `context_tokens`, or prices (`input_usd_per_million`, ...)")
+        return self
+
+    @property
+    def priced(self) -> bool:
+        """Whether it names a price."""
+        return any(
+            price is not None
+            for price in (
+                self.input_usd_per_million,
+                self.output_usd_per_million,
+                self.cache_read_usd_per_million,
+                self.cache_write_usd_per_million,
+            )
+        )
+
+
+class LlmSpec(Spec):
+    """What the user says about language models; the first entry that matches wins."""
+
+    models: list[ModelSpec] = []
