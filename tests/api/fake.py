@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from api.model_world import FakeRows, FakeTrials, groups_of_world, rows_of_world
+from api.trace_world import FakeTraces
 from api.world import HOSTILE, NOW, NS, SHAPES, line_of, others, series_of, story, value_at
 from tocsin.api.ports import (
     Action,
@@ -297,6 +298,7 @@ def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
         authorise=(lambda _: OPEN_ACCESS) if open_to_all else locked,
         clock=ManualClock(NOW),
         expositions=expositions if full else dict,
+        traces=FakeTraces(full=full),
         models=ModelHealth(rows, ManualClock(NOW)),
         experiments=Experiments(FakeTrials(rows)),
         groups=groups_of_world,

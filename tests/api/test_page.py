@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from api.conftest import World
+from api.trace_world import LARGE, TRACE
 from api.world import HOSTILE, NOW, NS, series_of, story
 from browsing import View
 from tocsin.model.incident import IncidentState, Severity
@@ -26,6 +27,8 @@ PAGES = {
     "signals": ("/signals", "of a name"),
     "signal": (SIGNAL, "monitor baseline"),
     "absent": ("/signals?state=absent", "Series that are absent"),
+    "traces": ("/traces", "2 traces"),
+    "trace": (f"/traces/{TRACE}?span=0000000000000006", "Prompts and completions"),
     "models": ("/models", "Models that sent records"),
     "model": ("/models?model=fraud&group=region&metric=feedback.clicked&ratio=1:1", "v2 against v1"),
     "review": ("/review?days=140", "What fired"),
@@ -35,6 +38,7 @@ PAGES = {
 EMPTY = {
     "overview": ("/", "Send something"),
     "signals": ("/signals", "No telemetry"),
+    "traces": ("/traces", "Send spans"),
     "models": ("/models", "Send a record"),
     "status": ("/status", "Nothing was dropped"),
 }
@@ -305,3 +309,57 @@ def test_the_policy_would_stop_a_script_that_got_in(full: World, view: Make):
     )
     assert outcome == "TypeError"
     assert page.evaluate("window.hacked") is None
+
+
+def test_an_address_of_no_page_says_so_and_programs_still_get_a_problem(full: World, view: Make):
+    page = view().page
+    answer = page.goto(f"{full.url}/nowhere/at-all")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.locator("h1")).to_have_text("There is no such page")
+    page.get_by_role("link", name="overview", exact=True).click()
+    expect(page.get_by_text("Inbox").first).to_be_visible()
+    for path, accept in (("/nowhere", "*/*"), ("/api/nowhere", "text/html"), ("/v1/nowhere", "text/html")):
+        asked = page.request.get(full.url + path, headers={"accept": accept})
+        assert (asked.status, asked.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_a_waterfall_is_walked_folded_and_opened_by_keyboard(full: World, view: Make):
+    found = opened(view(), f"{full.url}/traces/{TRACE}", "Where the time went")
+    page = found.page
+    rows = page.locator(".waterfall > li")
+    expect(rows).to_have_count(11)
+    expect(rows.first).to_contain_text("level 1: POST /chat")
+    expect(rows.first).to_contain_text("4.7\u00d7 the usual")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page).to_have_url(f"{full.url}/traces/{TRACE}?span=0000000000000002")
+    expect(rows.nth(1)).to_contain_text("of 4,100 on the day before half took at most 900 ms")
+    page.keyboard.press("ArrowLeft")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(1)).to_contain_text("8 spans below: 3 model calls, 12,298 tokens in, 612 out · $0.0406")
+    page.keyboard.press("ArrowRight")
+    expect(rows).to_have_count(11)
+    page.get_by_role("link", name="chat llama-3.1-70b").nth(1).click()
+    expect(page.locator("details", has_text="gen_ai.input.messages").locator("pre")).not_to_be_visible()
+    page.get_by_text("gen_ai.input.messages").click()
+    expect(page.locator("details pre").first).to_contain_text("You are the support bot")
+    expect(page.get_by_text("[content dropped: 812 chars").first).to_be_visible()
+    found.check()
+
+
+def test_a_trace_of_ten_thousand_spans_is_drawn_in_part_and_says_so(full: World, view: Make):
+    found = opened(view(), f"{full.url}/traces/{LARGE}", "12,400 spans are stored")
+    assert 100 < found.page.locator(".waterfall > li").count() <= 300
+    expect(found.page.locator(".waterfall > li").first).to_contain_text("below, not drawn")
+    found.check()
+
+
+def test_traces_are_asked_for_by_the_address(full: World, view: Make):
+    page = opened(view(), f"{full.url}/traces?service=audit&range=24h", "1 trace").page
+    expect(page.get_by_label("Service")).to_have_value("audit")
+    page.get_by_label("Status").select_option("error")
+    expect(page).to_have_url(f"{full.url}/traces?service=audit&range=24h&status=error")
+    expect(page.get_by_text("No trace is like this")).to_be_visible()
+    page.get_by_role("button", name="ask for nothing").click()
+    expect(page.locator(".found > li")).to_have_count(2)

@@ -15,7 +15,7 @@ import { A } from "./parts";
 import { go, usePlace } from "./url";
 import "./style.css";
 
-const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/models", "Models"], ["/review", "Review"], ["/status", "Status"]];
+const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/traces", "Traces"], ["/models", "Models"], ["/review", "Review"], ["/status", "Status"]];
 const LINK = { connecting: "connecting", live: "live", gone: "not connected" } as const;
 
 function stored(): string | null {
@@ -71,13 +71,13 @@ function App() {
   useNews((each) => setNews(each.kind === "opened" ? `New incident, ${each.severity}: ${each.title}` : `Incident ${each.state}: ${each.title}`));
   useKeys(turn, () => setHelp(true));
   useEffect(() => {
-    document.title = `${path.startsWith("/incidents/") ? "Incident" : PAGES.find(([to]) => to === path)?.[1] ?? "Sign in"} · Tocsin`;
+    document.title = `${path.startsWith("/incidents/") ? "Incident" : path.startsWith("/traces/") ? "Trace" : path === "/signin" ? "Sign in" : PAGES.find(([to]) => to === path)?.[1] ?? "No such page"} · Tocsin`;
     // a page change moves the focus as a page load would; the very first view keeps the browser's own
     if (!first.current) { scrollTo(0, 0); document.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true }); }
     first.current = false;
   }, [path]);
   const out = (): void => { disconnect(); void ask("/api/session", { method: "DELETE" }).then(() => { setSession(undefined); go("/signin"); }); };
-  const at = path.startsWith("/incidents") ? "/" : path;
+  const at = path.startsWith("/incidents") ? "/" : path.startsWith("/traces") ? "/traces" : path;
   return (
     <>
       <a class="skip" href="#main">Skip to the page</a>
@@ -99,13 +99,27 @@ function App() {
   );
 }
 
-/** The pages of models are large and not everybody's: they come when they are first asked for. */
-function Models() {
-  const [page, setPage] = useState<{ Models: () => VNode }>();
+/** Pages that are large and not everybody's come when they are first asked for. */
+const LATER: Record<string, () => Promise<(props: { theme: string }) => VNode>> = {
+  Models: () => import("./pages/models").then((page) => page.Models),
+  Traces: () => import("./pages/traces").then((page) => page.Traces),
+};
+
+function Later({ name, theme }: { name: string; theme: string }) {
+  const [page, setPage] = useState<{ Shown: (props: { theme: string }) => VNode }>();
   const [failed, setFailed] = useState(false);
-  useEffect(() => { import("./pages/models").then(setPage, () => setFailed(true)); }, []);
-  if (page) return <page.Models />;
-  return <main id="main" tabIndex={-1}><h1 tabIndex={-1}>Models</h1><p role={failed ? "alert" : "status"}>{failed ? "This part of the page did not come; load the page again." : "One moment."}</p></main>;
+  useEffect(() => { LATER[name]!().then((Shown) => setPage({ Shown }), () => setFailed(true)); }, []);
+  if (page) return <page.Shown theme={theme} />;
+  return <main id="main" tabIndex={-1}><h1 tabIndex={-1}>{name}</h1><p role={failed ? "alert" : "status"}>{failed ? "This part of the page did not come; load the page again." : "One moment."}</p></main>;
+}
+
+function Nowhere({ path }: { path: string }) {
+  return (
+    <main id="main">
+      <h1 tabIndex={-1}>There is no such page</h1>
+      <p>Nothing is at <code>{path.slice(0, 200)}</code>. Go to the <A to="/">overview</A>, or choose a page above.</p>
+    </main>
+  );
 }
 
 /** A part of an address as text; what is no escape stands for itself. */
@@ -117,11 +131,13 @@ function Page({ path, theme, scopes, done }: { path: string; theme: string; scop
   const incident = /^\/incidents\/([^/]+)$/.exec(path);
   if (incident) return <Incident key={incident[1]} id={decoded(incident[1]!)} theme={theme} scopes={scopes} />;
   if (path === "/signals") return <Signals theme={theme} />;
-  if (path === "/models") return <Models />;
+  if (path === "/models") return <Later key="models" name="Models" theme={theme} />;
+  if (/^\/traces(\/[^/]+)?$/.test(path)) return <Later key="traces" name="Traces" theme={theme} />;
   if (path === "/review") return <Review scopes={scopes} />;
   if (path === "/status") return <Status scopes={scopes} />;
   if (path === "/signin") return <SignIn done={done} />;
-  return <Overview theme={theme} scopes={scopes} />;
+  if (path === "/" || path === "/incidents") return <Overview theme={theme} scopes={scopes} />;
+  return <Nowhere path={path} />;
 }
 
 render(<App />, document.getElementById("app")!);

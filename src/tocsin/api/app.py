@@ -22,6 +22,7 @@ from tocsin.api import (
     signals,
     silences,
     stream,
+    traces,
 )
 from tocsin.api.access import Sessions
 from tocsin.api.assets import STATIC, page_router
@@ -44,7 +45,7 @@ def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
     app.state.deps = deps
     app.state.sessions = Sessions()
     app.state.places = stream.Places(deps.max_streams)
-    problem.install(app)
+    problem.install(app, (static / "index.html").read_bytes())
     for module in (
         overview,
         incidents,
@@ -58,6 +59,7 @@ def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
         review,
         session,
         stream,
+        traces,
     ):
         app.include_router(module.router)
     app.include_router(_probes(deps))

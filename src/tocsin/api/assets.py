@@ -76,7 +76,18 @@ def page_router(folder: Path = STATIC) -> APIRouter:
             raise HttpProblem(404, "this file is not part of the page", next_step="load the page again")
         return _answer(request, asset, _FOREVER)
 
-    for path in ("/", "/incidents", "/incidents/{rest}", "/signals", "/models", "/review", "/status", "/signin"):
+    for path in (
+        "/",
+        "/incidents",
+        "/incidents/{rest}",
+        "/signals",
+        "/traces",
+        "/traces/{rest}",
+        "/models",
+        "/review",
+        "/status",
+        "/signin",
+    ):
         router.add_api_route(path, page, methods=["GET", "HEAD"])
     router.add_api_route("/assets/{name}", file, methods=["GET", "HEAD"])
     return router

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from tocsin.api.model_ports import LiveExperiments, Models
+from tocsin.api.trace_ports import Traces
 from tocsin.incident.severity import finding_severity
 from tocsin.model.access import Authorise
 from tocsin.model.clock import Clock
@@ -238,7 +239,7 @@ class Deps:
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
     `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
-    `models` is None where no inference records are kept; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
+    `models` is None where no inference records are kept, `traces` where no spans are; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
     groups of a tenant's model, by a tag, were treated over time;
     `config_faults` says what is wrong with a changed file of configuration that therefore has no effect.
     `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
@@ -256,6 +257,7 @@ class Deps:
     teams: Callable[[], Sequence[TeamSpec]] = tuple
     ready: Callable[[], Sequence[str]] = field(default=list)
     models: Models | None = None
+    traces: Traces | None = None
     days: Callable[[str], Sequence[Row]] = _no_days
     experiments: LiveExperiments | None = None
     groups: Callable[[str, str, str], Row] | None = None

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from tocsin.model.errors import (
     BadInput,
@@ -100,9 +101,22 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return problem(422, "; ".join(faults), code="bad_input", next_step="see /openapi.json for what this address takes")
 
 
-async def _starlette(request: Request, error: Exception) -> JSONResponse:
+def _wants_page(request: Request) -> bool:
+    """Whether a person looks for a page: what programs ask for answers as always."""
+    path = request.url.path
+    return (
+        request.method in ("GET", "HEAD")
+        and "text/html" in request.headers.get("accept", "")
+        and not path.startswith(("/api/", "/assets/", "/v1/"))
+    )
+
+
+async def _starlette(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.NOT_FOUND:
+        if _wants_page(request):
+            body: bytes = request.app.state.page
+            return Response(body, 404, {"cache-control": "no-cache"}, media_type="text/html; charset=utf-8")
         text = f"nothing is at {request.url.path[:200]}"
         return problem(404, text, code="not_found", next_step="see /openapi.json for the addresses there are")
     answer = problem(error.status_code, str(error.detail), code="http")
@@ -115,8 +129,9 @@ async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     return problem(500, text, code="internal", next_step="try again; if it stays, report it with the log")
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of the application a problem document."""
+def install(app: FastAPI, page: bytes) -> None:
+    """Make every error of the application a problem document; a person who looks for a page gets `page`, which says so."""
+    app.state.page = page
     app.add_exception_handler(HttpProblem, _http_problem)
     app.add_exception_handler(TocsinError, _tocsin)
     app.add_exception_handler(RequestValidationError, _invalid)
