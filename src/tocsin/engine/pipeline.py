@@ -15,6 +15,7 @@ import numpy as np
 from tocsin.derive.buckets import Distribution, Growth, spread
 from tocsin.derive.changes import Changes
 from tocsin.derive.counters import Rates, delta_rates
+from tocsin.derive.evaluations import Evaluations
 from tocsin.derive.fields import FieldReader
 from tocsin.derive.joint import Joint
 from tocsin.derive.logs import LogCounts
@@ -104,6 +105,7 @@ class Pipeline:
             SpanSignals(self.spec.packs),
             LogCounts(),
             RecordSignals(self.spec.packs, self.words),
+            Evaluations(self.spec.packs),
             self.lines,
         )
         self.shares = Shares(self.spec.packs, self.rows)
@@ -182,7 +184,7 @@ class Pipeline:
 
     def left_out(self) -> int:
         """How many values of records (models, classes, features, segments) were beyond their caps."""
-        return self.words.left_out + self.drift.left_out + self.drift.clients.left_out + self.joint.things.left_out + self.lines.counted_out()
+        return self.words.left_out + self.drift.left_out + self.calls.left_out + self.drift.clients.left_out + self.joint.things.left_out + self.lines.counted_out()
 
     def _intake(self, key: SourceKey) -> Intake:
         found = self.intakes.get(key)
@@ -210,6 +212,8 @@ class Pipeline:
             watermarks[tenant, JOINT] = max(mark for key, mark in watermarks.items() if key[0] == tenant)
         frames += self._judge(watermarks, away) + self._findings(self.drift.close(watermarks, self.received))
         frames += self._findings(self.calls.close(self.received))
+        frames += [_change_frame(change) for change in self.calls.changes()]
+        frames += self.calls.points(self.received, self.rows.catalog)
         frames += self._presence(tick)
         return frames
 
@@ -221,7 +225,7 @@ class Pipeline:
         intake.watermark = watermark
         self.drift.release(key, watermark)
         self.lines.release(key, watermark)
-        self.calls.release(key, intake.ripe_calls(watermark))
+        self.calls.release(key, intake.ripe_calls(watermark), intake.ripe_votes(watermark))
         raw = intake.readings.release(watermark)
         self.presences.observe(raw, intake.number, self.received)
         gauges, rates = self._told_apart(raw)

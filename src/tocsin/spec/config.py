@@ -22,7 +22,7 @@ from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.problem import nearest
 from tocsin.spec.quantity import Bytes, DurationNs
 from tocsin.spec.scores import ScoresSpec
-from tocsin.spec.source import SourceSpec
+from tocsin.spec.source import SourceSpec, WebhookSource
 from tocsin.spec.team import TeamSpec
 from tocsin.spec.text import HttpUrl, Network, Pattern
 from tocsin.spec.tree import Loc
@@ -156,6 +156,7 @@ class Config(Spec):
     scores: ScoresSpec = ScoresSpec()
     health: HealthSpec = HealthSpec()
     llm: LlmSpec = LlmSpec()
+    budgets: Annotated[list[BudgetSpec], Field(max_length=MOST_BUDGETS)] = []
     lateness: DurationNs = Field(default=0, ge=0, le=DAY)
     dry_run: bool = False
 
@@ -173,6 +174,7 @@ class Config(Spec):
                 "families": self.families,
                 "drift": [each.bare() for each in self.drift],
                 "models": self.llm.models,
+                "budgets": self.budgets,
                 "inventory": self.inventory,
                 **rest,
             }
@@ -191,7 +193,7 @@ class Config(Spec):
 
     def faults(self, packs: Sequence[PackSpec] = ()) -> Iterator[Fault]:
         """What no single part can know to be wrong: names that are taken, or that nothing has."""
-        for key in ("sources", "monitors", "calendars", "destinations", "teams", "context", "playbooks"):
+        for key in ("sources", "monitors", "calendars", "destinations", "teams", "context", "playbooks", "budgets"):
             yield from _twice(key, [part.name for part in getattr(self, key)])
         destinations = [destination.name for destination in self.destinations]
         for loc, names in self._sent_to():
@@ -200,6 +202,7 @@ class Config(Spec):
                     yield (*loc, index), f"no destination is called `{name}`{_known(name, destinations)}"
         targets = [target.name for target in self.scores.remote_write]
         yield from ((("scores", *loc), text) for loc, text in _twice("remote_write", targets))
+        yield from self._webhook_faults([webhook.name for pack in packs for webhook in pack.webhooks])
         yield from self._severity_faults()
         yield from self._health_faults()
         calendars = [calendar.name for calendar in self.calendars]
@@ -215,6 +218,14 @@ class Config(Spec):
             if packs and wanted is not None and wanted not in monitors:
                 loc = ("playbooks", number, "when", "monitor")
                 yield loc, f"no monitor is called `{wanted}`{nearest(wanted, monitors)}"
+
+    def _webhook_faults(self, formats: Sequence[str]) -> Iterator[Fault]:
+        for number, source in enumerate(self.sources):
+            if formats and isinstance(source, WebhookSource) and source.format not in formats:
+                yield (
+                    ("sources", number, "format"),
+                    f"no pack knows webhooks of `{source.format}`{nearest(source.format, formats)}",
+                )
 
     def _severity_faults(self) -> Iterator[Fault]:
         severities = [severity.name.lower() for severity in Severity]

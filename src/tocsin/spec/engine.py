@@ -10,6 +10,7 @@ from tocsin.spec.llm import ModelSpec
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
 from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.quantity import DurationNs
+from tocsin.spec.spend import BudgetSpec
 from tocsin.spec.team import TeamSpec
 
 
@@ -23,6 +24,7 @@ class EngineSpec(Spec):
     teams: list[TeamSpec] = []
     drift: list[DriftSpec] = []
     models: list[ModelSpec] = []
+    budgets: list[BudgetSpec] = []
     inventory: list[InventorySpec] = []
     false_pages_per_week: float = 3.0  # of all that no team owns
     absorb_after: DurationNs = 24 * 3600 * SECOND  # an anomaly nobody resolves becomes the new normal

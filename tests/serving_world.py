@@ -1,0 +1,232 @@
+"""An emulated model server with a GPU, driven by the traffic of real clients, and the engine that watches it.
+
+Traffic: eight clients of ServeGen (Apache-2.0), requests a second by ten minutes and quantiles of their tokens. What
+the server does follows from load: requests wait, are prefilled one after the other (nothing else is computed then, and
+nothing is counted until it is done, as without chunked prefill) and decoded together; power follows what is computed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tocsin.correlate.reducer import Reducer
+from tocsin.engine.pipeline import Pipeline
+from tocsin.engine.snapshot import pack, unpack
+from tocsin.incident.severity import grader
+from tocsin.model.frame import FrameKind, points_frame
+from tocsin.model.log import LogRecord, Tick
+from tocsin.model.series import Catalog, Kind, Series, Signal
+from tocsin.spec.config import Config
+
+S = 10**9
+START = 20_740 * 86_400 * S + 9 * 3600 * S
+BEAT = 10 * S
+CLIENTS = json.loads((Path(__file__).parent / "golden" / "serving" / "clients.json").read_text())["clients"]
+PREFILL_PER_S = 9_000
+DECODE_PER_S = 40
+BATCH = 32
+KV_TOKENS = 160_000
+IDLE_W, BUSY_W = 71.0, 310.0
+VLLM = {"pod": "llama-0", "model_name": "llama", "engine": "0", "instance": "10.0.0.7:8000", "job": "vllm"}
+GPU = {"UUID": "GPU-1", "gpu": "0", "Hostname": "n1", "instance": "10.0.0.9:9400", "exported_pod": "llama-0"}
+Z99 = 2.3263
+
+
+@dataclass
+class Request:
+    input_tokens: int
+    output_tokens: int
+    left: float = 0.0
+    made: float = 0.0
+
+
+@dataclass
+class Server:
+    """A model server, second by second; `wedged` it holds what it has and computes nothing."""
+
+    seed: int = 1
+    clients: tuple[str, ...] = ("chunk-0", "chunk-16", "chunk-69")
+    traffic: float = 1.0
+    wedged: bool = False
+    gauges_lie: bool = False
+    waiting: list[Request] = field(default_factory=list)
+    running: list[Request] = field(default_factory=list)
+    totals: dict[str, float] = field(default_factory=dict)
+    busy: float = 0.0
+
+    def count(self, name: str, by: float) -> None:
+        self.totals[name] = self.totals.get(name, 0.0) + by
+
+    def second(self, at: int) -> None:
+        rng = np.random.default_rng([self.seed, at // S])
+        for name in self.clients:
+            told = CLIENTS[name]
+            rate = told["rates"][int(at / S / 600) % 144] * self.traffic
+            for _ in range(int(rng.poisson(rate))):
+                self.ask(Request(tokens(rng, told, "input"), tokens(rng, told, "output")))
+        for name in ("prompt_tokens", "generation_tokens", "iterations", "finished", "arrived"):
+            self.count(name, 0.0)
+        computed = 0.0 if self.wedged else self.compute()
+        self.busy += (computed - self.busy) * 0.5
+
+    def ask(self, request: Request) -> None:
+        self.count("arrived", 1)
+        request.left = request.input_tokens
+        self.waiting.append(request)
+
+    def compute(self) -> float:
+        budget = float(PREFILL_PER_S)
+        while self.waiting and budget > 0 and len(self.running) < BATCH:
+            first = self.waiting[0]
+            part = min(first.left, budget)
+            first.left -= part
+            budget -= part
+            if first.left > 0:
+                return 1.0
+            self.waiting.pop(0)
+            self.running.append(first)
+            self.count("prompt_tokens", first.input_tokens)
+            self.count("iterations", 1)
+        share = budget / PREFILL_PER_S
+        for request in list(self.running):
+            made = min(DECODE_PER_S * share, request.output_tokens - request.made)
+            request.made += made
+            self.count("generation_tokens", made)
+            self.count("iterations", made)
+            if request.made >= request.output_tokens:
+                self.running.remove(request)
+                self.count("finished", 1)
+        return max(1 - share, min(1.0, 0.35 + 0.05 * len(self.running)) if self.running else 0.0)
+
+    @property
+    def kv(self) -> float:
+        return min(1.0, sum(r.input_tokens + r.made for r in self.running) / KV_TOKENS)
+
+
+def tokens(rng: np.random.Generator, told: dict[str, float], which: str) -> int:
+    """A number of tokens, log-normal through the median and the 99 % quantile that were measured."""
+    middle, high = told[f"{which}_tokens_p50"], told[f"{which}_tokens_p99"]
+    sigma = math.log(max(high / middle, 1.001)) / Z99
+    return max(1, round(middle * math.exp(sigma * rng.standard_normal())))
+
+
+class House:
+    """Engine and correlation over one server and its GPU; the clock is the log's."""
+
+    def __init__(self, packs, server: Server | None = None, *, gpu=True, gateway=True, config: Config | None = None):
+        self.packs, self.gpu, self.gateway = packs, gpu, gateway
+        self.config = config or Config()
+        self.server = server or Server()
+        self.catalog = Catalog()
+        self.now = START
+        self.offset = 0
+        self.findings, self.incidents = [], {}
+        self.memory = 0.91
+        self.muted: set[str] = set()
+        self.extra: list[tuple[str, Signal, dict[str, str], float]] = []
+        self.begin()
+
+    def begin(self):
+        self.pipeline = Pipeline(self.catalog)
+        spec = self.config.engine_spec(self.packs)
+        self.reducer = Reducer(spec, grader())
+        self.feed(spec.control())
+
+    def feed(self, entry):
+        self.offset += 1
+        output = self.pipeline.fold(LogRecord(self.offset, entry))
+        if output is None:
+            return
+        for frame in output.frames:
+            if frame.kind is FrameKind.FINDINGS:
+                self.findings += [row | {"received": self.now} for row in frame.rows()]
+        for step in self.reducer.fold(output, self.catalog):
+            self.incidents[step.incident.id] = step.incident
+
+    def ref(self, signal, labels):
+        return self.catalog.intern(Series.of("main", signal, labels))
+
+    def live(self, seconds, every=BEAT):
+        until = self.now + seconds * S
+        while self.now < until:
+            for _ in range(every // S):
+                self.now += S
+                self.server.second(self.now)
+            self.beat()
+
+    def beat(self):
+        marks = {}
+        for source, rows in self.pages().items():
+            if source in self.muted or not rows:
+                continue
+            refs = np.array([self.ref(signal, labels) for signal, labels, _ in rows], "i4")
+            values = np.array([value for *_, value in rows])
+            self.feed(points_frame("main", source, refs, np.full(len(refs), self.now), values))
+            marks["main", source] = self.now
+        self.feed(Tick(self.now + S // 2, marks))
+
+    def pages(self):
+        s, rng = self.server, np.random.default_rng([self.server.seed, self.now // S, 5])
+        lying = s.wedged and s.gauges_lie
+        vllm = [
+            gauge("vllm:num_requests_running", VLLM, 0 if lying else len(s.running)),
+            gauge("vllm:num_requests_waiting", VLLM, 0 if lying else len(s.waiting)),
+            gauge("vllm:kv_cache_usage_perc", VLLM, s.kv),
+            counter("vllm:prompt_tokens_total", VLLM, s.totals["prompt_tokens"]),
+            counter("vllm:generation_tokens_total", VLLM, s.totals["generation_tokens"]),
+            counter("vllm:request_success_total", VLLM | {"finished_reason": "stop"}, s.totals["finished"]),
+            counter("vllm:num_preemptions_total", VLLM, 0.0),
+            gauge("up", {"instance": VLLM["instance"], "job": "vllm"}, 1),
+        ]
+        pages = {"vllm": [*vllm, *((sig, lab, val) for src, sig, lab, val in self.extra if src == "vllm")]}
+        if self.gateway:
+            labels = {"model_name": "llama", "target_model_name": "llama", "instance": "10.0.0.2:9090"}
+            pages["gateway"] = [counter("inference_objective_request_total", labels, s.totals["arrived"])]
+        if self.gpu:
+            watt = IDLE_W + (BUSY_W - IDLE_W) * s.busy + rng.normal(0, 3)
+            used = 81_559 * self.memory + rng.normal(0, 2)
+            pages["dcgm"] = [
+                gauge("DCGM_FI_DEV_FB_USED", GPU, round(used)),
+                gauge("DCGM_FI_DEV_FB_FREE", GPU, round(81_559 - used)),
+                gauge("DCGM_FI_DEV_GPU_UTIL", GPU, round(100 * s.busy)),
+                gauge("DCGM_FI_DEV_POWER_USAGE", GPU, round(watt, 1)),
+                gauge("DCGM_FI_DEV_GPU_TEMP", GPU, round(34 + 0.11 * watt)),
+                gauge("DCGM_FI_DEV_XID_ERRORS", GPU, 0),
+                gauge("up", {"instance": GPU["instance"], "job": "dcgm"}, 1),
+            ]
+        return pages
+
+    def freeze(self):
+        return pack(self.pipeline.snapshot()), self.reducer.snapshot()
+
+    def after(self, frozen):
+        """A house that goes on from a frozen one by itself."""
+        other = House(self.packs, gpu=self.gpu, gateway=self.gateway, config=self.config)
+        s = self.server
+        other.server = Server(s.seed, s.clients, s.traffic)
+        other.server.totals, other.server.busy = dict(s.totals), s.busy
+        other.server.running = [Request(**vars(r)) for r in s.running]
+        other.server.waiting = [Request(**vars(r)) for r in s.waiting]
+        other.catalog, other.now = self.catalog, self.now
+        other.begin()
+        other.pipeline.restore(unpack(frozen[0]))
+        other.reducer.restore(frozen[1])
+        other.offset = self.offset
+        return other
+
+    def of(self, monitor, phase="open"):
+        """Findings of a monitor in a phase, oldest first."""
+        return [row for row in self.findings if row["monitor"] == monitor and row["phase"] == phase]
+
+
+def gauge(name, labels, value):
+    return Signal(name, ""), labels, float(value)
+
+
+def counter(name, labels, value):
+    return Signal(name, "", Kind.SUM, monotonic=True, cumulative=True), labels, float(value)
