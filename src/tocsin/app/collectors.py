@@ -1,17 +1,19 @@
-"""What fetches telemetry itself - scrapes, followed files, this machine's own metrics - kept running."""
+"""What fetches telemetry itself - scrapes, followed files, this machine's own metrics, status pages - kept running."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from tocsin.app.settings import ServeSettings
+from tocsin.app.status_pages import StatusPages
 from tocsin.ingest.edge import Edge
+from tocsin.ingest.gpu import Gpus
 from tocsin.ingest.host import Host
 from tocsin.ingest.jsonl import follow_jsonl
 from tocsin.ingest.logfile import LineSignal, follow_log
@@ -19,10 +21,14 @@ from tocsin.ingest.scrape import Scrape
 from tocsin.model.clock import SECOND, Clock
 from tocsin.selfmon.clock import SystemClock
 from tocsin.selfmon.metrics import counter
-from tocsin.spec.config import Config
-from tocsin.spec.source import FileSource, HostSource, JsonlSource, PrometheusSource, SourceBase
+from tocsin.spec.config import Config, ContextSpec
+from tocsin.spec.pack import PackSpec
+from tocsin.spec.source import FileSource, HostSource, JsonlSource, NvmlSource, PrometheusSource, SourceBase, WebhookSource
 
 RETRY_S = 5.0
+GPUS = "\0gpu"
+"""Key of the GPUs that nobody asked for; no source has such a name."""
+Collected = SourceBase | ContextSpec
 _RESTARTS = counter("tocsin_app_source_restarts_total", "Sources whose loop failed and was started again.", ["source"])
 _log = structlog.get_logger(__name__)
 
@@ -34,12 +40,15 @@ class Collectors:
     sources that it no longer has, or has otherwise, and starts those that are new.
     """
 
-    def __init__(self, settings: ServeSettings, config: Config, edge: Edge, clock: Clock) -> None:
+    def __init__(
+        self, settings: ServeSettings, config: Config, edge: Edge, clock: Clock, packs: Sequence[PackSpec]
+    ) -> None:
         self._settings = settings
+        self._packs = packs
         self._edge = edge
         self._clock = clock
         self._wanted = self._sources(config)
-        self._running: dict[str, tuple[SourceBase, asyncio.Task[None]]] = {}
+        self._running: dict[str, tuple[Collected, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -65,13 +74,18 @@ class Collectors:
         finally:
             await self._align({})
 
-    def _sources(self, config: Config) -> dict[str, SourceBase]:
-        found: dict[str, SourceBase] = {source.name: source for source in config.sources}
+    def _sources(self, config: Config) -> dict[str, Collected]:
+        found: dict[str, Collected] = {
+            source.name: source for source in config.sources if not isinstance(source, WebhookSource)
+        }
+        found |= {f"context/{page.name}": page for page in config.context}
         if self._settings.host_metrics and not any(isinstance(source, HostSource) for source in found.values()):
             found[""] = HostSource(name="host", type="host")
+        if self._settings.host_metrics and not any(isinstance(source, NvmlSource) for source in found.values()):
+            found[GPUS] = NvmlSource(name="gpu", type="nvml")
         return found
 
-    async def _align(self, wanted: dict[str, SourceBase]) -> None:
+    async def _align(self, wanted: dict[str, Collected]) -> None:
         for name, (source, task) in list(self._running.items()):
             if wanted.get(name) != source:
                 del self._running[name]
@@ -82,9 +96,9 @@ class Collectors:
             if name not in self._running:
                 self._running[name] = (source, asyncio.create_task(self._keep(source), name=f"collect {source.name}"))
 
-    async def _keep(self, source: SourceBase) -> None:
+    async def _keep(self, source: Collected) -> None:
         while True:
-            running = _collector(source, self._settings, self._edge, self._clock)
+            running = _collector(source, self._settings, self._edge, self._clock, self._packs)
             if running is None:
                 _log.warning("this kind of source is not in this build; nothing is read", source=source.name)
                 return
@@ -99,7 +113,7 @@ class Collectors:
 
 
 def _collector(
-    source: SourceBase, settings: ServeSettings, edge: Edge, clock: Clock
+    source: Collected, settings: ServeSettings, edge: Edge, clock: Clock, packs: Sequence[PackSpec]
 ) -> Coroutine[Any, Any, None] | None:
     positions = settings.data_dir / "positions"
     speed = settings.clock.speed if settings.clock else 1.0
@@ -123,12 +137,18 @@ def _collector(
             ).run()
         case HostSource():
             return _when_real(Host(edge, clock, source.interval, resource=source.resource, sleep=sleep), clock)
+        case NvmlSource():
+            wanted = source.name in asked
+            gpus = Gpus(edge, clock, source.interval, wanted=wanted, resource=source.resource, sleep=sleep)
+            return _when_real(gpus, clock)
         case JsonlSource():
             return follow_jsonl(source.name, Path(source.path), edge, positions, resource=source.resource).run()
         case FileSource():
             rules = [LineSignal(rule.signal, rule.pattern, rule.unit) for rule in source.rules]
             path = Path(source.path)
             return follow_log(source.name, path, rules, edge, positions, resource=source.resource).run()
+        case ContextSpec():
+            return StatusPages(source, packs, edge, sleep).run()
     return None
 
 

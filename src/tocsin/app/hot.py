@@ -34,6 +34,7 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor, Rule
+from tocsin.ingest.senders import Senders
 from tocsin.model.errors import DiskFull, Overloaded, TocsinError, Unreachable
 from tocsin.model.log import Control, Entry, Log
 from tocsin.model.series import Catalog
@@ -64,6 +65,7 @@ class Hot:
         self.packs = load_packs()
         self.file = ConfigFile(settings, environment(), self.packs, models=True)
         self.config = self.file.start()
+        self.senders = Senders(self.packs, self.config.sources)
         self.catalog = Catalog()
         self.input, self.output = open_logs(settings.data_dir, self.catalog, self.clock, self.config.limits, _fatal)
         self.written = PatientLog(self.output, self.stop)
@@ -126,6 +128,7 @@ class Hot:
                 if not self.runner.pipeline.shelf.holds(sha256):
                     self.edge.control(Control.of("model", raw)).result()
             self.edge.control(control).result()
+        self.senders.adopt(config.sources)
         if self.collectors is not None:
             self.collectors.adopt(config)
         kept = [name for name in _AT_START if getattr(config, name) != getattr(self.config, name)]
@@ -237,7 +240,7 @@ async def _tick(hot: Hot) -> None:
 async def _serve(hot: Hot, child: Child) -> None:
     settings = hot.settings
     guarded = settings.open_access and not settings.insecure
-    ingest = ingest_app(hot.edge, hot.keys.authorise)
+    ingest = ingest_app(hot.edge, hot.keys.authorise, senders=hot.senders)
     front = Front(
         ingest,
         Proxy(settings.cold_socket, trouble=lambda: hot.full),
@@ -290,7 +293,7 @@ async def _collect(hot: Hot) -> None:
     clock = hot.settings.clock
     while clock is not None and not clock.started.exists():  # noqa: ASYNC110 - a file tells, not an event
         await asyncio.sleep(0.1)
-    hot.collectors = Collectors(hot.settings, hot.file.config, hot.edge, hot.clock)
+    hot.collectors = Collectors(hot.settings, hot.file.config, hot.edge, hot.clock, hot.packs)
     await hot.collectors.run()
 
 

@@ -15,6 +15,7 @@ from tocsin.ingest.records import EVENTS_SOURCE, decode_event, decode_records
 from tocsin.ingest.remote_write import write_request
 from tocsin.ingest.response import Response
 from tocsin.ingest.senders import Senders
+from tocsin.ingest.webhooks import webhook_doors
 from tocsin.model.access import Scope
 from tocsin.model.errors import BadInput
 
@@ -88,7 +89,7 @@ async def take_remote_write(request: Request) -> Response:
 
 def doors(edge: Edge, senders: Senders) -> dict[str, Door]:
     """All ingest addresses by path."""
-    receiver = OtlpReceiver(edge)
+    receiver = OtlpReceiver(edge, senders)
     host = "http://127.0.0.1:4318"
     found = [
         Door(
@@ -135,4 +136,5 @@ def doors(edge: Edge, senders: Senders) -> dict[str, Door]:
         ),
     ]
     found += push_doors(edge, senders)
+    found += webhook_doors(senders)
     return {door.path: door for door in found}

@@ -12,11 +12,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from tocsin.ingest.edge import Edge
+from tocsin.ingest.log_changes import with_changes
 from tocsin.ingest.otlp_json import protobuf_of
 from tocsin.ingest.otlp_logs import LogsDecoder
 from tocsin.ingest.otlp_metrics import MetricsDecoder
 from tocsin.ingest.otlp_records import with_records
 from tocsin.ingest.otlp_traces import TracesDecoder
+from tocsin.ingest.senders import Senders
 
 _MESSAGE_CHARS = 1_000
 _REPLIES: dict[str, tuple[Any, str]] = {
@@ -52,8 +54,9 @@ class Taken:
 class OtlpReceiver:
     """Takes in export requests of the three signals; thread-safe."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, senders: Senders | None = None) -> None:
         self._edge = edge
+        self._log_changes = (senders or Senders()).log_changes
         name, limits = edge.source_name, edge.limits
         self._decoders: dict[str, MetricsDecoder | TracesDecoder | LogsDecoder] = {
             "metrics": MetricsDecoder(edge.identifier, name, limits),
@@ -77,6 +80,7 @@ class OtlpReceiver:
         decoded = self._decoders[signal].decode(body, tenant, received)
         if signal == "logs":
             decoded = with_records(decoded, tenant, received, self._edge.limits)
+            decoded = with_changes(decoded, self._log_changes, tenant, received, self._edge.limits)
         durable = self._edge.submit(decoded.frames)
         for (source, reason), rows in decoded.reasons.items():
             self._edge.refuse(tenant, source, reason, rows)

@@ -205,7 +205,7 @@ class _GuardedTransport(httpx2.AsyncBaseTransport):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: status and at most `MAX_ANSWER_BYTES` of body."""
+    """What came back: status and a bounded body."""
 
     status: int
     body: bytes
@@ -225,6 +225,16 @@ class GuardedClient:
         transport = _GuardedTransport(networks(allow), resolve, verify or ssl.create_default_context())
         self._client = httpx2.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
 
+    async def get(self, url: str, headers: Mapping[str, str], limit_bytes: int = MAX_ANSWER_BYTES) -> Answer:
+        """Fetch what is at an address, at most `limit_bytes` of it; a 2xx answer is given back.
+
+        Raises
+        ------
+        Retryable, Refused
+            As with `post`.
+        """
+        return await self._ask("GET", url, None, headers, limit_bytes)
+
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Post a body; a 2xx answer is given back.
 
@@ -235,9 +245,14 @@ class GuardedClient:
         Refused
             The address may not be reached, or any other status, redirects among them.
         """
+        return await self._ask("POST", url, body, headers, MAX_ANSWER_BYTES)
+
+    async def _ask(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], limit_bytes: int
+    ) -> Answer:
         try:
-            async with self._client.stream("POST", url, content=body, headers=dict(headers)) as response:
-                answer = Answer(response.status_code, await _bounded(response))
+            async with self._client.stream(method, url, content=body, headers=dict(headers)) as response:
+                answer = Answer(response.status_code, await _bounded(response, limit_bytes))
                 retry_after = response.headers.get("retry-after", "")
         except (httpcore2.TimeoutException, httpx2.TimeoutException) as error:
             raise Retryable(f"{_host(url)}: no answer in time ({type(error).__name__})") from error
@@ -259,13 +274,13 @@ class GuardedClient:
         await self._client.aclose()
 
 
-async def _bounded(response: httpx2.Response) -> bytes:
+async def _bounded(response: httpx2.Response, limit_bytes: int) -> bytes:
     got = bytearray()
     async for part in response.aiter_raw():  # raw: a compressed bomb stays small
         got += part
-        if len(got) > MAX_ANSWER_BYTES:
+        if len(got) > limit_bytes:
             break
-    return bytes(got[:MAX_ANSWER_BYTES])
+    return bytes(got[:limit_bytes])
 
 
 def _seconds(text: str) -> float | None:

@@ -97,11 +97,13 @@ class LogChangeSpec(ChangeRuleSpec):
 class StatusPageSpec(Spec):
     """How a page of statuses is read: lists of things that have a state; a new state is a change.
 
-    `good` are states that need no mention when they are the first that is seen.
+    `good` are states that need no mention when they are the first that is seen; `gone` is the state of what is no longer
+    listed.
     """
 
     items: str
     id: str
     state: str
     good: list[str] = []
+    gone: str = ""
     change: ChangeRuleSpec
