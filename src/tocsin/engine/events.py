@@ -10,11 +10,14 @@ import numpy as np
 from tocsin.derive.calls import calls_of
 from tocsin.derive.changes import ByField, Changes
 from tocsin.derive.drawn import Drawn, numbered
+from tocsin.derive.evaluations import Evaluations
 from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
 from tocsin.derive.records import RecordFields, RecordSignals
 from tocsin.derive.spans import SpanSignals
+from tocsin.derive.votes import votes_of_records, votes_of_spans
 from tocsin.engine.intake import Intake
+from tocsin.engine.log_lines import LogLines
 from tocsin.model.arrays import I8
 from tocsin.model.frame import Frame, FrameKind
 from tocsin.model.rows import Rows
@@ -32,6 +35,8 @@ class EventReaders:
     spans: SpanSignals
     logs: LogCounts
     records: RecordSignals
+    evaluations: Evaluations
+    lines: LogLines
 
 
 @dataclass(slots=True)
@@ -55,21 +60,31 @@ class EventFrames:
     def read(self, readers: EventReaders, changes: Changes, rows: Rows) -> None:
         """Turn what is held into samples and sightings of its sources."""
         held, self.held, self.rows = self.held, [], 0
+        held += [
+            (intake, made)
+            for intake, frame in held
+            if frame.kind in (FrameKind.SPANS, FrameKind.LOGS) and (made := readers.evaluations.rows(frame)) is not None
+        ]
         drawn: list[tuple[Drawn, I8]] = []
         for (kind, _), places in _alike(held).items():
             frames = [held[place][1] for place in places]
             if kind is FrameKind.LOGS:
-                drawn.append((readers.logs.draw(frames, readers.fields.read(frames)), np.array(places)))
+                of_logs = readers.fields.read(frames)
+                drawn.append((readers.logs.draw(frames, of_logs), np.array(places)))
+                readers.lines.take(frames, of_logs)
                 continue
             fields: ByField
             if kind is FrameKind.RECORDS:
                 fields = RecordFields(frames)
                 drawn.append((readers.records.draw(frames), np.array(places)))
+                for place, votes in zip(places, votes_of_records(frames), strict=True):
+                    held[place][0].take_calls((), votes)
             else:
                 fields = of_spans = readers.fields.read(frames)
                 drawn.append((readers.spans.draw(frames, of_spans), np.array(places)))
-                for place, calls in zip(places, calls_of(frames, of_spans), strict=True):
-                    held[place][0].take_calls(calls)
+                told = zip(places, calls_of(frames, of_spans), votes_of_spans(frames, of_spans), strict=True)
+                for place, calls, votes in told:
+                    held[place][0].take_calls(calls, votes)
             for place, sightings in zip(places, changes.sight(frames, fields), strict=True):
                 held[place][0].sightings += sightings
         for (some, places_of), samples in zip(drawn, numbered(rows, drawn), strict=True):

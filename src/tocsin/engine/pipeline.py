@@ -184,7 +184,14 @@ class Pipeline:
 
     def left_out(self) -> int:
         """How many values of records (models, classes, features, segments) were beyond their caps."""
-        return self.words.left_out + self.drift.left_out + self.calls.left_out + self.drift.clients.left_out + self.joint.things.left_out + self.lines.counted_out()
+        return (
+            self.words.left_out
+            + self.drift.left_out
+            + self.calls.left_out
+            + self.drift.clients.left_out
+            + self.joint.things.left_out
+            + self.lines.counted_out()
+        )
 
     def _intake(self, key: SourceKey) -> Intake:
         found = self.intakes.get(key)
@@ -212,7 +219,7 @@ class Pipeline:
             watermarks[tenant, JOINT] = max(mark for key, mark in watermarks.items() if key[0] == tenant)
         frames += self._judge(watermarks, away) + self._findings(self.drift.close(watermarks, self.received))
         frames += self._findings(self.calls.close(self.received))
-        frames += [_change_frame(change) for change in self.calls.changes()]
+        frames += [change_frame(change) for change in self.calls.changes()]
         frames += self.calls.points(self.received, self.rows.catalog)
         frames += self._presence(tick)
         return frames

@@ -20,7 +20,7 @@ NO_VALUE = 1
 
 
 class FrameKind(Enum):
-    """What the rows of a frame are; the first six come in, the last three are what the engine says."""
+    """What the rows of a frame are; the first six come in, the others are what the engine says."""
 
     POINTS = "points"
     DISTRIBUTIONS = "distributions"
@@ -31,6 +31,7 @@ class FrameKind(Enum):
     PANES = "panes"
     STATES = "states"
     FINDINGS = "findings"
+    LOG_TEMPLATES = "log_templates"
 
 
 _TEXT = pa.string()
@@ -153,6 +154,14 @@ SCHEMAS: dict[FrameKind, pa.Schema] = {
             ("level", pa.float64()),  # log10 p that was needed
             ("direction", _TEXT),  # up down shape absent
             ("evidence", _TEXT),  # JSON object of numbers and short texts
+        ]
+    ),
+    FrameKind.LOG_TEMPLATES: pa.schema(
+        [
+            ("time", _TIME),
+            ("shape", pa.int64()),  # what `log_mask.shapes` gives of a body
+            ("template", _TEXT),  # its id
+            ("text", _TEXT),
         ]
     ),
 }
