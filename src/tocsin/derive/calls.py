@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -29,7 +28,9 @@ TEXT_FIELDS: Final = (
     "finish_reason",
     "refusal",
     "prompt_said",
-    "response_id",
+    "response_said",
+    "system_fingerprint",
+    "canary",
 )
 NUMBER_FIELDS: Final = ("input_tokens", "output_tokens", "cost_usd")
 _LONGEST: Final = 200
@@ -39,7 +40,8 @@ _TOOL: Final = "execute_tool"
 class Call(NamedTuple):
     """One span of a model, a tool or an agent; a text that it has not is "", a number NaN.
 
-    `arguments` and `prompt_said` are only compared: contents come here as marks with a keyed digest.
+    `counted` says that its tokens and cost belong to sums: no other span told of the same call before. `arguments`,
+    `prompt_said` and `said` are only compared: contents come here as marks with a keyed digest.
     """
 
     time: int
@@ -48,6 +50,7 @@ class Call(NamedTuple):
     span: str
     parent: str
     failed: bool
+    counted: bool
     service: str
     operation: str
     agent: str
@@ -65,7 +68,9 @@ class Call(NamedTuple):
     finish: str
     refusal: str
     prompt_said: str
-    response: str
+    said: str
+    fingerprint: str
+    canary: str
     input_tokens: float
     output_tokens: float
     cost_usd: float
@@ -81,8 +86,8 @@ class Call(NamedTuple):
 
     @property
     def is_model(self) -> bool:
-        """Whether it is a call of a model that told what it took."""
-        return bool(self.model or self.answered) and self.input_tokens + self.output_tokens >= 0
+        """Whether it is a call of a model."""
+        return bool(self.model or self.answered)
 
     @property
     def tokens(self) -> float:
@@ -105,10 +110,11 @@ def calls_of(frames: Sequence[Frame], fields: Fields) -> list[list[Call]]:
     ]
     status = coded(joined(frames, "status"))
     failed = np.isin(status.code[at], status.is_text("error")).tolist()
+    counted = fields.calls.counted[at].tolist() if fields.calls is not None else [False] * len(at)
     times = [np.concatenate([frame.i8(name) for frame in frames])[at].tolist() for name in ("time", "start")]
     said = [_texts(column, at) for column in texts]
-    told = [_numbers(fields[name], at) for name in NUMBER_FIELDS]
-    for place, *rest in zip(number, *times, *ids, failed, *said, *told, strict=True):
+    told = [fields.numbers(name)[at].tolist() for name in NUMBER_FIELDS]
+    for place, *rest in zip(number, *times, *ids, failed, counted, *said, *told, strict=True):
         found[place].append(Call(*rest))
     return found
 
@@ -116,16 +122,3 @@ def calls_of(frames: Sequence[Frame], fields: Fields) -> list[list[Call]]:
 def _texts(column: Coded, at: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[str]:
     known = [*(text[:_LONGEST] for text in column.texts), ""]
     return [known[code] for code in column.code[at].tolist()]
-
-
-def _numbers(column: Coded, at: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[float]:
-    known = [*map(_number, column.texts), math.nan]
-    return [known[code] for code in column.code[at].tolist()]
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        return math.nan
-    return number if math.isfinite(number) and number >= 0 else math.nan

@@ -139,10 +139,10 @@ class Episodes:
 
 
 def _severity(value: float, limit: float) -> float:
-    """How far beyond its limit: 1.2 at the limit, 2.6 at twice the limit and beyond.
+    """How far beyond its limit: 1.2 at the limit or where that is 0, 2.6 at twice the limit and beyond.
 
     >>> _severity(10.0, 10.0), _severity(15.0, 10.0), _severity(100.0, 10.0)
     (1.2, 1.9, 2.6)
     """
-    over = (value - limit) / limit if limit > 0 else 1.0
+    over = (value - limit) / limit if limit > 0 else 0.0
     return round(_RATIO_AT_LEVEL + (_RATIO_MOST - _RATIO_AT_LEVEL) * min(max(over, 0.0), 1.0), 3)

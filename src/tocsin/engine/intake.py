@@ -12,6 +12,7 @@ import numpy as np
 from tocsin.derive.buckets import Distribution
 from tocsin.derive.calls import Call
 from tocsin.derive.changes import Sighting
+from tocsin.derive.votes import Vote
 from tocsin.model.arrays import I8
 from tocsin.model.frame import NO_VALUE, Frame
 from tocsin.model.rows import Rows
@@ -30,6 +31,7 @@ class Intake:
     sightings: list[Sighting] = field(default_factory=list)
     watermark: int = 0
     calls: list[Call] = field(default_factory=list)
+    votes: list[Vote] = field(default_factory=list)
     late_calls: int = 0
 
     def ripe_distributions(self, watermark: int) -> list[Distribution]:
@@ -45,16 +47,24 @@ class Intake:
         ripe, self.sightings = self.sightings[:cut], self.sightings[cut:]
         return ripe
 
-    def take_calls(self, calls: Sequence[Call]) -> None:
-        """Keep calls until their watermark; those that it has passed are late."""
+    def take_calls(self, calls: Sequence[Call], votes: Sequence[Vote]) -> None:
+        """Keep calls and votes until their watermark; those that it has passed are late."""
         timely = [call for call in calls if call.time > self.watermark]
-        self.late_calls += len(calls) - len(timely)
+        in_time = [vote for vote in votes if vote.time > self.watermark]
+        self.late_calls += len(calls) - len(timely) + len(votes) - len(in_time)
         self.calls += timely
+        self.votes += in_time
 
     def ripe_calls(self, watermark: int) -> list[Call]:
         """Calls up to a watermark, by time."""
         ripe = sorted((call for call in self.calls if call.time <= watermark), key=Call.place)
         self.calls = [call for call in self.calls if call.time > watermark]
+        return ripe
+
+    def ripe_votes(self, watermark: int) -> list[Vote]:
+        """Votes up to a watermark, by time."""
+        ripe = sorted(vote for vote in self.votes if vote.time <= watermark)
+        self.votes = [vote for vote in self.votes if vote.time > watermark]
         return ripe
 
     def snapshot(self) -> dict[str, Any]:
@@ -67,6 +77,7 @@ class Intake:
             "distributions": [[d.row, d.time, d.edges, d.counts, d.total, d.low, d.high] for d in self.distributions],
             "sightings": [[s.time, s.tenant, s.spec, s.entity, s.value] for s in self.sightings],
             "calls": [list(call) for call in self.calls],
+            "votes": [list(vote) for vote in self.votes],
         }
 
     @staticmethod
@@ -80,6 +91,7 @@ class Intake:
             [Sighting(*s) for s in state["sightings"]],
             state["watermark"],
             [Call(*call) for call in state.get("calls", ())],  # snapshots of before had none
+            [Vote(*vote) for vote in state.get("votes", ())],
         )
 
 

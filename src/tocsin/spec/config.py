@@ -23,6 +23,7 @@ from tocsin.spec.problem import nearest
 from tocsin.spec.quantity import Bytes, DurationNs
 from tocsin.spec.scores import ScoresSpec
 from tocsin.spec.source import SourceSpec, WebhookSource
+from tocsin.spec.spend import MOST_BUDGETS, BudgetSpec
 from tocsin.spec.team import TeamSpec
 from tocsin.spec.text import HttpUrl, Network, Pattern
 from tocsin.spec.tree import Loc
