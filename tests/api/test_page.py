@@ -29,6 +29,7 @@ PAGES = {
     "absent": ("/signals?state=absent", "Series that are absent"),
     "traces": ("/traces", "2 traces"),
     "trace": (f"/traces/{TRACE}?span=0000000000000006", "Prompts and completions"),
+    "llm": ("/llm", "By model"),
     "models": ("/models", "Models that sent records"),
     "model": ("/models?model=fraud&group=region&metric=feedback.clicked&ratio=1:1", "v2 against v1"),
     "review": ("/review?days=140", "What fired"),
@@ -39,6 +40,7 @@ EMPTY = {
     "overview": ("/", "Send something"),
     "signals": ("/signals", "No telemetry"),
     "traces": ("/traces", "Send spans"),
+    "llm": ("/llm", "Send calls of models"),
     "models": ("/models", "Send a record"),
     "status": ("/status", "Nothing was dropped"),
 }

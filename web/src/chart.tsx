@@ -9,12 +9,12 @@ export interface Mark { at: number; number: number }
 export interface Span { from: number; to: number }
 type Columns = (number | null)[][];
 /** What is drawn but must not rebuild the plot: it changes with every answer of the server. */
-interface Shown { spans: Span[]; marks: Mark[]; range: [number, number] | undefined }
-interface Now { readonly current: Shown }
+export interface Shown { spans: Span[]; marks: Mark[]; range: [number, number] | undefined }
+export interface Now { readonly current: Shown }
 
-const xScale = (now: Now): uPlot.Scale => ({ time: true, range: (_, low, high) => now.current.range ?? [low, high] });
+export const xScale = (now: Now): uPlot.Scale => ({ time: true, range: (_, low, high) => now.current.range ?? [low, high] });
 
-const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const SYNC = "time";
 const FONT = '12px system-ui, "DejaVu Sans", sans-serif';
 const BINARY = Array.from({ length: 60 }, (_, i) => 2 ** i);
@@ -31,12 +31,12 @@ function timeTicks(_: uPlot, splits: number[], __: number, ___: number, incr: nu
   });
 }
 
-const xAxis = (): uPlot.Axis => ({
+export const xAxis = (): uPlot.Axis => ({
   stroke: () => css("--mute"), font: FONT, space: 72, size: 42, gap: 4, values: timeTicks as uPlot.Axis.DynamicValues,
   grid: { stroke: () => css("--line"), width: 1 }, ticks: { stroke: () => css("--line"), width: 1, size: 4 },
 });
 
-const yAxis = (values: (u: uPlot, splits: number[]) => string[], size: number): uPlot.Axis => ({
+export const yAxis = (values: (u: uPlot, splits: number[]) => string[], size: number): uPlot.Axis => ({
   stroke: () => css("--mute"), font: FONT, gap: 6, size, space: 34, values: values as uPlot.Axis.DynamicValues,
   grid: { stroke: () => css("--line"), width: 1 }, ticks: { show: false },
 });
@@ -87,7 +87,7 @@ function signs(now: Now): uPlot.Plugin {
 
 interface PlotProps extends Shown { make: (width: number, now: Now) => uPlot.Options; data: Columns; label: string; theme: string; zoom: ((from: number, to: number) => void) | undefined; readout: (at: number | null) => void }
 
-function Plot({ make, data, label, theme, zoom, readout, spans, marks, range }: PlotProps) {
+export function Plot({ make, data, label, theme, zoom, readout, spans, marks, range }: PlotProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const held = useRef({ zoom, readout });
@@ -220,7 +220,7 @@ function Table({ data, scale, title }: { data: Columns; scale: Scale; title: str
 }
 
 const NONE: Span[] = [];
-const DASHES: number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [14, 4]];
+export const DASHES: number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [14, 4]];
 const STEPS = [-1000, -300, -100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100, 300, 1000];
 
 /** How far out of its band a value is: 0 the middle, 1 the edge. */

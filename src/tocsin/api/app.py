@@ -13,6 +13,8 @@ from tocsin.api import (
     experiments,
     history,
     incidents,
+    logs,
+    llm,
     models,
     operate,
     overview,
@@ -49,6 +51,8 @@ def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
     for module in (
         overview,
         incidents,
+        logs,
+        llm,
         silences,
         signals,
         models,

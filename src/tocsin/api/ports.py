@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from tocsin.api.call_ports import Calls
 from tocsin.api.model_ports import LiveExperiments, Models
 from tocsin.api.trace_ports import Traces
 from tocsin.incident.severity import finding_severity
@@ -84,6 +85,16 @@ class Telemetry(Protocol):
 
     def events(self, tenant: str, start: int, end: int, limit: int) -> Sequence[Row]:
         """Change events, newest first: `time, kind, entity, what, source`."""
+
+    def logs(
+        self, tenant: str, where: Where, start: int, end: int, limit: int, *, search: str = "", least: int = 0
+    ) -> Sequence[Row]:
+        """Log lines in [start, end), newest first; `least` is the lowest severity number."""
+
+    def log_templates(
+        self, tenant: str, start: int, end: int, service: str, *, search: str = "", limit: int = 200
+    ) -> Sequence[Row]:
+        """Templates of the lines in [start, end) with `records, before, errors, first, last, sample`, by service."""
 
     def states(self, tenant: str) -> Mapping[str, int]:
         """Number of series in each state (live, absent, zero, late, stale, reset)."""
@@ -239,7 +250,7 @@ class Deps:
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
     `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
-    `models` is None where no inference records are kept, `traces` where no spans are; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
+    `models` is None where no inference records are kept, `traces` and `calls` where no spans are; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
     groups of a tenant's model, by a tag, were treated over time;
     `config_faults` says what is wrong with a changed file of configuration that therefore has no effect.
     `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
@@ -258,6 +269,7 @@ class Deps:
     ready: Callable[[], Sequence[str]] = field(default=list)
     models: Models | None = None
     traces: Traces | None = None
+    calls: Calls | None = None
     days: Callable[[str], Sequence[Row]] = _no_days
     experiments: LiveExperiments | None = None
     groups: Callable[[str, str, str], Row] | None = None

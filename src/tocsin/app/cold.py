@@ -54,6 +54,7 @@ from tocsin.store.experiment_rows import ExperimentRows
 from tocsin.store.genai import SpanMapper
 from tocsin.store.group_rows import GroupRows
 from tocsin.store.health_rows import HealthRows
+from tocsin.store.llm_rows import LlmRows
 from tocsin.store.model_rows import ModelRows
 from tocsin.store.outcomes import Outcomes
 from tocsin.store.state import StateStore
@@ -228,6 +229,7 @@ class Cold:
             telemetry=TelemetryView(self.telemetry, self.state),
             state=StateView(self.state, self.act),
             traces=TraceRows(self.telemetry.db),
+            calls=LlmRows(self.telemetry.db, self.packs),
             models=ModelHealth(ModelRows(self.telemetry.db), self.clock, policies=lambda: self.file.config.drift),
             days=self.days.days,
             groups=self.groups.shown,

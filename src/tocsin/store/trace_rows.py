@@ -25,8 +25,6 @@ _DAY_NS: Final = 86_400 * _SECOND_NS
 _FAR: Final = 2**63 - 1
 _HEX = frozenset("0123456789abcdef")
 
-INFERENCE: Final = "model_call AND operation IN ('', 'chat', 'text_completion', 'generate_content', 'embeddings')"
-"""Spans that are a request to a model: agents, tools and workflows around them tell the same tokens again."""
 _ENTRY: Final = "(parent_id = toFixedString('', 8) OR kind IN ('server', 'consumer'))"
 _PEERS: Final = ("peer.service", "db.system.name", "db.system", "messaging.system", "server.address", "net.peer.name")
 _ORDERS: Final[Mapping[str, str]] = {
@@ -108,8 +106,8 @@ class TraceRows:
               toInt64(countIf(status = 'error')) AS errors, toInt64(uniqExact(service)) AS services,
               toString(argMin(name, tuple(parent_id != toFixedString('', 8), start))) AS root_name,
               toString(argMin(service, tuple(parent_id != toFixedString('', 8), start))) AS root_service,
-              toInt64(countIf({INFERENCE})) AS calls, sumIf(input_tokens, {INFERENCE}) AS input_tokens,
-              sumIf(output_tokens, {INFERENCE}) AS output_tokens, sumIf(cost_usd, {INFERENCE}) AS cost_usd,
+              toInt64(countIf(counted)) AS calls, sumIf(input_tokens, counted) AS input_tokens,
+              sumIf(output_tokens, counted) AS output_tokens, sumIf(cost_usd, counted) AS cost_usd,
               arraySort(groupUniqArrayIf(5)(toString(request_model), request_model != '')) AS models,
               arraySort(groupUniqArrayIf(5)(toString(error_class), error_class != '')) AS error_classes
             FROM (SELECT * FROM {DATABASE}.spans WHERE tenant = {{tenant:String}} AND trace_id IN {_ids(ids)}
@@ -135,7 +133,7 @@ class TraceRows:
         peer = ", ".join(f"nullIf(attributes['{name}'], '')" for name in _PEERS)
         texts = ", ".join(f"toString({name}) AS {name}" for name in _TEXTS)
         sql = f"""SELECT lower(hex(span_id)) AS span_id, if(parent_id = toFixedString('', 8), '', lower(hex(parent_id))) AS parent_id,
-              {texts}, substringUTF8(status_message, 1, 500) AS status_message, start, time AS end, {INFERENCE} AS call,
+              {texts}, substringUTF8(status_message, 1, 500) AS status_message, start, time AS end, counted AS call,
               {", ".join(_NUMBERS)}, toInt64(toUnixTimestamp64Milli(stored)) AS stored_ms,
               substringUTF8(coalesce({peer}, ''), 1, 200) AS peer
             FROM {DATABASE}.spans WHERE {where} ORDER BY start, time DESC, span_id LIMIT {min(max(1, limit), MOST_SPANS)}"""
@@ -191,6 +189,7 @@ _NAMED: Final[Mapping[str, str]] = {
     "models": "request_model",
     "prompt_versions": "prompt_version",
     "error_classes": "error_class",
+    "customers": "customer",
 }
 _TEXTS: Final = (
     "name",
@@ -229,6 +228,7 @@ def _conditions(asked: TraceAsked) -> tuple[list[str], dict[str, object]]:
         ("status", "status"),
         ("prompt_version", "prompt_version"),
         ("error_class", "error_class"),
+        ("customer", "customer"),
     ):
         if found := getattr(asked, name):
             clauses.append(f"{column} = {{{name}:String}}")

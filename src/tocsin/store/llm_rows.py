@@ -1,0 +1,177 @@
+"""`LlmRows`: calls of models over time - tokens, cost, latency, errors, retrieval and what people said of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+import pyarrow as pa
+
+from tocsin.model.record import OUTCOME
+from tocsin.spec.pack import PackSpec
+from tocsin.store.database import Database
+from tocsin.store.queries import rows_of
+from tocsin.store.schema import DATABASE
+
+Row: TypeAlias = dict[str, Any]
+By: TypeAlias = Literal["model", "prompt_version", "customer", "service", "provider"]
+
+COLUMNS: Final[Mapping[str, str]] = {
+    "model": "if(request_model != '', request_model, response_model)",
+    "prompt_version": "prompt_version",
+    "customer": "customer",
+    "service": "service",
+    "provider": "provider",
+}
+"""What calls are grouped and chosen by."""
+OTHERS: Final = "\x01"
+"""Name of all groups that are not drawn by themselves."""
+MOST_GROUPS: Final = 50
+_MOST_SAID: Final = 5_000
+_S: Final = "((time - start) / 1000000000)"
+_MEASURES: Final = f"""toInt64(count()) AS calls, toInt64(countIf(error_class != '')) AS errors,
+    toInt64(sum(ifNull(input_tokens, 0))) AS input_tokens, toInt64(sum(ifNull(output_tokens, 0))) AS output_tokens,
+    toInt64(sum(ifNull(cache_read_tokens, 0))) AS cache_read_tokens, toInt64(countIf(estimated)) AS estimated,
+    sum(ifNull(cost_usd, 0)) AS cost_usd, toInt64(countIf(isNotNull(cost_usd))) AS priced,
+    quantiles(0.5, 0.95)({_S}) AS latency, quantilesIf(0.5, 0.95)(ifNull(time_to_first_token_s, 0), isNotNull(time_to_first_token_s)) AS ttft,
+    toInt64(countIf(isNotNull(time_to_first_token_s))) AS timed, toInt64(countIf(ifNull(context_limit_warning, false))) AS near_limit,
+    toInt64(countIf(ifNull(prompt_truncation_risk, false))) AS truncation_risk"""
+
+
+@dataclass(frozen=True, slots=True)
+class CallsAsked:
+    """Which calls: those that began in [start, end) ns and have these values, grouped by one of `COLUMNS`."""
+
+    start: int
+    end: int
+    by: By = "model"
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    def before(self) -> CallsAsked:
+        """The same of the span of time before it, as long."""
+        return CallsAsked(2 * self.start - self.end, self.start, self.by, self.where)
+
+
+class LlmRows:
+    """Calls of models in one telemetry store; each call counts once, however many spans tell of it."""
+
+    def __init__(self, db: Database, packs: Iterable[PackSpec]) -> None:
+        self._db = db
+        names: dict[str, list[str]] = {"document_count": [], "top_similarity": []}
+        for mapping in (mapping for pack in packs for mapping in pack.mappings if mapping.field in names):
+            names[mapping.field] += mapping.names
+        self._names = names
+
+    def totals(self, tenant: str, asked: CallsAsked) -> Row:
+        """All calls that fit, as one row of measures."""
+        clause, values = _chosen(asked, "counted")
+        sql = f"SELECT {_MEASURES} FROM {DATABASE}.spans WHERE {clause}"
+        return rows_of(self._db.query(sql, {"tenant": tenant, **values}))[0]
+
+    def groups(self, tenant: str, asked: CallsAsked) -> list[Row]:
+        """Measures of each group, those with most calls first, at most `MOST_GROUPS` of them."""
+        clause, values = _chosen(asked, "counted")
+        sql = f"""SELECT toString({COLUMNS[asked.by]}) AS grp, {_MEASURES} FROM {DATABASE}.spans WHERE {clause}
+            GROUP BY grp ORDER BY calls DESC, grp LIMIT {MOST_GROUPS}"""
+        return _named(self._db.query(sql, {"tenant": tenant, **values}))
+
+    def over_time(self, tenant: str, asked: CallsAsked, names: Sequence[str], step_ns: int) -> list[Row]:
+        """Measures of each of these groups and of `OTHERS` per step, `at` its begin in ns."""
+        clause, values = _chosen(asked, "counted")
+        column = COLUMNS[asked.by]
+        sql = f"""SELECT if({column} IN {{names:Array(String)}}, toString({column}), '{OTHERS}') AS grp,
+              {{start:Int64}} + intDiv(start - {{start:Int64}}, {{step:Int64}}) * {{step:Int64}} AS at, {_MEASURES}
+            FROM {DATABASE}.spans WHERE {clause} GROUP BY grp, at ORDER BY at, grp LIMIT 20000"""
+        return _named(self._db.query(sql, {"tenant": tenant, **values, "names": list(names), "step": step_ns}))
+
+    def errors(self, tenant: str, asked: CallsAsked) -> list[Row]:
+        """Failed calls by class and group: `name, error_class, calls, last`, the most first."""
+        clause, values = _chosen(asked, "counted AND error_class != ''")
+        sql = f"""SELECT toString({COLUMNS[asked.by]}) AS grp, toString(error_class) AS error_class,
+              toInt64(count()) AS calls, max(start) AS last FROM {DATABASE}.spans WHERE {clause}
+            GROUP BY grp, error_class ORDER BY calls DESC, grp, error_class LIMIT 200"""
+        return _named(self._db.query(sql, {"tenant": tenant, **values}))
+
+    def retrieval(self, tenant: str, asked: CallsAsked) -> list[Row]:
+        """Retrievals by service: how many, how long, how many documents came, how near the best one was.
+
+        A retrieval knows no model: it is chosen by service and customer only.
+        """
+        kept = {name: value for name, value in asked.where.items() if name in ("service", "customer")}
+        clause, values = _chosen(CallsAsked(asked.start, asked.end, "service", kept), "operation = 'retrieval'")
+        count, near = (self._number(name) for name in ("document_count", "top_similarity"))
+        sql = f"""SELECT name, toInt64(count()) AS calls, toInt64(countIf(failed)) AS errors, quantiles(0.5, 0.95)(took) AS latency,
+              toInt64(countIf(isNotNull(documents))) AS counted, avg(documents) AS documents,
+              toInt64(countIf(documents = 0)) AS empty, avg(near) AS similarity FROM
+              (SELECT toString(service) AS name, status = 'error' AS failed, {_S} AS took, {count} AS documents, {near} AS near
+                FROM {DATABASE}.spans WHERE {clause})
+            GROUP BY name ORDER BY calls DESC, name LIMIT {MOST_GROUPS}"""
+        return rows_of(self._db.query(sql, {"tenant": tenant, **values}))
+
+    def _number(self, name: str) -> str:
+        # names come from packs, never from a caller
+        quoted = [each.replace("\\", "\\\\").replace("'", "\\'") for each in self._names[name]]
+        texts = ", ".join(f"nullIf(attributes['{each}'], '')" for each in quoted)
+        return f"toFloat64OrNull(coalesce({texts}, ''))" if texts else "CAST(NULL, 'Nullable(Float64)')"
+
+    def feedback(self, tenant: str, asked: CallsAsked) -> list[Row]:
+        """What was said of answers, as sent: `name` (of the call's group), `feedback` (JSON), `rows`.
+
+        An answer is found by the id of its response; without one the record tells its own model and version.
+        """
+        kept, values = _values(asked)
+        joined = "tenant = {tenant:String} AND counted AND response_id != ''"
+        clauses = [f"{name} = {{w_{name}:String}}" for name in kept]
+        columns = ", ".join(f"toString(any({column})) AS {name}" for name, column in COLUMNS.items())
+        picked = ", ".join(f"if(s.id != '', s.{name}, {_own(name)}) AS {name}" for name in COLUMNS)
+        sql = f"""SELECT {asked.by} AS name, feedback, toInt64(count()) AS rows FROM
+              (SELECT r.feedback AS feedback, {picked} FROM (SELECT prediction_id, toString(model) AS model, toString(version) AS version, feedback
+                  FROM {DATABASE}.records WHERE tenant = {{tenant:String}} AND time >= {{start:Int64}} AND time < {{end:Int64}}
+                    AND feedback != '' AND kind != '{OUTCOME}') AS r
+                ANY LEFT JOIN (SELECT response_id AS id, {columns} FROM {DATABASE}.spans WHERE {joined} GROUP BY response_id) AS s
+                  ON r.prediction_id = s.id)
+            {"WHERE " + " AND ".join(clauses) if clauses else ""}
+            GROUP BY name, feedback ORDER BY rows DESC, name, feedback LIMIT {_MOST_SAID}"""
+        return rows_of(self._db.query(sql, {"tenant": tenant, "start": asked.start, "end": asked.end, **values}))
+
+    def names(self, tenant: str, start: int, end: int) -> Row:
+        """What calls can be chosen by in [start, end): a list of values for each of `COLUMNS`."""
+        lists = ", ".join(
+            f"arraySort(groupUniqArrayIf(200)(toString({column}), {column} != '')) AS {name}"
+            for name, column in COLUMNS.items()
+        )
+        sql = f"""SELECT {lists} FROM {DATABASE}.spans WHERE tenant = {{tenant:String}} AND counted
+            AND time >= {{start:Int64}} AND time < {{end:Int64}}"""
+        return rows_of(self._db.query(sql, {"tenant": tenant, "start": start, "end": end}))[0]
+
+
+def _named(found: pa.Table) -> list[Row]:
+    # `name` is a column of spans already, so that groups have another name in SQL
+    rows = rows_of(found)
+    for row in rows:
+        row["name"] = row.pop("grp")
+    return rows
+
+
+def _own(name: str) -> str:
+    return {"model": "r.model", "prompt_version": "r.version"}.get(name, "''")
+
+
+def _values(asked: CallsAsked) -> tuple[list[str], dict[str, object]]:
+    kept = [name for name in COLUMNS if asked.where.get(name)]
+    return kept, {f"w_{name}": asked.where[name] for name in kept}
+
+
+def _chosen(asked: CallsAsked, only: str) -> tuple[str, dict[str, object]]:
+    """Conditions on spans, and the values they refer to."""
+    kept, values = _values(asked)
+    clauses = [
+        "tenant = {tenant:String}",
+        "start >= {start:Int64}",
+        "start < {end:Int64}",
+        "time >= {start:Int64}",
+        only,
+    ]
+    clauses += [f"{COLUMNS[name]} = {{w_{name}:String}}" for name in kept]
+    return " AND ".join(clauses), {"start": asked.start, "end": asked.end, **values}

@@ -1,0 +1,81 @@
+"""Calls of models in the small world: two models, two versions of a prompt, errors, feedback and retrieval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from api.world import HOSTILE, NOW
+from tocsin.store.llm_rows import COLUMNS, OTHERS, CallsAsked
+
+Row = Mapping[str, Any]
+NAMES: dict[str, list[str]] = {
+    "model": ["llama-3.1-70b", "gpt-5-mini", HOSTILE, *(f"m{k}" for k in range(5))],
+    "prompt_version": ["answer-v7", "answer-v6", ""],
+    "customer": ["acme", HOSTILE],
+    "service": ["support-bot"],
+    "provider": ["vllm", "openai"],
+}
+
+
+def measures(calls: int, size: float = 1.0) -> dict[str, Any]:
+    """Measures of so many calls."""
+    return {
+        "calls": calls, "errors": calls // 40, "input_tokens": round(calls * 1450 * size), "output_tokens": calls * 210,
+        "cache_read_tokens": calls * 100, "estimated": 0, "cost_usd": calls * 0.0041 * size, "priced": calls, "timed": calls,
+        "latency": [0.84 * size, 1.9 * size], "ttft": [0.31 * size, 0.62 * size], "near_limit": calls // 100, "truncation_risk": 0,
+    }  # fmt: skip
+
+
+class FakeCalls:
+    """Calls of models of this world."""
+
+    def __init__(self, *, full: bool) -> None:
+        self.full = full
+
+    def _names(self, asked: CallsAsked) -> list[str]:
+        chosen = asked.where.get(asked.by)
+        return [name for name in NAMES[asked.by] if chosen in (None, name)] if self.full else []
+
+    def totals(self, tenant: str, asked: CallsAsked) -> Row:
+        return measures(4200 if self.full and self._names(asked) else 0, 1.0 if asked.end < NOW else 2.4)
+
+    def groups(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
+        unpriced = {"cost_usd": 0, "priced": 0, "timed": 0}
+        rows = [{"name": name, **measures(3000 // (k + 1), 1 + k)} for k, name in enumerate(self._names(asked))]
+        return [{**row, **unpriced} if row["name"] == HOSTILE else row for row in rows]
+
+    def over_time(self, tenant: str, asked: CallsAsked, names: Sequence[str], step_ns: int) -> Sequence[Row]:
+        steps = range(asked.start, asked.end, step_ns)
+        return [
+            {
+                "name": name,
+                "at": at,
+                **measures(30 + 10 * k + i % 7, 2.6 if k == 0 and at > NOW - 2400 * 10**9 else 1.0),
+            }
+            for i, at in enumerate(steps)
+            for k, name in enumerate([*names, OTHERS])
+            if self.full and not (k == 1 and 20 < i < 26)
+        ]
+
+    def errors(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
+        rows = [("llama-3.1-70b", "rate_limit", 61), ("gpt-5-mini", "timeout", 22), (HOSTILE, "context_overflow", 3)]
+        return [{"name": name, "error_class": kind, "calls": n, "last": NOW} for name, kind, n in rows if self.full]
+
+    def retrieval(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
+        row = {
+            "name": "support-bot",
+            "calls": 900,
+            "errors": 4,
+            "latency": [0.1, 0.3],
+            "counted": 900,
+            "documents": 4.2,
+        }
+        return [{**row, "empty": 12, "similarity": None}] if self.full else []
+
+    def feedback(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
+        rows = [("answer-v7", '{"thumb": "down"}', 40), ("answer-v7", '{"thumb": "up"}', 60), ("", f'"{"so " * 5}"', 3)]
+        return [{"name": name, "feedback": text, "rows": n} for name, text, n in rows if self.full]
+
+    def names(self, tenant: str, start: int, end: int) -> Mapping[str, Sequence[str]]:
+        return {name: [each for each in NAMES[name] if each] if self.full else [] for name in COLUMNS}

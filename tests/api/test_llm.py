@@ -1,0 +1,47 @@
+"""Calls of models by the API: groups, steps, the time before, feedback as numbers."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.fake import deps
+from api.world import NOW, NS
+from tocsin.api.app import control_app
+
+
+def test_calls_are_told_by_group_and_over_time_beside_the_time_before(client: TestClient):
+    body = client.get("/api/llm?last_s=21600").json()
+    assert (body["totals"]["calls"], body["before"]["calls"]) == (4200, 4200)
+    assert body["totals"]["p95_s"] == pytest.approx(2.4 * body["before"]["p95_s"])
+    assert body["totals"]["error_ratio"] == pytest.approx(0.025)
+    assert [row["name"] for row in body["groups"]][:2] == ["llama-3.1-70b", "gpt-5-mini"]
+    third = body["groups"][2]
+    assert (third["cost_usd"], third["ttft_p50_s"]) == (None, None)
+    assert body["step_s"] == 300
+    assert [line["others"] for line in body["lines"]] == [False] * 5 + [True]
+    second = body["lines"][1]
+    assert len(second["time"]) == 72
+    # a step without a call counts nothing, and nobody knows how long it would have taken
+    assert (second["calls"][22], second["p95_s"][22]) == (0, None)
+
+
+def test_calls_are_chosen_by_the_address(client: TestClient):
+    body = client.get("/api/llm?by=prompt_version&prompt_version=answer-v7&last_s=600").json()
+    assert [row["name"] for row in body["groups"]] == ["answer-v7"]
+    assert body["step_s"] == 10
+    assert client.get("/api/llm?by=colour").status_code == 422
+    zoomed = client.get(f"/api/llm?from={(NOW - 60 * NS) // NS}&to={NOW // NS}").json()
+    assert zoomed["to"] - zoomed["from"] == 60
+
+
+def test_feedback_is_read_as_numbers_and_texts_are_counted(client: TestClient):
+    found = client.get("/api/llm?by=prompt_version").json()["feedback"]
+    assert found[0] == {"name": "answer-v7", "of": "thumb", "answers": 100, "mean": 0.6, "negative": 40}
+    assert found[1] == {"name": "", "of": "(text)", "answers": 3, "mean": None, "negative": None}
+
+
+def test_without_calls_nothing_is_made_up():
+    body = TestClient(control_app(deps(full=False)), base_url="http://localhost").get("/api/llm").json()
+    assert (body["totals"]["calls"], body["totals"]["p95_s"], body["before"]) == (0, None, None)
+    assert body["groups"] == body["lines"] == body["feedback"] == []

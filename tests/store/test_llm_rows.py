@@ -1,0 +1,125 @@
+"""Calls of models over time: each counted once, grouped, chosen, joined with what people said."""
+
+from __future__ import annotations
+
+import pytest
+
+from store.world import SECOND, T0, World, genai_pack, spans_frame
+from tocsin.model.frame import FrameKind, frame_of
+from tocsin.store.llm_rows import OTHERS, CallsAsked, LlmRows
+
+BOT = [("service.name", "bot")]
+
+
+def call(n: int, model: str, tokens: int, *, version="v1", at_s: float = 0, took_s: float = 1.0, **more) -> dict:
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": model,
+        "gen_ai.usage.input_tokens": str(tokens),
+        "gen_ai.usage.output_tokens": "10",
+        "gen_ai.usage.cost": "0.5",
+        "gen_ai.prompt.version": version,
+        "gen_ai.response.id": f"answer-{n}",
+        "gen_ai.response.time_to_first_chunk": "0.25",
+        "tenant.id": "acme" if n % 2 else "beta",
+        **more.pop("attributes", {}),
+    }
+    begin = T0 + int(at_s * SECOND)
+    ids = {"trace_id": bytes([n]) * 16, "span_id": bytes([n]) * 8}
+    return {
+        **ids,
+        "start": begin,
+        "time": begin + int(took_s * SECOND),
+        "resource": BOT,
+        "attributes": attributes,
+        **more,
+    }
+
+
+def record(n: int, feedback: str, **more) -> dict:
+    base = {
+        "time": T0 + 5 * SECOND, "prediction_id": f"answer-{n}", "model": "", "version": "", "prediction": "", "score": None,
+        "features": "", "tags": [], "truth": "", "feedback": feedback, "kind": "feedback", "embedding": [],
+        "attributions": "", "attention": "",
+    }  # fmt: skip
+    return {**base, **more}
+
+
+@pytest.fixture
+def rows(world: World) -> LlmRows:
+    failed = {"gen_ai.usage.cost": "", "error.type": "429"}
+    found = {"gen_ai.operation.name": "retrieval", "gen_ai.retrieval.document_count": "4"}
+    spans = [
+        call(1, "small", 100),
+        call(2, "small", 300, version="v2", at_s=60, took_s=3),
+        call(3, "large", 50, at_s=61, status="error", attributes=failed),
+        call(4, "tiny", 5, at_s=62),
+        call(5, "small", 7, at_s=-1),
+        {"trace_id": b"r" * 16, "resource": BOT, "attributes": found},
+        {"trace_id": b"q" * 16, "resource": BOT, "attributes": {**found, "gen_ai.retrieval.document_count": "0"}},
+    ]
+    world.input.append([spans_frame(spans), spans_frame([call(9, "small", 1)], tenant="other")])
+    said = [record(1, '{"thumb": "up"}'), record(2, '{"thumb": "down"}'), record(77, '{"thumb": "down"}', model="mine")]
+    world.input.append(
+        [frame_of(FrameKind.RECORDS, "main", "test", {name: [row[name] for row in said] for name in said[0]})]
+    )
+    world.writer.step()
+    return LlmRows(world.store.db, [genai_pack()])
+
+
+def asked(**more) -> CallsAsked:
+    return CallsAsked(**{"start": T0, "end": T0 + 120 * SECOND, **more})
+
+
+def test_calls_are_measured_by_group_the_most_first(rows: LlmRows):
+    found = {row["name"]: row for row in rows.groups("main", asked())}
+    assert list(found) == ["small", "large", "tiny"]
+    small = found["small"]
+    assert (small["calls"], small["errors"], small["input_tokens"], small["output_tokens"]) == (2, 0, 400, 20)
+    assert (small["cost_usd"], small["priced"], small["timed"]) == (1.0, 2, 2)
+    assert small["latency"] == pytest.approx([2.0, 2.9])
+    assert small["ttft"] == [0.25, 0.25]
+    assert found["large"]["errors"] == 1
+    assert rows.totals("main", asked())["calls"] == 4
+    assert rows.totals("main", asked().before())["calls"] == 1
+    assert rows.totals("other", asked())["calls"] == 1
+
+
+def test_calls_are_chosen_and_drawn_over_time(rows: LlmRows):
+    assert rows.totals("main", asked(where={"model": "small", "prompt_version": "v2"}))["input_tokens"] == 300
+    assert [row["name"] for row in rows.groups("main", asked(by="customer", where={"model": "small"}))] == [
+        "acme",
+        "beta",
+    ]
+    drawn = rows.over_time("main", asked(), ["small"], 60 * SECOND)
+    assert [(row["name"], (row["at"] - T0) // SECOND, row["calls"]) for row in drawn] == [
+        ("small", 0, 1), (OTHERS, 60, 2), ("small", 60, 1),
+    ]  # fmt: skip
+
+
+def test_errors_retrieval_and_names_are_told(rows: LlmRows):
+    assert [(row["name"], row["error_class"], row["calls"]) for row in rows.errors("main", asked())] == [
+        ("large", "rate_limit", 1)
+    ]
+    [found] = rows.retrieval("main", asked(where={"model": "small"}))
+    assert (found["calls"], found["counted"], found["documents"], found["empty"]) == (2, 2, 2.0, 1)
+    assert found["similarity"] is None
+    names = rows.names("main", T0, T0 + 120 * SECOND)
+    assert (names["model"], names["customer"]) == (["large", "small", "tiny"], ["acme", "beta"])
+
+
+def test_feedback_finds_its_call_by_the_id_of_the_answer(rows: LlmRows):
+    def said(**more):
+        return {(row["name"], row["feedback"]): row["rows"] for row in rows.feedback("main", asked(**more))}
+
+    assert said(by="prompt_version") == {
+        ("v1", '{"thumb": "up"}'): 1,
+        ("v2", '{"thumb": "down"}'): 1,
+        ("", '{"thumb": "down"}'): 1,
+    }
+    assert said() == {
+        ("small", '{"thumb": "up"}'): 1,
+        ("small", '{"thumb": "down"}'): 1,
+        ("mine", '{"thumb": "down"}'): 1,
+    }
+    assert said(where={"prompt_version": "v2"}) == {("small", '{"thumb": "down"}'): 1}
