@@ -95,7 +95,7 @@ def test_a_loop_that_fails_is_started_again_and_the_others_go_on(made, monkeypat
 
 
 def test_this_machine_is_read_unless_it_is_turned_off_or_configured(made):
-    assert list(made(config(), host_metrics=True)._wanted) == [""]
+    assert list(made(config(), host_metrics=True)._wanted) == ["", collectors.GPUS]
     configured = parse_config("sources: [{name: box, type: host, interval: 30s}]", "t.yaml", {}).config
-    assert list(made(configured, host_metrics=True)._wanted) == ["box"]
+    assert list(made(configured, host_metrics=True)._wanted) == ["box", collectors.GPUS]
     assert list(made(config())._wanted) == []

@@ -14,7 +14,7 @@ from tocsin.app.settings import ServeSettings
 from tocsin.app.status_pages import StatusPages
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.gpu import Gpus
-from tocsin.ingest.host import Host
+from tocsin.ingest.host import Host, Sleep
 from tocsin.ingest.jsonl import follow_jsonl
 from tocsin.ingest.logfile import LineSignal, follow_log
 from tocsin.ingest.scrape import Scrape
@@ -23,7 +23,15 @@ from tocsin.selfmon.clock import SystemClock
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.config import Config, ContextSpec
 from tocsin.spec.pack import PackSpec
-from tocsin.spec.source import FileSource, HostSource, JsonlSource, NvmlSource, PrometheusSource, SourceBase, WebhookSource
+from tocsin.spec.source import (
+    FileSource,
+    HostSource,
+    JsonlSource,
+    NvmlSource,
+    PrometheusSource,
+    SourceBase,
+    WebhookSource,
+)
 
 RETRY_S = 5.0
 GPUS = "\0gpu"
@@ -82,7 +90,7 @@ class Collectors:
         if self._settings.host_metrics and not any(isinstance(source, HostSource) for source in found.values()):
             found[""] = HostSource(name="host", type="host")
         if self._settings.host_metrics and not any(isinstance(source, NvmlSource) for source in found.values()):
-            found[GPUS] = NvmlSource(name="gpu", type="nvml")
+            found[GPUS] = NvmlSource(name="gpu", type="nvml", optional=True)
         return found
 
     async def _align(self, wanted: dict[str, Collected]) -> None:
@@ -135,12 +143,8 @@ def _collector(
                 resource=source.resource,
                 sleep=sleep,
             ).run()
-        case HostSource():
-            return _when_real(Host(edge, clock, source.interval, resource=source.resource, sleep=sleep), clock)
-        case NvmlSource():
-            wanted = source.name in asked
-            gpus = Gpus(edge, clock, source.interval, wanted=wanted, resource=source.resource, sleep=sleep)
-            return _when_real(gpus, clock)
+        case HostSource() | NvmlSource():
+            return _when_real(_machine(source, edge, clock, sleep), clock)
         case JsonlSource():
             return follow_jsonl(source.name, Path(source.path), edge, positions, resource=source.resource).run()
         case FileSource():
@@ -152,9 +156,15 @@ def _collector(
     return None
 
 
-async def _when_real(host: Host, clock: Clock) -> None:
+def _machine(source: HostSource | NvmlSource, edge: Edge, clock: Clock, sleep: Sleep) -> Host | Gpus:
+    if isinstance(source, HostSource):
+        return Host(edge, clock, source.interval, resource=source.resource, sleep=sleep)
+    return Gpus(edge, clock, source.interval, wanted=not source.optional, resource=source.resource, sleep=sleep)
+
+
+async def _when_real(machine: Host | Gpus, clock: Clock) -> None:
     """Read this machine once the clock is the wall clock: rates of a real thing mean nothing in scaled time."""
     wall = SystemClock()
     while wall.now() - clock.now() > SECOND:  # noqa: ASYNC110 - clocks tell only when they are asked
         await asyncio.sleep(0.5)
-    await host.run()
+    await machine.run()

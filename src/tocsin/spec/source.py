@@ -64,6 +64,14 @@ class HostSource(SourceBase):
     interval: DurationNs = Field(default=10 * SECOND, ge=SECOND)
 
 
+class NvmlSource(SourceBase):
+    """The NVIDIA GPUs of the machine this runs on; with `optional` nothing is said while there never was a driver."""
+
+    type: Literal["nvml"]
+    optional: bool = False
+    interval: DurationNs = Field(default=10 * SECOND, ge=SECOND)
+
+
 class KafkaSource(SourceBase):
     """Topics of a Kafka cluster; `brokers` or TOCSIN_KAFKA_BOOTSTRAP."""
 
@@ -97,7 +105,7 @@ class WebhookSource(SourceBase):
 
 
 SourceSpec: TypeAlias = Annotated[
-    PrometheusSource | FileSource | JsonlSource | HostSource | KafkaSource | RedisSource | WebhookSource,
+    PrometheusSource | FileSource | JsonlSource | HostSource | NvmlSource | KafkaSource | RedisSource | WebhookSource,
     Field(discriminator="type"),
 ]
 """Any source, told apart by its `type`."""
