@@ -14,6 +14,7 @@ from tocsin.derive.buckets import Distribution
 from tocsin.derive.equal_load import EqualLoad
 from tocsin.derive.progress import Progress
 from tocsin.derive.readings import SECOND, Thing, ThingKey, Things, Told, read
+from tocsin.derive.regression import Regression
 from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.model.rows import Rows
 from tocsin.model.samples import Samples
@@ -22,6 +23,7 @@ from tocsin.spec.joint import (
     UNITS,
     AllOfSpec,
     CodeSpec,
+    GivenSpec,
     InventorySpec,
     JointSpec,
     LeakSpec,
@@ -38,7 +40,7 @@ SETTLED_NS: Final = 600 * SECOND
 GONE_NS: Final = 60 * SECOND
 CADENCES: Final = 4.0
 LIVE_ENGINE_NS: Final = 3600 * SECOND
-_UNIT: Final = {"stalled": "s", "leak": "1/d", "missing": "{device}", "code": "1", "all_of": "1"}
+_UNIT: Final = {"stalled": "s", "leak": "1/d", "missing": "{device}", "code": "1", "all_of": "1", "given": "1"}
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Joint:
         self.progress = Progress(self.told)
         self.loads: dict[tuple[str, ThingKey], EqualLoad] = {}
         self.codes: dict[tuple[str, ThingKey], Code] = {}
+        self.usual: dict[tuple[str, ThingKey], Regression] = {}
         self.first: dict[ThingKey, int] = {}
         self._pending: list[tuple[I4, I8, F8, F8]] = []  # growth is NaN where a level came
         self._wanted: Mask = np.zeros(0, bool)
@@ -148,18 +151,21 @@ class Joint:
         sort = thing.key[1]
         match spec:
             case StalledSpec() if sort == "engine":
-                return self._stalled(spec, thing, now)
+                found = self._stalled(spec, thing, now)
             case AllOfSpec() if sort == spec.of:
-                return self._all_of(spec, thing, now)
+                found = self._all_of(spec, thing, now)
             case RatioSpec() if spec.whole.startswith(sort):
                 part, whole = (read(self.told, thing, each, now) for each in (spec.part, spec.whole))
-                return part / whole if whole > 0 else math.nan
+                found = part / whole if whole > 0 else math.nan
             case LeakSpec() if spec.reading.startswith(sort):
-                return self._leak(spec, thing, now)
+                found = self._leak(spec, thing, now)
             case CodeSpec() if sort == "device":
-                return self._code(spec, thing, now)
+                found = self._code(spec, thing, now)
+            case GivenSpec() if spec.given[0].startswith(sort):
+                found = self._given(spec, thing, now)
             case _:
-                return math.nan
+                found = math.nan
+        return found
 
     def _stalled(self, spec: StalledSpec, engine: Thing, now: int) -> float:
         demand = [
@@ -216,6 +222,27 @@ class Joint:
         if news:
             self._prove(spec, thing, {"code": value, "seconds_ago": (now - state.since) / SECOND})
         return value if news else 0.0
+
+    def _given(self, spec: GivenSpec, thing: Thing, now: int) -> float:
+        """A reading as a share of what the others tell, which is learned."""
+        value, *others = (self._near(each, thing, now) for each in (spec.reading, *spec.given))
+        if math.isnan(value + math.fsum(others)):
+            return math.nan
+        usual = self.usual.setdefault((spec.name, thing.key), Regression(len(others)))
+        share = usual.fold(now, value, others)
+        if not math.isnan(share):
+            given = dict(zip(spec.given, others, strict=True))
+            proof = {name.replace(".", "_"): each for name, each in {spec.reading: value, **given}.items()}
+            self._prove(spec, thing, {**proof, "share_of_usual": share})
+        return share
+
+    def _near(self, reading: str, thing: Thing, now: int) -> float:
+        """A reading of a thing, or of the devices that an engine runs on, in the mean."""
+        if reading.startswith(thing.key[1]):
+            return read(self.told, thing, reading, now)
+        near = self._devices_of(thing) if thing.key[1] == "engine" and reading.startswith("device.") else []
+        found = [value for each in near if not math.isnan(value := read(self.told, each, reading, now))]
+        return math.fsum(found) / len(found) if found else math.nan
 
     def _missing(self, spec: MissingSpec, tenant: str, home: str, now: int) -> Iterator[tuple[int, int, float]]:
         """How many devices of a host should be there and are not, if anything says that the host is there."""
@@ -313,6 +340,7 @@ class Joint:
             "standing": [[list(key), list(astuple(state))] for key, state in self.progress.standing.items()],
             "loads": [[name, list(key), state.snapshot()] for (name, key), state in self.loads.items()],
             "proof": [[series, dict(proof)] for series, proof in self._proof.items()],
+            "usual": [[name, list(key), state.snapshot()] for (name, key), state in self.usual.items()],
             "codes": [[name, list(key), state.code, state.since] for (name, key), state in self.codes.items()],
         }
 
@@ -329,6 +357,7 @@ class Joint:
         for key, values in state["standing"]:
             self.progress.restore(_key(key), values)
         self.loads = {(name, _key(key)): EqualLoad.of(values) for name, key, values in state["loads"]}
+        self.usual = {(name, _key(key)): Regression.of(values) for name, key, values in state["usual"]}
         self._proof = {series: dict(proof) for series, proof in state["proof"]}
         self.codes = {(name, _key(key)): Code(code, since) for name, key, code, since in state["codes"]}
 

@@ -136,8 +136,21 @@ class CodeSpec(Spec):
     hold: DurationNs = Field(default=600 * SECOND, ge=SECOND)
 
 
+class GivenSpec(Spec):
+    """A reading as a share of what others usually tell of it, learned; nothing where they tell little.
+
+    1 is as usual. What usually moves together and does no more is far from 1, though each may be within its range. An
+    engine's devices count as one: the mean of what is known of them.
+    """
+
+    kind: Literal["given"]
+    name: str
+    reading: Reading
+    given: list[Reading] = Field(min_length=1, max_length=3)
+
+
 JointSpec: TypeAlias = Annotated[
-    AllOfSpec | RatioSpec | StalledSpec | LeakSpec | MissingSpec | CodeSpec, Field(discriminator="kind")
+    AllOfSpec | RatioSpec | StalledSpec | LeakSpec | MissingSpec | CodeSpec | GivenSpec, Field(discriminator="kind")
 ]
 """A joint signal of any kind."""
 
