@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from tocsin.api.call_ports import Calls
 from tocsin.api.model_ports import LiveExperiments, Models
@@ -94,7 +94,7 @@ class Telemetry(Protocol):
     def log_templates(
         self, tenant: str, start: int, end: int, service: str, *, search: str = "", limit: int = 200
     ) -> Sequence[Row]:
-        """Templates of the lines in [start, end) with `records, before, errors, first, last, sample`, by service."""
+        """Templates of the lines in [start, end) with `records, before, errors, first_time, last_time, sample`, by service."""
 
     def states(self, tenant: str) -> Mapping[str, int]:
         """Number of series in each state (live, absent, zero, late, stale, reset)."""
@@ -250,7 +250,7 @@ class Deps:
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
     `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
-    `models` is None where no inference records are kept, `traces` and `calls` where no spans are; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
+    `models` is None where no inference records are kept, `traces` and `calls` where no spans are; `machines` gives hosts with their devices; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
     groups of a tenant's model, by a tag, were treated over time;
     `config_faults` says what is wrong with a changed file of configuration that therefore has no effect.
     `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
@@ -270,6 +270,7 @@ class Deps:
     models: Models | None = None
     traces: Traces | None = None
     calls: Calls | None = None
+    machines: Callable[[str], Sequence[Mapping[str, Any]]] | None = None
     days: Callable[[str], Sequence[Row]] = _no_days
     experiments: LiveExperiments | None = None
     groups: Callable[[str, str, str], Row] | None = None

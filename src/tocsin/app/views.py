@@ -86,6 +86,18 @@ class TelemetryView:
         """Change events, newest first."""
         return self._store.events(tenant, start, end, limit)
 
+    def logs(
+        self, tenant: str, where: Where, start: int, end: int, limit: int, *, search: str = "", least: int = 0
+    ) -> Sequence[Row]:
+        """Log lines, newest first."""
+        return self._store.logs(tenant, where, start, end, limit, search, least)
+
+    def log_templates(
+        self, tenant: str, start: int, end: int, service: str, *, search: str = "", limit: int = 200
+    ) -> Sequence[Row]:
+        """Templates of logs with their counts."""
+        return self._store.log_templates(tenant, start, end, service, search, limit)
+
     def states(self, tenant: str) -> Mapping[str, int]:
         """Number of series per state; those never named otherwise are live."""
         found = dict(self._store.states(tenant))

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tocsin.derive.log_mask import MASK
+from tocsin.stats.log_mask import MASK
 
 VARIANTS: Final = 8
 """So many words in one place are words; with one more it is a variable."""

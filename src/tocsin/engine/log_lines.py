@@ -10,7 +10,7 @@ import numpy as np
 
 from tocsin.derive.fields import Fields, joined
 from tocsin.derive.fingerprint import fingerprints
-from tocsin.derive.log_mask import HEAD_BYTES, masked, shapes
+from tocsin.stats.log_mask import HEAD_BYTES, masked, shapes
 from tocsin.derive.templates import Template, Templates
 from tocsin.engine.log_evidence import evidence
 from tocsin.engine.log_service import MINUTE, ServiceLogs

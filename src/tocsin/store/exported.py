@@ -13,6 +13,7 @@ from tocsin.model.codec import finding_to_json, number_to_json
 from tocsin.model.errors import BadInput
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.series import Kind, Series, Signal
+from tocsin.store.log_rows import LOG_KEYS, LOG_ROWS
 from tocsin.store.queries import Where
 from tocsin.store.record_rows import JOINED_ROWS, PREDICTIONS_ONLY, RECORD_COLUMNS, RECORD_TYPES, record_of
 from tocsin.store.schema import DATABASE
@@ -45,7 +46,8 @@ class Exported:
     """One kind: `columns` are (field, expression, class); `t` is the row, `s` its series where `with_series`.
 
     `direct` are columns that `where` may name; any other key is a label, looked up in `labels`. `only` is a condition
-    on every row; `rows` is the SQL that gives them, in which `%source%` stands for where they come from.
+    on every row; `rows` is the SQL that gives them, in which `%source%` stands for where they come from. `by` are other
+    keys that `where` may name, with conditions in which `%value%` stands for what is wanted.
     """
 
     table: str
@@ -60,6 +62,7 @@ class Exported:
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
     only: str = ""
     rows: str = ""
+    by: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fields(self) -> list[str]:
@@ -84,7 +87,9 @@ class Exported:
         labelled = []
         for i, (key, value) in enumerate(dict(where).items()):
             values.update({f"k{i}": key, f"v{i}": value})
-            if key in self.direct:
+            if key in self.by:
+                clauses.append(self.by[key].replace("%value%", f"{{v{i}:String}}"))
+            elif key in self.direct:
                 clauses.append(f"{key} = {{v{i}:String}}")
             elif self.with_series:
                 labelled.append(f"labels[{{k{i}:String}}] = {{v{i}:String}}")
@@ -268,12 +273,14 @@ KINDS: Mapping[str, Exported] = {
             ("body", "t.body", _TEXT),
             ("trace_id", _id("t.trace_id", 16), _NUMBER),
             ("span_id", _id("t.span_id", 8), _NUMBER),
-            ("template", "t.template", _TEXT),
+            ("template", "m.text", _TEXT),
             ("labels", _BOTH, _NESTED),
         ),
         "mapUpdate(resource, attributes)",
         "t.time, t.service, t.body",
-        direct=("severity", "body", "template"),
+        direct=("severity", "body", "service"),
+        rows=LOG_ROWS,
+        by=LOG_KEYS,
     ),
     "records": Exported(
         "records",

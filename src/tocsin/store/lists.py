@@ -59,11 +59,24 @@ class Lists:
         return found
 
     def logs(
-        self, tenant: str, where: Where = (), start: int = 0, end: int = _FAR, limit: int = 100, search: str = ""
+        self,
+        tenant: str,
+        where: Where = (),
+        start: int = 0,
+        end: int = _FAR,
+        limit: int = 100,
+        search: str = "",
+        least: int = 0,
     ) -> list[Row]:
-        """Log lines in [start, end), newest first; `search` is a part of the body, case ignored."""
-        extra = "t.time AS time_ns, toString(t.service) AS service"
-        clause = "positionCaseInsensitiveUTF8(body, {search:String}) > 0" if search else ""
+        """Log lines in [start, end), newest first; `search` is a part of the body, case ignored.
+
+        `where` may name `service, severity, template` (its id or text), `trace_id` or any attribute; `least` is the
+        lowest severity number.
+        """
+        extra = "toString(t.service) AS service, t.severity_number AS level, m.template AS template_id"
+        clauses = ["positionCaseInsensitiveUTF8(body, {search:String}) > 0"] if search else []
+        clauses += [f"severity_number >= {int(least)}"] if least else []
+        clause = " AND ".join(clauses)
         return self._listed(
             "logs", tenant, where, start, end, limit, extra=extra, clause=clause, values={"search": search}
         )
@@ -139,7 +152,8 @@ class Lists:
         chosen = exported.select(tenant, None, where, start, end)
         columns = ", ".join(f"{expression} AS {name}" for name, expression, _ in exported.columns)
         conditions = chosen.conditions + (f" AND {clause}" if clause else "")
-        sql = f"""SELECT {columns}, {extra} FROM (SELECT * FROM {DATABASE}.{exported.table} WHERE {conditions}
-              ORDER BY {exported.time} DESC LIMIT {bounded(limit)}) AS t ORDER BY t.{exported.time} DESC"""
+        source = f"{DATABASE}.{exported.table} WHERE {conditions} ORDER BY {exported.time} DESC LIMIT {bounded(limit)}"
+        rows = (exported.rows or "(SELECT * FROM %source%) AS t").replace("%source%", source)
+        sql = f"SELECT {columns}, {extra} FROM {rows} ORDER BY t.{exported.time} DESC"
         found: pa.Table = self.db.query(sql, {**chosen.parameters, **(values or {})})
         return rows_of(found)

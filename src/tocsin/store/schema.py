@@ -226,7 +226,7 @@ TABLES: tuple[Table, ...] = (
             ("severity_number", "Int32", _ZSTD),
             ("body", "String", _ZSTD),
             ("event_name", "LowCardinality(String)", _ZSTD),
-            ("template", "String", _ZSTD),
+            ("shape", "Int64", _ZSTD),  # what names its template in `log_templates`
             ("trace_id", "FixedString(16)", _ZSTD),
             ("span_id", "FixedString(8)", _ZSTD),
             ("resource", _PAIRS, _ZSTD),
@@ -236,6 +236,20 @@ TABLES: tuple[Table, ...] = (
         order="tenant, service, time",
         partition_days=1,
         indexes=(_BY_STORED, "by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 1"),
+    ),
+    Table(
+        "log_templates",  # of shapes of log lines, as the engine has it now; without TTL, as shapes are told once
+        (
+            _TENANT,
+            ("shape", "Int64", _ZSTD),
+            ("time", "Int64", _ZSTD),
+            ("template", "String", _ZSTD),
+            ("text", "String", _ZSTD),
+            _STORED,
+        ),
+        order="tenant, shape",
+        replacing="time",
+        kept=False,
     ),
     Table(
         "records",

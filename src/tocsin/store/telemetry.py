@@ -12,6 +12,7 @@ from tocsin.model.errors import Corrupt
 from tocsin.store.database import Database
 from tocsin.store.export import Exports, Form
 from tocsin.store.lists import Lists
+from tocsin.store.log_rows import LogTemplates
 from tocsin.store.queries import Queries, Where
 from tocsin.store.schema import BY_NAME, DATABASE, TABLES, VERSION, retention_seconds, ttl
 
@@ -20,7 +21,7 @@ HOUR_NS = 3600 * 10**9
 MINUTE_NS = 60 * 10**9
 
 
-class TelemetryStore(Queries, Lists):
+class TelemetryStore(Queries, Lists, LogTemplates):
     """All telemetry of one data directory; one process opens it, one thread writes.
 
     Parameters
