@@ -80,7 +80,6 @@ def test_own_entries_come_first_and_fill_up_from_the_table():
     ]
     table = ModelTable(own, TABLE)
     mine = table.facts("openai", "GPT-4o-mini")
-    assert mine.own
     assert mine.context_tokens == 128_000
     # cached tokens cost what input costs, unless told
     assert cost(mine, (1_000_000, 1_000_000, 500_000, 0)) == pytest.approx(3.0)

@@ -34,6 +34,7 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor, Rule
+from tocsin.ingest.token_counts import TokenCounts
 from tocsin.ingest.senders import Senders
 from tocsin.model.errors import DiskFull, Overloaded, TocsinError, Unreachable
 from tocsin.model.log import Control, Entry, Log
@@ -71,7 +72,8 @@ class Hot:
         self.written = PatientLog(self.output, self.stop)
         rules = [Rule(rule.name, rule.pattern, rule.replacement) for rule in self.config.redaction.rules]
         redactor = Redactor(rules, self.config.redaction.keep_content, redaction_key(settings.data_dir))
-        self.edge = Edge(self.input, self.catalog, self.clock, redactor, edge_limits(self.config))
+        counting = TokenCounts(redactor)
+        self.edge = Edge(self.input, self.catalog, self.clock, counting, edge_limits(self.config))
         self.edge.recover(_tail(self.input))
         self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
         self.waiting = ["the engine's kernels are compiled", "the log is folded in again"]

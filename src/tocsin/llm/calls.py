@@ -15,6 +15,7 @@ from tocsin.llm.doubles import Doubles, Marked
 from tocsin.llm.errors import ErrorClasses
 from tocsin.llm.models import ModelTable, costs_usd
 from tocsin.llm.reading import FieldNames, Found, Texts, first_of
+from tocsin.llm.scopes import Scopes, filled, named
 from tocsin.llm.span_events import ReadEvents, SpanEvents
 from tocsin.model.arrays import F8, I8, Mask
 from tocsin.spec.llm import ModelSpec
@@ -49,9 +50,11 @@ LIMIT_WARNING_RATIO: Final = 0.9
 TRUNCATION_RISK_RATIO: Final = 0.8
 _ESTIMATES = ("estimated_input_tokens", "estimated_output_tokens")
 _PROMPT_TEXT = "prompt_text"
+_STREAM = "stream"
 _SIGNS_OF_A_CALL = ("operation", "provider", "request_model", "response_model", "input_tokens", "output_tokens")
 _INFERENCE = frozenset({"chat", "text_completion", "generate_content", "embeddings", "rerank"})
 """Operations that take tokens of their own; agents and workflows repeat what their calls took."""
+_COUNTS = frozenset({*COUNT_FIELDS, *_ESTIMATES})
 _MOST_TOKENS = 10**12
 _MOST_TEXT = 500
 SPAN_COLUMNS: Final = (
@@ -103,13 +106,14 @@ class CallReader:
         self._names = FieldNames()
         self._values: dict[str, list[tuple[str, str]]] = {}
         self._errors = ErrorClasses()
-        known = {*TEXT_FIELDS, *COUNT_FIELDS, *NUMBER_FIELDS, *_ESTIMATES, _PROMPT_TEXT}
+        known = {*TEXT_FIELDS, *COUNT_FIELDS, *NUMBER_FIELDS, *_ESTIMATES, _PROMPT_TEXT, _STREAM}
         for mapping in (mapping for pack in packs for mapping in pack.mappings):
             if mapping.field == "error_class":
                 self._errors.add(mapping, self._names)
             elif mapping.field in known:
                 self._names.add(mapping.field, mapping.names)
                 self._values.setdefault(mapping.field, []).extend(mapping.values.items())
+        self._scopes = Scopes([scope for pack in packs for scope in pack.span_scopes])
         self._events = SpanEvents([name for pack in packs for name in pack.first_token_events])
         own = [*models, *(model for pack in packs for model in pack.models)]
         self._models = ModelTable(own, [pack.model_table for pack in packs])
@@ -125,22 +129,42 @@ class CallReader:
             if field in found:
                 call[found[field].rows] = True
         texts = {field: self._texts(field, found.get(field), n) for field in TEXT_FIELDS}
+        scopes = self._scopes.find(columns["scope"])
+        for spec, mine in scopes:
+            if spec.named:
+                self._name(columns["name"], np.flatnonzero(mine & ~call), call, texts)
+            if spec.provider:
+                rows = np.flatnonzero(mine & call)
+                texts["provider"] = filled(texts["provider"], rows, [spec.provider] * len(rows))
         if _PROMPT_TEXT in found:
             texts["prompt_version"] = _either(texts["prompt_version"], found[_PROMPT_TEXT].texts(n, _digest))
         numbers = {
             field: _numbers(found.get(field), n, field) for field in (*COUNT_FIELDS, *NUMBER_FIELDS, *_ESTIMATES)
         }
+        _take_cache_in(numbers, [mine for spec, mine in scopes if spec.cache_apart])
         estimated = _estimate(numbers)
         failed = _failed(columns["status"])
         events = self._events.read(columns, call)
         texts["error_class"] = self._errors.read(found, call, failed, columns["status_message"], events)
-        self._time(numbers, columns, events)
+        self._time(numbers, columns, events, _is_text(self._texts(_STREAM, found.get(_STREAM), n), "false"))
         inference = call & _is_inference(texts["operation"], texts["request_model"])
         counted = inference.copy()
         at = np.flatnonzero(inference)
         counted[at] = self._doubles.first(tenant, _marked(columns, texts["response_id"], numbers, at))
         self._price(texts, numbers, columns["time"], at)
         return Calls(call, counted, estimated & call, texts, numbers)
+
+    def _name(self, names: Any, rows: I8, call: Mask, texts: dict[str, Texts]) -> None:
+        """Take what the names of spans say that say nothing else, of the rows given."""
+        if len(rows):
+            told = named(names, rows, self._inference)
+            call[told.rows] = True
+            texts["operation"] = filled(texts["operation"], told.rows, told.operations)
+            texts["request_model"] = filled(texts["request_model"], told.rows, told.models)
+
+    def _inference(self, text: str) -> str:
+        operation = self._canonical("operation", text)
+        return operation if operation in _INFERENCE else ""
 
     def _texts(self, field: str, found: Found | None, n: int) -> Texts:
         if found is None:
@@ -158,20 +182,23 @@ class CallReader:
             known = self._cache[key] = text if mapped is None else mapped
         return known
 
-    def _time(self, numbers: dict[str, F8], columns: Mapping[str, Any], events: ReadEvents) -> None:
-        """Time to first token from events where no attribute tells it, and time per output token from that."""
+    def _time(self, numbers: dict[str, F8], columns: Mapping[str, Any], events: ReadEvents, whole: Mask) -> None:
+        """Time to first token from events where no attribute tells it, and time per output token from that.
+
+        An answer that came `whole` has neither: some emitters name the time of the whole call.
+        """
         start, end = _i8(columns["start"]), _i8(columns["time"])
-        first = numbers["time_to_first_token_s"]
+        first = np.where(whole, np.nan, numbers["time_to_first_token_s"])
         numbers["time_to_first_token_s"] = first = np.where(np.isnan(first), (events.first_token - start) / 1e9, first)
         rest = (end - start) / 1e9 - first
         outputs = numbers["output_tokens"]
         known = (rest > 0) & (outputs > 1)
         each = np.divide(rest, outputs - 1, out=np.full(len(rest), np.nan), where=known)
         told = numbers["time_per_output_token_s"]
-        numbers["time_per_output_token_s"] = np.where(np.isnan(told), each, told)
+        numbers["time_per_output_token_s"] = np.where(np.isnan(told) | whole, each, told)
 
     def _price(self, texts: Mapping[str, Texts], numbers: dict[str, F8], time: Any, at: I8) -> None:
-        """Cost where nothing or the user tells another, limits and utilisation, of the calls `at`."""
+        """Limits, utilisation and cost of the calls `at`; the cost that is reported counts where there is no price."""
         n = len(texts["provider"].code)
         limit, cost = np.full(n, np.nan), numbers["cost_usd"]
         time_s = _i8(time) / 1e9
@@ -190,8 +217,8 @@ class CallReader:
             limit[rows] = facts.context_tokens or np.nan
             if facts.prices:
                 told = costs_usd(facts.prices, time_s[rows], [part[rows] for part in used])
-                keep = ~np.isnan(cost[rows]) & (np.isnan(told) | (not facts.own))
-                cost[rows] = np.where(keep, cost[rows], told)
+                # of what emitters report, some leave the price of cached tokens out: it is the last resort
+                cost[rows] = np.where(np.isnan(told), cost[rows], told)
         total = numbers["total_tokens"]
         numbers["context_limit_tokens"] = limit
         numbers["context_utilization_ratio"] = total / limit
@@ -199,11 +226,31 @@ class CallReader:
         numbers["prompt_truncation_risk"] = _flag(numbers["input_tokens"], limit, TRUNCATION_RISK_RATIO)
 
 
+def _is_text(texts: Texts, wanted: str) -> Mask:
+    """Whether a text is one of its own, case ignored."""
+    found: Mask = np.array([value.lower() == wanted for value in texts.values] + [False], "?")[texts.code]
+    return found
+
+
 def _is_inference(operation: Texts, model: Texts) -> Mask:
     """Calls of a model; a span that names no operation is one if it names a model."""
     known = np.array([value in _INFERENCE for value in operation.values] + [False], "?")
     found: Mask = np.where(operation.code < 0, model.code >= 0, known[operation.code])
     return found
+
+
+def _take_cache_in(numbers: dict[str, F8], apart: Sequence[Mask]) -> None:
+    """Count tokens from and into a cache among those of the prompt, where an emitter tells them apart.
+
+    More cached tokens than tokens at all are a sign of that, whoever sent them.
+    """
+    inputs = numbers["input_tokens"]
+    cached = np.nan_to_num(numbers["cache_read_tokens"]) + np.nan_to_num(numbers["cache_write_tokens"])
+    more = np.logical_or.reduce([cached > inputs, *apart]) & (cached > 0)
+    numbers["input_tokens"] = np.where(more, inputs + cached, inputs)
+    told = numbers["total_tokens"]
+    short = more & (told < numbers["input_tokens"] + np.nan_to_num(numbers["output_tokens"]))
+    numbers["total_tokens"] = np.where(short, told + cached, told)
 
 
 def _estimate(numbers: dict[str, F8]) -> Mask:
@@ -273,9 +320,8 @@ def _hash(text: str) -> int:
 def _numbers(found: Found | None, n: int, field: str) -> F8:
     if found is None:
         return np.full(n, np.nan)
-    # emitters without a price report a cost of 0: unknown, not free
-    read = _count if field.endswith("tokens") or field == "retries" else _positive if field == "cost_usd" else _amount
-    return found.numbers(n, read)
+    # emitters without a price report a cost of 0, and a time of 0 where they measured none: unknown
+    return found.numbers(n, _count if field in _COUNTS else _positive)
 
 
 def _amount(text: str) -> float | None:

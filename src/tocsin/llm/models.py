@@ -32,11 +32,10 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a model; `own` says that its prices are the user's."""
+    """What is known of a model."""
 
     context_tokens: int | None = None
     prices: tuple[Price, ...] = ()
-    own: bool = False
 
 
 class ModelTable:
@@ -80,7 +79,7 @@ class ModelTable:
             priced.cache_read_usd_per_million,
             priced.cache_write_usd_per_million,
         )
-        return Facts(limit, tuple(_over(told, listed.prices)), own=True)
+        return Facts(limit, tuple(_over(told, listed.prices)))
 
 
 def costs_usd(prices: Sequence[Price], time_s: F8, tokens: Sequence[F8]) -> F8:

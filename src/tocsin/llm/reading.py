@@ -70,80 +70,85 @@ class FieldNames:
 
     def __init__(self) -> None:
         self._ranks: dict[str, list[tuple[str, int]]] = {}
-        self._paths: dict[int, str] = {}
+        self._keys: dict[str, set[str]] = {}
         self._count = 0
 
     def add(self, field: str, names: Iterable[str]) -> None:
         """More names of a field, after those it has."""
         for told in names:
-            name, _, path = told.partition("#")
-            if path:
-                self._paths[self._count] = path
-            self._ranks.setdefault(name, []).append((field, self._count))
+            name, _, key = told.partition("#")
+            if key:
+                self._keys.setdefault(name, set()).add(key)
+            self._ranks.setdefault(told, []).append((field, self._count))
             self._count += 1
 
     def find(self, tables: Sequence[pa.MapArray]) -> dict[str, Found]:
         """Per field the rows that have one, with the raw text of the best name."""
-        names: list[str] = []
-        values: list[str] = []
-        rows, name, value = [np.zeros(0, "i8")], [np.zeros(0, "i8")], [np.zeros(0, "i8")]
-        later: list[int] = []
+        hits = _Hits()
         for place, table in enumerate(tables):
-            found = self._hits(table)
-            rows.append(found[0])
-            name.append(found[1] + len(names))
-            value.append(found[2] + len(values))
-            later += [place * _LATER_TABLE] * len(found[3])
-            names += found[3]
-            values += found[4]
-        return self._best(np.concatenate(rows), np.concatenate(name), np.concatenate(value), names, later, values)
+            self._hit(table, place, hits)
+        rows, name, value = (np.concatenate(parts) for parts in (hits.rows, hits.name, hits.value))
+        ranks: dict[str, I8] = {}
+        for code, (text, place) in enumerate(zip(hits.names, hits.places, strict=True)):
+            for field, rank in self._ranks.get(text, ()):
+                ranks.setdefault(field, np.full(len(hits.names), -1))[code] = rank + place * _LATER_TABLE
+        found = {}
+        for field, of_name in ranks.items():
+            rank_of = of_name[name]
+            mine = np.flatnonzero(rank_of >= 0)
+            # by row, then by rank: the first of each row is the best name's
+            order = mine[np.lexsort((rank_of[mine], rows[mine]))]
+            unique, first = np.unique(rows[order], return_index=True)
+            found[field] = Found(unique, value[order[first]], hits.values)
+        return found
 
-    def _hits(self, table: pa.MapArray) -> tuple[I8, I8, I8, list[str], list[str]]:
-        """Rows, names and values (by number) of the pairs that carry a field."""
+    def _hit(self, table: pa.MapArray, place: int, hits: _Hits) -> None:
+        """Note the pairs of a table that carry a field."""
         offsets: I8 = np.asarray(table.offsets, "i8")
         begin, end = int(offsets[0]), int(offsets[-1])
         keys = table.keys.slice(begin, end - begin).dictionary_encode()
         names = keys.dictionary.to_pylist()
-        codes = keys.indices.to_numpy(zero_copy_only=False)
-        wanted = np.array([name in self._ranks for name in names], "?")
-        hits = np.flatnonzero(wanted[codes]) if names else np.empty(0, "i8")
-        items = table.items.slice(begin, end - begin).take(pa.array(hits)).dictionary_encode()
+        codes: I8 = keys.indices.to_numpy(zero_copy_only=False).astype("i8")
+        wanted = np.array([name in self._ranks or name in self._keys for name in names], "?")
+        at = np.flatnonzero(wanted[codes]) if names else np.empty(0, "i8")
+        items = table.items.slice(begin, end - begin).take(pa.array(at)).dictionary_encode()
         values = items.dictionary.to_pylist()
-        value_codes = items.indices.to_numpy(zero_copy_only=False)
-        filled = np.array([bool(value) for value in values], "?")
-        keep = filled[value_codes] if values else np.empty(0, "?")
-        hits = hits[keep]
-        rows = np.searchsorted(offsets, hits + begin, side="right") - 1
-        return rows, codes[hits].astype("i8"), value_codes[keep].astype("i8"), names, values
+        value: I8 = items.indices.to_numpy(zero_copy_only=False).astype("i8")
+        filled = np.array([bool(text) for text in values], "?")
+        keep = filled[value] if values else np.empty(0, "?")
+        at, value = at[keep], value[keep]
+        rows = np.searchsorted(offsets, at + begin, side="right") - 1
+        hits.add(rows, codes[at], value, names, values, place)
+        for number, name in enumerate(names):
+            for key in sorted(self._keys.get(name, ())):
+                mine = np.flatnonzero(codes[at] == number)
+                known, which = np.unique(value[mine], return_inverse=True)
+                under = [_under(values[code], key) for code in known.tolist()]
+                told = np.array([bool(text) for text in under], "?")[which]
+                hits.add(
+                    rows[mine[told]], np.zeros(int(told.sum()), "i8"), which[told], [f"{name}#{key}"], under, place
+                )
 
-    def _best(
-        self, rows: I8, name: I8, value: I8, names: Sequence[str], later: Sequence[int], values: list[str]
-    ) -> dict[str, Found]:
-        ranks: dict[str, I8] = {}
-        for code, (text, add) in enumerate(zip(names, later, strict=True)):
-            for field, place in self._ranks.get(text, ()):
-                ranks.setdefault(field, np.full(len(names), -1))[code] = place + add
-        found = {}
-        for field, of_name in ranks.items():
-            rank = of_name[name]
-            mine = np.flatnonzero(rank >= 0)
-            # by row, then by rank: the first of each row is the best name's
-            order = mine[np.lexsort((rank[mine], rows[mine]))]
-            unique, first = np.unique(rows[order], return_index=True)
-            chosen = order[first]
-            found[field] = Found(unique, self._walked(rank[chosen], value[chosen], values), values)
-        return found
 
-    def _walked(self, rank: I8, value: I8, values: list[str]) -> I8:
-        """Codes of values, those behind a path replaced by what is there; `values` grows."""
-        if not self._paths:
-            return value
-        for place, of in enumerate((rank % _LATER_TABLE).tolist()):
-            path = self._paths.get(of)
-            if path is not None:
-                values.append(_under(values[value[place]], path))
-                value[place] = len(values) - 1
-        return value
+class _Hits:
+    """Pairs that carry a field: of each its row, and the numbers of its name and its value."""
+
+    def __init__(self) -> None:
+        self.rows: list[I8] = []
+        self.name: list[I8] = []
+        self.value: list[I8] = []
+        self.names: list[str] = []
+        self.places: list[int] = []
+        self.values: list[str] = []
+
+    def add(self, rows: I8, name: I8, value: I8, names: Sequence[str], values: Sequence[str], place: int) -> None:
+        """Take hits of one table, whose names and values are numbered from 0."""
+        self.rows.append(rows)
+        self.name.append(name + len(self.names))
+        self.value.append(value + len(self.values))
+        self.names += names
+        self.places += [place] * len(names)
+        self.values += values
 
 
 def _under(text: str, path: str) -> str:

@@ -46,6 +46,19 @@ class ModelSpec(Spec):
         )
 
 
+class ScopeSpec(Spec):
+    """What is known of spans by the instrumentation scope (glob) that made them.
+
+    `provider` is that of spans that name none. `named`: a span without attributes is named `<operation> <model>`.
+    `cache_apart`: tokens from and into a cache are not among those of the prompt.
+    """
+
+    scope: str
+    provider: str = ""
+    named: bool = False
+    cache_apart: bool = False
+
+
 class LlmSpec(Spec):
     """What the user says about language models; the first entry that matches wins."""
 

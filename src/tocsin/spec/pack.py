@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from tocsin.spec.health import WindowTermSpec
 from tocsin.spec.joint import JointSpec, PlaceSpec, ReadingSpec
-from tocsin.spec.llm import ModelSpec
+from tocsin.spec.llm import ModelSpec, ScopeSpec
 from tocsin.spec.mapping import MappingSpec
 from tocsin.spec.monitor import MonitorSpec, Spec
 from tocsin.spec.wire import LogChangeSpec, StatusPageSpec, WebhookSpec, WireSpec
@@ -90,6 +90,7 @@ class PackSpec(Spec):
     entities: list[list[str]] = []  # label keys that name an entity, most specific first
     relations: list[list[str]] = []  # pairs of label keys: first runs on / belongs to second
     mappings: list[MappingSpec] = []
+    span_scopes: list[ScopeSpec] = []
     first_token_events: list[str] = []  # names of span events that come with the first token of an answer
     models: list[ModelSpec] = []
     model_table: str = ""  # lines of JSON, see packs/llm_prices.yaml
