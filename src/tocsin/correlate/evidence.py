@@ -1,0 +1,116 @@
+"""What is known of each entity at a time, and the words for it: spans, lines, metrics and changes, one beside the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tocsin.correlate.call_graph import Aspect, CallGraph, Kind
+from tocsin.correlate.log_shift import LogShift, Saying
+from tocsin.correlate.metric_shift import Shift
+from tocsin.correlate.statement import number, span
+from tocsin.model.incident import Change
+
+MOST_SAID = 3
+TOLD = 0.1
+"""A metric is mentioned when its strength is at least so much."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """All that is known around `at` (seconds since `origin_ns`): each part may be missing."""
+
+    at: float
+    window_s: float
+    origin_ns: int
+    entities: tuple[str, ...]
+    graph: CallGraph | None = None
+    edges: frozenset[tuple[str, str]] = frozenset()
+    logs: LogShift | None = None
+    shifts: tuple[Shift, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of one entity: what speaks for it, how strongly, and what against."""
+
+    entity: str
+    strength: float = 0.0
+    pro: list[str] = field(default_factory=list)
+    against: list[str] = field(default_factory=list)
+    kinds: dict[str, float] = field(default_factory=dict)
+    what: list[tuple[float, str]] = field(default_factory=list)
+
+    def add(self, strength: float, kind: str, what: str, said: Sequence[str]) -> None:
+        """Take something in that speaks for it: independent reasons add up as chances do."""
+        if strength <= 0:
+            return
+        self.strength = 1.0 - (1.0 - self.strength) * (1.0 - min(strength, 0.999))
+        self.kinds[kind] = self.kinds.get(kind, 0.0) + strength
+        self.what.append((strength, what))
+        self.pro.extend(each for each in said if each not in self.pro)
+
+
+def of_aspect(graph: CallGraph, aspect: Aspect, code: int) -> list[str]:
+    """What an aspect of the requests says of an entity."""
+    share = float(aspect.share[code])
+    said = [f"{share:.0%} of the excess of {_ASPECTS[aspect.name]} is explained by it; the rest remains without it"]
+    mine = [kind for kind in aspect.kinds if code in (kind.entity, kind.callee)]
+    return said + [_kind(graph, aspect.name, kind) for kind in mine[:MOST_SAID]]
+
+
+_ASPECTS = {"latency": "time in requests", "errors": "failures in requests", "shape": "changed fan-out"}
+
+
+def _kind(graph: CallGraph, name: str, kind: Kind) -> str:
+    names, operations = graph.spans.entities, graph.spans.operations
+    place = f"{operations[kind.operation]} on {names[kind.entity]}"
+    if kind.callee >= 0:
+        place = f"calls of {names[kind.entity]} to {names[kind.callee]} ({operations[kind.operation]})"
+    before, after = kind.mean
+    was = f"{kind.calls[0]} before" if kind.calls[0] else "none before"
+    if name == "latency":
+        return f"{place}: own time {number(after, 's')}, usually {number(before, 's')} ({kind.calls[1]} calls, {was})"
+    if name == "errors":
+        return f"{place}: {after:.0%} fail here first, {before:.0%} before ({kind.calls[1]} calls, {was})"
+    return f"{place}: {after:.2g} calls onward each time, {before:.2g} before"
+
+
+def of_refutation(graph: CallGraph, aspect: Aspect, code: int) -> list[str]:
+    """What an aspect of the requests says against an entity: work at it that is as ever."""
+    silent = float(aspect.share[code])
+    if silent <= 0 or aspect.name != "latency":
+        return []
+    risen = {(kind.entity, kind.callee) for kind in aspect.kinds if kind.size > 0}
+    away = {
+        (int(e), int(c))
+        for e, c in zip(graph.spans.entity[graph.first], graph.callee[graph.first], strict=True)
+        if c >= 0 and code in (e, c)
+    }
+    calm = sorted(away - risen)
+    if not calm:
+        return []
+    names = graph.spans.entities
+    shown = ", ".join(f"{names[e]} to {names[c]}" for e, c in calm[:MOST_SAID])
+    return [f"{len(calm)} of {len(away)} kinds of calls at it are as quick as ever ({shown})"]
+
+
+def of_saying(saying: Saying) -> str:
+    """A template whose rate changed, in words."""
+    text = f"{saying.text[:120]!r}"
+    if not saying.before:
+        return f"new line {text}, {saying.after} times{' (error)' if saying.severe else ''}"
+    if not saying.after:
+        return f"line {text} is said no more, {saying.expected:.0f} were to be expected"
+    return f"line {text} {saying.after} times, {saying.expected:.0f} were to be expected"
+
+
+def of_shift(each: Shift, at: float) -> str:
+    """A move of a metric in words."""
+    text = f"{each.metric} from {number(each.before)} to {number(each.after)}, {each.deviations:.3g} robust deviations"
+    if math.isfinite(each.onset):
+        late = each.onset - at
+        text += f", since {span(int(abs(late) * 1e9))} {'after' if late >= 0 else 'before'} the onset"
+    return text
