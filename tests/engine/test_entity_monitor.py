@@ -1,11 +1,14 @@
 """From samples of many series and sources to findings about the entities they belong to."""
 
+import math
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from engine.worlds import any_series, fold_all, records, spiking
 from tocsin.calibrate.budget import FAMILIES
+from tocsin.engine.budget import ENTITY_SHARE, AlertBudget
 from tocsin.engine.entity_monitor import EntityMonitor
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.snapshot import pack, unpack
@@ -96,6 +99,22 @@ def test_a_monitor_that_judges_together_is_switched_on_by_configuration():
     second.restore(unpack(pack(first.snapshot())))
     after = fold_all(second, records(entries[cut:], cut))
     assert list(map(repr, findings([*before, *after], catalog))) == list(map(repr, told))
+
+
+def test_entities_have_a_part_of_their_teams_budget_and_single_series_the_rest():
+    catalog = Catalog()
+    spec = any_series(window={"size": "5s", "step": "5s"}, together=True)
+    pipeline = Pipeline(catalog)
+    entries = [spec.control(), *spiking(catalog, seconds=1100, spike_at=1000)]
+    (opened, *_) = findings(fold_all(pipeline, records(entries)), catalog)
+    assert pipeline.budget.per_entity.tolist() == [spec.false_pages_per_week * ENTITY_SHARE]
+    # of 120,960 steps a week, ten in an episode, three quarters of one may be false
+    assert opened.level == pytest.approx(-math.log10(120_960 / 10 / 0.75), abs=0.6)
+    alone, shared = AlertBudget(3.0), AlertBudget(3.0)
+    alone.share(1e6)
+    shared.share(1e6, entities=30)
+    assert shared.per_entity == 3.0 * ENTITY_SHARE / 30
+    assert (shared.levels < alone.levels).all()
 
 
 def test_together_has_no_other_detector():

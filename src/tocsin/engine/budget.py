@@ -13,7 +13,7 @@ from tocsin.calibrate.budget import AGES, EASIEST, FAMILIES, HARDEST, SHAPES, Co
 from tocsin.engine.guarded import Guarded
 from tocsin.engine.teams import Ownership
 from tocsin.engine.watch import Watch
-from tocsin.model.arrays import F8
+from tocsin.model.arrays import F8, I4
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.log import Control
 from tocsin.selfmon.metrics import gauge
@@ -41,6 +41,10 @@ NAMES: Final = tuple(
 assert len(NAMES) == FAMILIES == (len(AGES) + 1) * (len(SHAPES) + 1)
 
 
+ENTITY_SHARE: Final = 0.25
+"""Of a team's budget that goes to its entities, if any are judged as a whole; the rest goes to single series."""
+
+
 class AlertBudget:
     """The budget of one team: levels by family, read from counts whenever a day of the log's own time has gone by.
 
@@ -56,6 +60,7 @@ class AlertBudget:
         self.pins: dict[str, float] = {}
         self._day = 0
         self._windows = 0.0
+        self._entities = 0
         self._opened: list[int] = []  # by day, the last is today
         self.levels: F8 = np.zeros(FAMILIES)
         self.share(1.0)
@@ -65,11 +70,16 @@ class AlertBudget:
         self.per_week = per_week
         self._read()
 
-    def share(self, windows_per_week: float) -> None:
-        """Divide the budget among so many windows a week, overlapping ones counted by their step."""
-        if windows_per_week != self._windows:
-            self._windows = windows_per_week
+    def share(self, windows_per_week: float, entities: int = 0) -> None:
+        """Divide the budget among so many windows a week, overlapping ones counted by their step, and entities."""
+        if (windows_per_week, entities) != (self._windows, self._entities):
+            self._windows, self._entities = windows_per_week, entities
             self._read()
+
+    @property
+    def per_entity(self) -> float:
+        """False pages a week that one entity may cause."""
+        return self.per_week * ENTITY_SHARE / max(self._entities, 1)
 
     def adopt(self, control: Control) -> None:
         """Take a `level` record: `{"settled-light": -9}` pins a family's level; `{}` goes back to counting."""
@@ -101,7 +111,8 @@ class AlertBudget:
         return True
 
     def _read(self) -> None:
-        levels = self._past.levels(self.per_week / max(self._windows, 1.0))
+        rest = self.per_week * (1.0 - ENTITY_SHARE if self._entities else 1.0)
+        levels = self._past.levels(rest / max(self._windows, 1.0))
         for name, pinned in self.pins.items():
             levels[NAMES.index(name)] = -min(max(-pinned, EASIEST), HARDEST)
         self.levels = levels
@@ -132,6 +143,7 @@ class AlertBudget:
             "pins": dict(self.pins),
             "day": self._day,
             "windows": self._windows,
+            "entities": self._entities,
             "opened": list(self._opened),
         }
 
@@ -141,7 +153,8 @@ class AlertBudget:
         self._past.add(*state["past"])
         self._today.add(*state["today"])
         self.pins, self._day = dict(state["pins"]), state["day"]
-        self._windows, self._opened = state["windows"], list(state["opened"])
+        self._windows, self._entities = state["windows"], state["entities"]
+        self._opened = list(state["opened"])
         self._read()
 
 
@@ -183,10 +196,18 @@ class TeamBudgets:
         """Log10 p that a score needs, by team and family, (teams * FAMILIES,)."""
         return np.concatenate([budget.levels for budget in self._budgets.values()])
 
-    def share(self, windows_per_week: F8) -> None:
-        """Divide each budget among the windows of its team, (teams,)."""
-        for budget, windows in zip(self._budgets.values(), windows_per_week.tolist(), strict=True):
-            budget.share(windows)
+    def share(self, windows_per_week: F8, entities: I4 | None = None) -> None:
+        """Divide each budget among the windows of its team, (teams,), and its entities, (teams,)."""
+        counts = np.zeros(len(windows_per_week), "i4") if entities is None else entities
+        for budget, windows, count in zip(
+            self._budgets.values(), windows_per_week.tolist(), counts.tolist(), strict=True
+        ):
+            budget.share(windows, count)
+
+    @property
+    def per_entity(self) -> F8:
+        """False pages a week that one entity of each team may cause, (teams,)."""
+        return np.array([budget.per_entity for budget in self._budgets.values()])
 
     def adopt(self, control: Control) -> None:
         """Take a `level` record: it pins the levels of its families for all teams."""

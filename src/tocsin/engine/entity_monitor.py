@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from tocsin.engine.entity_watch import EntityWatch
+from tocsin.engine.entity_watch import BUDGET_PER_WEEK, EntityWatch
 from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.report import PaneRows
+from tocsin.engine.teams import Ownership
 from tocsin.engine.watch import LaneKey, Watch
-from tocsin.model.arrays import F8
+from tocsin.model.arrays import F8, I4
 from tocsin.model.detection import Band
 from tocsin.model.finding import Finding
 from tocsin.model.rows import grown
@@ -22,7 +23,6 @@ from tocsin.window.lane import Closed
 
 ENTITY: Final = "entity"
 """Signal of the series that stands for an entity; its labels are those of `by`."""
-BUDGET_PER_WEEK: Final = 7.0
 
 
 class EntityMonitor(Watch):
@@ -32,18 +32,26 @@ class EntityMonitor(Watch):
     judged when every source of the monitor has passed its end, so that what one of them says late is not missing.
     """
 
-    def __init__(
-        self,
-        spec: MonitorSpec,
-        catalog: Catalog,
-        shelf: ModelShelf | None = None,
-        *,
-        budget_per_week: float = BUDGET_PER_WEEK,
-    ) -> None:
+    def __init__(self, spec: MonitorSpec, catalog: Catalog, shelf: ModelShelf | None = None) -> None:
         super().__init__(spec.model_copy(update={"detect": DetectSpec(baseline={})}), catalog)
         self.spec, self.detector = spec, None
         model = shelf.open(spec) if shelf is not None else None
-        self.entities = EntityWatch(spec.name, self.window.step, budget_per_week=budget_per_week, model=model)
+        self.entities = EntityWatch(spec.name, self.window.step, model=model)
+        self._budget: F8 = np.full(1, BUDGET_PER_WEEK)
+
+    def own(self, owned: Ownership) -> None:
+        """Put other teams into force."""
+        super().own(owned)
+        self._budget = np.full(len(owned), BUDGET_PER_WEEK)
+
+    def teams(self) -> I4:
+        """Number of the team that each entity belongs to, (entities,)."""
+        known = (each.series for each in self.entities.entities.values())
+        return np.array([self._owned.number(self.spec.name, series) for series in known], "i4")
+
+    def allow(self, per_entity: F8) -> None:
+        """False pages a week that an entity of each team may cause, (teams,)."""
+        self._budget = per_entity
 
     def watch(self, row: int, series: Series) -> None:
         """Take a series of the shard in, on its own."""
@@ -53,7 +61,7 @@ class EntityMonitor(Watch):
     def close(
         self,
         watermarks: Mapping[tuple[str, str], int],
-        levels: F8,  # noqa: ARG002 - entities hold a budget of their own
+        levels: F8,  # noqa: ARG002 - of series; an entity has its own, from its part of the budget
         absorb_ns: int,  # noqa: ARG002 - an entity's past takes in what lasts, a kept shingle at a time
     ) -> tuple[list[PaneRows], list[Finding]]:
         """Judge every step that all sources have passed."""
@@ -77,9 +85,11 @@ class EntityMonitor(Watch):
                 series = self.groups.series(row)
                 entity = self._entity(series)
                 rows.setdefault(entity.id, (entity, {}))[1][series] = value
-        return [
-            found for _, (entity, values) in sorted(rows.items()) for found in self.entities.fold(entity, end, values)
-        ]
+        findings: list[Finding] = []
+        for _, (entity, values) in sorted(rows.items()):
+            budget = float(self._budget[self._owned.number(self.spec.name, entity)])
+            findings += self.entities.fold(entity, end, values, budget_per_week=budget)
+        return findings
 
     def _entity(self, series: Series) -> Series:
         by = self.spec.by or ()

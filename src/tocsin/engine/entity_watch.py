@@ -22,6 +22,7 @@ BLAMED: Final = 5
 """Signals that a finding names."""
 UPDATE_STEPS: Final = 6
 """Steps between two pieces of news of a finding that goes on."""
+BUDGET_PER_WEEK: Final = 7.0
 
 
 @dataclass(slots=True, eq=False)
@@ -45,20 +46,24 @@ class EntityWatch:
     their names, and signals that it doesn't know are left out.
     """
 
-    def __init__(
-        self, monitor: str, step_ns: int, *, budget_per_week: float = 7.0, model: OnnxModel | None = None
-    ) -> None:
+    def __init__(self, monitor: str, step_ns: int, *, model: OnnxModel | None = None) -> None:
         self.model = model
-        self.monitor, self.step_ns, self.budget_per_week = monitor, step_ns, budget_per_week
+        self.monitor, self.step_ns = monitor, step_ns
         self.entities: dict[bytes, _Entity] = {}
         self.relearned = self.left_out = 0
 
-    def fold(self, entity: Series, time_ns: int, values: Mapping[Series, float]) -> list[Finding]:
-        """Judge one closed window of an entity: the value of each of its series; those not named are missing."""
+    def fold(
+        self, entity: Series, time_ns: int, values: Mapping[Series, float], *, budget_per_week: float = BUDGET_PER_WEEK
+    ) -> list[Finding]:
+        """Judge one closed window of an entity: the value of each of its series; those not named are missing.
+
+        `budget_per_week`: false pages that this entity may cause.
+        """
         known = self.entities.get(entity.id)
         if known is None:
             known = self.entities[entity.id] = _Entity(entity, self._scorer(len(values)))
         row = self._row(known, values)
+        known.scorer.budget_per_week = budget_per_week
         return self._news(known, time_ns, known.scorer.fold(time_ns, row))
 
     def _scorer(self, signals: int) -> EntityScorer:
@@ -66,7 +71,7 @@ class EntityWatch:
 
     def _of_room(self, room: int) -> EntityScorer:
         room = room if self.model is None else self.model.features
-        return EntityScorer(room, self.step_ns / SECOND, budget_per_week=self.budget_per_week, model=self.model)
+        return EntityScorer(room, self.step_ns / SECOND, model=self.model)
 
     def _row(self, known: _Entity, values: Mapping[Series, float]) -> F8:
         ordered = sorted(values, key=lambda series: series.id)

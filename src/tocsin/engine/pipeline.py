@@ -188,7 +188,6 @@ class Pipeline:
             self.words.left_out
             + self.drift.left_out
             + self.calls.left_out
-            + self.drift.clients.left_out
             + self.joint.things.left_out
             + self.lines.counted_out()
         )
@@ -288,7 +287,8 @@ class Pipeline:
         panes: list[tuple[Rows, PaneRows]] = []
         findings: list[Finding] = []
         turned = self.budget.turn(self.received)
-        self.budget.share(self.roster.windows_per_week())
+        self.budget.share(self.roster.windows_per_week(), self.roster.entities())
+        self.roster.allow(self.budget.per_entity)
         levels = self.budget.levels
         for watch in self.roster.watches.values():
             if away:

@@ -51,6 +51,7 @@ class Roster:
                 self.watches[i] = kept_watches.get(text) or _watch(monitor, rows.catalog, shelf)
                 self.watches[i].own(self.owned)
                 self.watches[i].placement.settle(clock, kinds, self.watches[i].detector)
+        self._of_entities = [watch for watch in self.watches.values() if isinstance(watch, EntityMonitor)]
         self.kind: U1 = np.zeros(0, "u1")
         self._audience: I4 = np.zeros(0, "i4")  # by row: which set of watches sees it
         self._audiences: dict[tuple[int, ...], int] = {}
@@ -103,6 +104,18 @@ class Roster:
                     found += np.bincount(watch.team(), minlength=len(self.owned)) * (WEEK_NS / watch.window.size)
             self._shared = groups, found
         return self._shared[1]
+
+    def entities(self) -> I4:
+        """Entities that are judged as a whole, by team, (teams,); they share a part of the budget."""
+        found = np.zeros(len(self.owned), "i4")
+        for watch in self._of_entities:
+            found += np.bincount(watch.teams(), minlength=len(self.owned)).astype("i4")
+        return found
+
+    def allow(self, per_entity: F8) -> None:
+        """Tell those that judge entities what part of the budget each of a team has, (teams,)."""
+        for watch in self._of_entities:
+            watch.allow(per_entity)
 
     def snapshot(self) -> dict[str, Any]:
         """State of all monitors by name."""
