@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from api.call_world import FakeCalls
+from api.machine_world import machines
 from api.model_world import FakeRows, FakeTrials, groups_of_world, rows_of_world
 from api.trace_world import FakeTraces
 from api.world import HOSTILE, NOW, NS, SHAPES, line_of, others, series_of, story, value_at
@@ -301,6 +302,7 @@ def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
         expositions=expositions if full else dict,
         traces=FakeTraces(full=full),
         calls=FakeCalls(full=full),
+        machines=machines if full else lambda _: (),
         models=ModelHealth(rows, ManualClock(NOW)),
         experiments=Experiments(FakeTrials(rows)),
         groups=groups_of_world,

@@ -30,6 +30,7 @@ PAGES = {
     "traces": ("/traces", "2 traces"),
     "trace": (f"/traces/{TRACE}?span=0000000000000006", "Prompts and completions"),
     "llm": ("/llm", "By model"),
+    "machines": ("/machines", "2 on gpu-node-2"),
     "models": ("/models", "Models that sent records"),
     "model": ("/models?model=fraud&group=region&metric=feedback.clicked&ratio=1:1", "v2 against v1"),
     "review": ("/review?days=140", "What fired"),
@@ -41,6 +42,7 @@ EMPTY = {
     "signals": ("/signals", "No telemetry"),
     "traces": ("/traces", "Send spans"),
     "llm": ("/llm", "Send calls of models"),
+    "machines": ("/machines", "Send metrics of machines"),
     "models": ("/models", "Send a record"),
     "status": ("/status", "Nothing was dropped"),
 }

@@ -84,6 +84,7 @@ def page_router(folder: Path = STATIC) -> APIRouter:
         "/traces",
         "/traces/{rest}",
         "/llm",
+        "/machines",
         "/models",
         "/review",
         "/status",

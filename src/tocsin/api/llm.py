@@ -151,8 +151,8 @@ def _feedback(rows: Iterable[Row]) -> list[Json]:
     """Numbers of feedback by group and name, the most first; what no number can be read from is counted as text."""
     sums: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0, 0, 0])
     for row in rows:
-        told = verdicts(str(row["feedback"])) or {"(text)": None}
-        for name, number in told.items():
+        numbers: dict[str, float | None] = {**verdicts(str(row["feedback"]))}
+        for name, number in (numbers or {"(text)": None}).items():
             entry = sums[str(row["name"]), name[:200]]
             entry[0] += row["rows"]
             entry[1] += (number or 0.0) * row["rows"]

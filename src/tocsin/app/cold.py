@@ -24,6 +24,7 @@ from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import read_logs
+from tocsin.app.machines import Machines
 from tocsin.app.model_health.day_book import DayBook
 from tocsin.app.model_health.experiments import Experiments
 from tocsin.app.model_health.group_watch import GroupWatch
@@ -54,6 +55,7 @@ from tocsin.store.experiment_rows import ExperimentRows
 from tocsin.store.genai import SpanMapper
 from tocsin.store.group_rows import GroupRows
 from tocsin.store.health_rows import HealthRows
+from tocsin.store.latest_rows import LatestRows
 from tocsin.store.llm_rows import LlmRows
 from tocsin.store.model_rows import ModelRows
 from tocsin.store.outcomes import Outcomes
@@ -108,6 +110,8 @@ class Cold:
     def _writer(self, config: Config) -> StoreWriter:
         catalog = Catalog()
         input_log, output_log = read_logs(self.settings.data_dir, catalog)
+        latest = LatestRows(self.telemetry.db)
+        self.machines = Machines(latest, self.packs, lambda: self.file.config.inventory, self.clock)
         self.mapper = SpanMapper(self.packs, config.llm.models)
         return StoreWriter(self.telemetry, input_log, output_log, catalog, self.mapper, self.clock)
 
@@ -230,6 +234,7 @@ class Cold:
             state=StateView(self.state, self.act),
             traces=TraceRows(self.telemetry.db),
             calls=LlmRows(self.telemetry.db, self.packs),
+            machines=self.machines.hosts,
             models=ModelHealth(ModelRows(self.telemetry.db), self.clock, policies=lambda: self.file.config.drift),
             days=self.days.days,
             groups=self.groups.shown,
