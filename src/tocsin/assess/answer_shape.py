@@ -15,7 +15,7 @@ PAST_CHUNKS: Final = 150
 LEAST_CHUNKS: Final = 12
 IN_A_ROW: Final = 2
 MOST_STRANGE: Final = 4
-LEAST_DEVIATES: Final = 6.0
+LEAST_DEVIATES: Final = 5.0
 LEAST_RATIO: Final = 1.3
 """Lengths that differ by less than this factor, and shares by less than `LEAST_SHARE`, mean nothing."""
 LEAST_SHARE: Final = 0.05

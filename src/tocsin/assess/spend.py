@@ -56,6 +56,13 @@ class Spend:
         for old in [each for each in self.days if each <= max(newest, day) - KEPT_DAYS]:
             del self.days[old]
 
+    def merge(self, other: Spend) -> None:
+        """Take in what another one held."""
+        for day, hours in other.days.items():
+            for hour, usd in enumerate(hours):
+                if usd:
+                    self.add(day * DAY_NS + hour * HOUR_NS, usd)
+
     def hour_usd(self, time_ns: int) -> float:
         """What was spent in the hour of a time."""
         hours = self.days.get(time_ns // DAY_NS)

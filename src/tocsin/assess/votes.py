@@ -29,6 +29,8 @@ class Tally:
 
     cells: dict[int, list[int]] = field(default_factory=dict)
     last: int = 0
+    votes: int = 0
+    bad: int = 0
 
     def add(self, time_ns: int, *, bad: bool) -> None:
         """Take a vote in."""
@@ -39,20 +41,23 @@ class Tally:
         count = self.cells.setdefault(cell, [0, 0])
         count[0] += 1
         count[1] += bad
-        while len(self.cells) > 1 and (oldest := next(iter(self.cells))) <= self.last - KEPT_CELLS:
-            del self.cells[oldest]
+        self.votes += 1
+        self.bad += bad
+        while (oldest := next(iter(self.cells))) <= self.last - KEPT_CELLS:
+            gone = self.cells.pop(oldest)
+            self.votes -= gone[0]
+            self.bad -= gone[1]
 
     def share(self, limit: float) -> Share | None:
         """The last hour beside what was before; None for too few votes.
 
         Where little is known of before, `limit` stands for what is usual.
         """
-        recent = [count for cell, count in self.cells.items() if cell > self.last - HOUR_CELLS]
+        recent = [self.cells.get(self.last - each, (0, 0)) for each in range(HOUR_CELLS)]
         n, bad = sum(count[0] for count in recent), sum(count[1] for count in recent)
         if n < LEAST_VOTES:
             return None
-        past = sum(count[0] for count in self.cells.values()) - n
-        past_bad = sum(count[1] for count in self.cells.values()) - bad
+        past, past_bad = self.votes - n, self.bad - bad
         usual = past_bad / past if past >= LEAST_PAST else math.nan
         against = limit
         if past >= LEAST_PAST:  # what is usual is not known exactly: one standard error more
@@ -68,7 +73,8 @@ class Tally:
     def of(state: Sequence[Any]) -> Tally:
         """A tally back from a snapshot."""
         last, cells = state
-        return Tally({cell: [n, bad] for cell, n, bad in cells}, last)
+        votes, no = sum(each[1] for each in cells), sum(each[2] for each in cells)
+        return Tally({cell: [n, bad] for cell, n, bad in cells}, last, votes, no)
 
 
 def log10_tail(k: int, n: int, p: float) -> float:

@@ -80,6 +80,11 @@ class Episodes:
         if at - known.told >= NEWS_EVERY_NS:
             self._say(known, Phase.UPDATE, at)
 
+    def holds(self, tenant: str, signal: Signal, labels: Mapping[str, str] | Labels) -> bool:
+        """Whether a finding is open."""
+        spec = self.monitors.get(signal.name)
+        return spec is not None and (spec.name, Series.of(tenant, signal, labels).id) in self.open
+
     def calm(self, tenant: str, signal: Signal, labels: Mapping[str, str] | Labels, at: int) -> None:
         """End a finding, if it is open."""
         spec = self.monitors.get(signal.name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tocsin.assess.spend import HOUR_NS
 from tocsin.derive.calls import Call
 from tocsin.derive.changes import Found
 from tocsin.derive.votes import Vote
@@ -15,7 +16,7 @@ from tocsin.engine.answer_watch import AnswerWatch
 from tocsin.engine.call_episodes import Episodes
 from tocsin.engine.prompt_watch import PromptWatch
 from tocsin.engine.report import ENGINE
-from tocsin.engine.spend_watch import HOUR_NS, SpendWatch
+from tocsin.engine.spend_watch import SpendWatch
 from tocsin.engine.usage_watch import UsageWatch
 from tocsin.engine.vote_watch import VoteWatch
 from tocsin.model.finding import Finding

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tocsin.assess.heavy_hitters import OTHER, HeavyHitters
-from tocsin.assess.spend import HOUR_NS, Spend, evidence_of
+from tocsin.assess.spend import DAY_NS, Spend, evidence_of
 from tocsin.derive.calls import Call
 from tocsin.engine.call_episodes import Episodes
 from tocsin.model.series import Series, Signal
@@ -82,9 +83,9 @@ class SpendWatch:
         hitters.add({name: max(round(call.cost_usd * 1e6), 1)})
         spends = self._spends.setdefault(of, {})
         spends.setdefault(hitters.label(name), Spend()).add(call.time, call.cost_usd)
-        if len(spends) > HELD + 1:
+        if len(spends) > HELD + 1:  # beside (other)
             for each in [each for each in spends if each != OTHER and each not in hitters.counts]:
-                del spends[each]
+                spends.setdefault(OTHER, Spend()).merge(spends.pop(each))
 
     def judge(self, received: int) -> None:
         """Judge days and budgets, every ten minutes."""
@@ -103,11 +104,13 @@ class SpendWatch:
     def _judge_day(self, tenant: str, labels: Mapping[str, str], name: str, spend: Spend) -> None:
         now = self._now[tenant]
         day = spend.compared(now)
-        if day is None or day.ratio <= self._episodes.limit(DAY.name) or day.deviates < _DEVIATES:
+        limit = self._episodes.limit(DAY.name)
+        if day is None or day.ratio <= (1 + limit) / 2:
             return
-        usual_day = spend.usual_day_usd(now // (24 * HOUR_NS))
-        least = max(LEAST_USD, _LEAST_SHARE * usual_day)
-        if day.spent_usd < least or day.spent_usd < _ABOVE_HIGHEST * spend.highest_until(now):
+        usual_day = spend.usual_day_usd(now // DAY_NS)
+        least = max(LEAST_USD, _LEAST_SHARE * usual_day, _ABOVE_HIGHEST * spend.highest_until(now))
+        strange = day.ratio > limit and day.deviates >= _DEVIATES and day.spent_usd >= least
+        if not strange and not self._episodes.holds(tenant, DAY, labels):
             return
         evidence: dict[str, float | str] = {
             "deviation": f"{day.ratio:.1f} times the usual: {day.spent_usd:,.2f} USD today, usually "
@@ -143,8 +146,9 @@ class SpendWatch:
         """What was spent in the hour that began at a time, by series: the most expensive values of each dimension."""
         for (tenant, dimension), spends in self._spends.items():
             found = [(spend.hour_usd(begun_ns), name) for name, spend in spends.items()]
-            ordered = sorted(((usd, name) for usd, name in found if usd > 0), key=lambda each: (-each[0], each[1]))
-            rest = sum(usd for usd, _ in ordered[TOLD:])
+            held = [(usd, name) for usd, name in found if usd > 0 and name != OTHER]
+            ordered = sorted(held, key=lambda each: (-each[0], each[1]))
+            rest = math.fsum(usd for usd, name in found if name == OTHER) + math.fsum(usd for usd, _ in ordered[TOLD:])
             for usd, name in [*ordered[:TOLD], *([(rest, OTHER)] if rest else [])]:
                 labels = {"by": dimension, DIMENSIONS[dimension]: name}
                 yield Series.of(tenant, HOUR, labels), usd

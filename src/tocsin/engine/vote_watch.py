@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tocsin.assess.votes import Share, Tally
+from tocsin.assess.votes import Share, Tally, log10_tail
 from tocsin.derive.calls import Call
 from tocsin.derive.votes import Vote
 from tocsin.engine.call_episodes import Episodes
@@ -22,8 +23,10 @@ LEVEL_LOG10: Final = -5.0
 EVERY_NS: Final = 60 * 10**9
 CALM_RATIO: Final = 0.8
 NAMED_RATIO: Final = 1.25
+NAMED_LOG10: Final = -3.0
 _Of = tuple[str, str, str]
 """Tenant, service or model, name of the vote."""
+_Segment = tuple[str, str]
 _WHOLE: Final = ("", "")
 _About = tuple[str, str, str, str]
 """Service, prompt version, model, customer."""
@@ -34,7 +37,7 @@ class VoteWatch:
 
     def __init__(self, episodes: Episodes) -> None:
         self._episodes = episodes
-        self._tallies: dict[_Of, dict[tuple[str, str], Tally]] = {}
+        self._tallies: dict[_Of, dict[_Segment, Tally]] = {}
         self._size = 0
         self._traces: OrderedDict[tuple[str, str], _About] = OrderedDict()
         self._touched: dict[_Of, int] = {}
@@ -62,7 +65,7 @@ class VoteWatch:
         for segment in (_WHOLE, *((key, value) for key, value in zip(SEGMENTS, told, strict=True) if value)):
             self._tally(of, segment, vote)
 
-    def _tally(self, of: _Of, segment: tuple[str, str], vote: Vote) -> None:
+    def _tally(self, of: _Of, segment: _Segment, vote: Vote) -> None:
         tallies = self._tallies.setdefault(of, {})
         tally = tallies.get(segment)
         if tally is None:
@@ -91,7 +94,7 @@ class VoteWatch:
             }
             self._judge(of, at, shares, limit)
 
-    def _judge(self, of: _Of, at: int, shares: Mapping[tuple[str, str], Share], limit: float) -> None:
+    def _judge(self, of: _Of, at: int, shares: Mapping[_Segment, Share], limit: float) -> None:
         labels = {("service.name" if not of[1].startswith("model:") else "model"): of[1].removeprefix("model:")}
         labels["feedback"] = of[2]
         bad = {key: each for key, each in shares.items() if each.bad_ratio > limit and each.log10_p < LEVEL_LOG10}
@@ -100,27 +103,39 @@ class VoteWatch:
             if whole is not None and whole.bad_ratio < CALM_RATIO * limit:
                 self._episodes.calm(of[0], BAD, labels, at)
             return
-        # a segment is named where it is clearly worse than the whole
-        least = NAMED_RATIO * whole.bad_ratio if whole is not None and _WHOLE in bad else 0.0
-        named = [key for key, each in bad.items() if key != _WHOLE and each.bad_ratio >= least]
-        worst = min(named, key=lambda key: (bad[key].log10_p, key), default=_WHOLE)
-        told = bad.get(_WHOLE, bad[worst])
+        worst = self._worst(shares, bad)
+        told = bad[_WHOLE] if _WHOLE in bad else bad[worst]
         where = "" if worst == _WHOLE else f", most of {one_line(worst[1], 40)}"
-        usual = "" if told.usual_ratio != told.usual_ratio else f", usually {100 * told.usual_ratio:.1f} %"
+        usual = "" if math.isnan(told.usual_ratio) else f", usually {100 * told.usual_ratio:.1f} %"
         evidence: dict[str, float | str] = {
             "deviation": f"{100 * told.bad_ratio:.0f} % of {told.n} say no in an hour{usual}{where}",
             "n": float(told.n),
             "log10_p": round(told.log10_p, 2),
         }
-        if told.usual_ratio == told.usual_ratio:
+        if math.isfinite(told.usual_ratio):
             evidence["usual_ratio"] = round(told.usual_ratio, 4)
         if worst != _WHOLE:
             evidence |= {
                 "segment": f"{worst[0]}={one_line(worst[1], 80)}",
-                "segment_ratio": round(bad[worst].bad_ratio, 4),
-                "segment_n": float(bad[worst].n),
+                "segment_ratio": round(shares[worst].bad_ratio, 4),
+                "segment_n": float(shares[worst].n),
             }
         self._episodes.tell(of[0], BAD, labels, at, told.bad_ratio, evidence)
+
+    @staticmethod
+    def _worst(shares: Mapping[_Segment, Share], bad: Mapping[_Segment, Share]) -> _Segment:
+        """The segment to be named: clearly worse than the whole, by what is usual of the whole."""
+        whole = shares.get(_WHOLE)
+        if _WHOLE not in bad or whole is None:
+            return min(bad, key=lambda key: (bad[key].log10_p, key))
+        usual = min(max(whole.usual_ratio, 0.01), 0.5) if math.isfinite(whole.usual_ratio) else whole.bad_ratio
+        surely = {
+            key: log10_tail(round(each.bad_ratio * each.n), each.n, usual)
+            for key, each in shares.items()
+            if key != _WHOLE and each.bad_ratio >= NAMED_RATIO * whole.bad_ratio
+        }
+        found = [key for key, log10_p in surely.items() if log10_p < NAMED_LOG10]
+        return min(found, key=lambda key: (surely[key], key), default=_WHOLE)
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as a tree."""
