@@ -8,6 +8,7 @@ from tocsin.derive.drawn import numbered
 from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
 from tocsin.derive.spans import SpanSignals
+from tocsin.derive.vocabulary import OTHER, Vocabulary
 from tocsin.model.frame import Frame, FrameKind, frame_of
 from tocsin.model.rows import Rows
 from tocsin.model.series import Catalog
@@ -112,3 +113,25 @@ def test_sightings_stay_with_their_frames():
     assert together == [changes.sight([frame], READER.read([frame]))[0] for frame in frames]
     assert all(together)
     assert {one.value for one in together[0] if one.spec == 0} <= {"v1", "v2"}
+
+
+def test_a_label_has_a_bounded_number_of_values_in_order_of_first_sight():
+    words, made = Vocabulary(), []
+    draw = SpanSignals(PACKS, words).draw
+    for part in range(3):
+        frame = versions([f"v{(k * 7 + part) % 100}" for k in range(100)], part)
+        some = draw([frame], READER.read([frame]))
+        made += [dict(some.series[key].labels).get("gen_ai.prompt.version") for key in some.key.tolist()]
+    found = {version for version in made if version}
+    assert len(found) == 65
+    assert OTHER in found
+    assert {f"v{k * 7 % 100}" for k in range(64)} <= found
+    assert words.left_out > 0
+
+
+def versions(told, part):
+    frame = spans(np.random.default_rng(part), len(told), 1000 * part)
+    columns = {name: frame.batch.column(name).to_pylist() for name in frame.batch.schema.names}
+    columns["attributes"] = [[("gen_ai.request.model", "m"), ("prompt.version", version)] for version in told]
+    columns["resource"] = [[("service.name", "bot")]] * len(told)
+    return frame_of(FrameKind.SPANS, "main", "otlp/bot", columns)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tocsin.derive.drawn import Drawn
 from tocsin.derive.fields import Coded, Fields, coded, joined
+from tocsin.derive.vocabulary import OTHER, Vocabulary
 from tocsin.model.arrays import F8, I4, I8, Mask
 from tocsin.model.frame import Frame
 from tocsin.model.series import Kind, Series, Signal
@@ -19,7 +20,9 @@ _OWN = frozenset({"name", "kind", "status"})
 class SpanSignals:
     """All `span_signals` of the packs, ready to run over span frames."""
 
-    def __init__(self, packs: Sequence[PackSpec]) -> None:
+    def __init__(self, packs: Sequence[PackSpec], words: Vocabulary | None = None) -> None:
+        self._words = Vocabulary() if words is None else words
+        self._most = {field: most for pack in packs for field, most in pack.label_values.items()}
         self._specs = [spec for pack in packs for spec in pack.span_signals]
         self._signals = [Signal(s.name, s.unit, Kind.GAUGE) for s in self._specs]
         self._series: dict[tuple[object, ...], Series] = {}
@@ -32,6 +35,7 @@ class SpanSignals:
     def draw(self, frames: Sequence[Frame], fields: Fields) -> Drawn:
         """Samples of frames of spans of one tenant, each at its span's end, told apart by span id."""
         columns = _Columns(frames, fields)
+        bounded = {field: columns.bounded(field, most, self._words) for field, most in self._most.items()}
         sizes = np.array([len(frame) for frame in frames])
         frame = np.repeat(np.arange(len(frames), dtype="i4"), sizes)
         row = np.arange(len(frame)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -52,7 +56,7 @@ class SpanSignals:
                 continue
             at.append(picked)
             value.append(found)
-            key.append(self._keys(i, frames[0].tenant, columns, picked, series))
+            key.append(self._keys(i, frames[0].tenant, columns, bounded, picked, series))
             sight.append(row[picked] | (i << 28))
         place = np.concatenate(at)
         return Drawn(
@@ -65,9 +69,11 @@ class SpanSignals:
             list(series),
         )
 
-    def _keys(self, i: int, tenant: str, columns: _Columns, at: I8, series: dict[Series, int]) -> I4:
+    def _keys(
+        self, i: int, tenant: str, columns: _Columns, bounded: dict[str, Coded], at: I8, series: dict[Series, int]
+    ) -> I4:
         """Numbers in `series`, which grows, of the series of the rows `at`."""
-        by = [columns[field] for field in self._specs[i].by.values()]
+        by = [bounded.get(field) or columns[field] for field in self._specs[i].by.values()]
         mixed = np.zeros(len(at), "i8")
         for column in by:
             mixed = mixed * (len(column.texts) + 1) + column.code[at] + 1
@@ -98,6 +104,22 @@ class _Columns:
         if field not in self._own:
             self._own[field] = coded(joined(self._frames, field))
         return self._own[field]
+
+    def bounded(self, field: str, most: int, words: Vocabulary) -> Coded:
+        """A field of which every service keeps the first `most` values; the rest is one, `OTHER`."""
+        column, service = self[field], self["service.name"]
+        pair = np.where(column.code >= 0, (service.code + 1) * (len(column.texts) + 1) + column.code, -1)
+        known, first, which = np.unique(pair, return_index=True, return_inverse=True)
+        new = np.full(len(known), -1, "i4")
+        for place in np.argsort(first, kind="stable").tolist():
+            if known[place] < 0:
+                continue
+            row = int(first[place])
+            whose = service.texts[service.code[row]] if service.code[row] >= 0 else ""
+            text = column.texts[column.code[row]]
+            fits = words.knows(("label", self._frames[0].tenant, field, whose), text, most)
+            new[place] = column.code[row] if fits else len(column.texts)
+        return Coded(new[which], [*column.texts, OTHER])
 
     def numbers(self, field: str) -> F8:
         """A field as numbers, (n,), NaN for none."""

@@ -102,7 +102,7 @@ class Pipeline:
         self.spec = EngineSpec.of(control)
         self.readers = EventReaders(
             FieldReader(self.spec.packs, CallReader(self.spec.packs, self.spec.models, self.doubles)),
-            SpanSignals(self.spec.packs),
+            SpanSignals(self.spec.packs, self.words),
             LogCounts(),
             RecordSignals(self.spec.packs, self.words),
             Evaluations(self.spec.packs),

@@ -95,6 +95,7 @@ class PackSpec(Spec):
     models: list[ModelSpec] = []
     model_table: str = ""  # lines of JSON, see packs/llm_prices.yaml
     span_signals: list[SpanSignalSpec] = []
+    label_values: dict[str, int] = {}  # field: how many values of it each service may have as a label of such signals
     share_signals: list[ShareSignalSpec] = []
     readings: list[ReadingSpec] = []
     places: list[PlaceSpec] = []
