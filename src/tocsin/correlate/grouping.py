@@ -24,7 +24,8 @@ SPAN_NS = 2 * 3600 * SECOND
 REOPEN_NS = 30 * 60 * SECOND
 DISTANCE = 2
 STORM_NS = 60 * SECOND
-STORM_GROUPS = 10
+STORM_GROUPS = 9
+"""With the incident of the storm itself no more than ten are opened at once."""
 MAX_ACTIVE = 200
 MAX_WAITING = 500
 

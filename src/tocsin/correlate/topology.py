@@ -31,20 +31,31 @@ class EntityKeys:
             kinds.update((tuple(keys), None) for keys in pack.entities)
         self._kinds = list(kinds)
         self._pairs = sorted({(pair[0], pair[1]) for pack in named for pair in pack.relations})
+        keys = {key for kind in self._kinds for key in kind} | {key for pair in self._pairs for key in pair}
+        self._label_of = {key: key.split("+")[0].removesuffix("~host") for key in keys}
+
+    def _read(self, labels: Mapping[str, str], key: str) -> str:
+        """What a key names; most name nothing, for want of a label, and cost one look."""
+        return read_key(labels, key) if self._label_of[key] in labels or key in labels else ""
 
     def entities(self, labels: Mapping[str, str]) -> tuple[str, ...]:
         """Entities that labels name, most specific first, each once."""
         found: dict[str, None] = {}
         for keys in self._kinds:
-            value = next((value for key in keys if (value := read_key(labels, key))), "")
+            value = next((value for key in keys if (value := self._read(labels, key))), "")
             if value:
                 found[value] = None
         return tuple(found)
 
     def pairs(self, labels: Mapping[str, str]) -> list[tuple[str, str]]:
         """Pairs of entities that these labels show to be related."""
-        found = ((read_key(labels, first), read_key(labels, second)) for first, second in self._pairs)
-        return [(first, second) for first, second in found if first and second and first != second]
+        found = []
+        for first, second in self._pairs:
+            one = self._read(labels, first)
+            other = self._read(labels, second) if one else ""
+            if other and one != other:
+                found.append((one, other))
+        return found
 
 
 class Topology:
