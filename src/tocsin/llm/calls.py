@@ -189,7 +189,7 @@ class CallReader:
         """
         start, end = _i8(columns["start"]), _i8(columns["time"])
         first = np.where(whole, np.nan, numbers["time_to_first_token_s"])
-        numbers["time_to_first_token_s"] = first = np.where(np.isnan(first), (events.first_token - start) / 1e9, first)
+        numbers["time_to_first_token_s"] = first = np.where(np.isnan(first), events.first_token_s, first)
         rest = (end - start) / 1e9 - first
         outputs = numbers["output_tokens"]
         known = (rest > 0) & (outputs > 1)

@@ -17,9 +17,9 @@ _EXCEPTION = "exception"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadEvents:
-    """`first_token` (n,) in ns, NaN for none; `exceptions` by row: types and messages."""
+    """`first_token_s` (n,) after the span's start, NaN for none; `exceptions` by row: types and messages."""
 
-    first_token: F8
+    first_token_s: F8
     exceptions: dict[int, list[str]] = field(default_factory=dict)
 
 
@@ -35,11 +35,12 @@ class SpanEvents:
         found = ReadEvents(np.full(len(call), np.nan))
         some = pc.greater(pc.binary_length(events), 2).to_numpy(zero_copy_only=False).astype("?")
         rows = np.flatnonzero(some & call)
+        starts = columns["start"].to_numpy()
         for row, text in zip(rows.tolist(), events.take(rows).to_pylist(), strict=True):
             for event in _listed(text):
                 name = event.get("name")
-                if name in self._first and np.isnan(found.first_token[row]):
-                    found.first_token[row] = _time(event.get("time"))
+                if name in self._first and np.isnan(found.first_token_s[row]):
+                    found.first_token_s[row] = _seconds_after(int(starts[row]), event.get("time"))
                 elif name == _EXCEPTION and isinstance(said := event.get("attributes"), dict):
                     told = [str(said[key]) for key in ("exception.type", "exception.message") if said.get(key)]
                     found.exceptions.setdefault(row, []).extend(told)
@@ -54,5 +55,5 @@ def _listed(text: str) -> list[dict[str, Any]]:
     return [event for event in found if isinstance(event, dict)] if isinstance(found, list) else []
 
 
-def _time(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else np.nan
+def _seconds_after(start: int, time: object) -> float:
+    return (time - start) / 1e9 if isinstance(time, int) and time >= start else np.nan
