@@ -94,3 +94,13 @@ def test_other_models_and_late_incidents_ask_for_nothing():
     other = Series.of("main", Signal("tocsin.model.drift", "1"), {"model": "fraud"})
     assert brief(say(policy(), "open", incident(model=other), T0)) == [("ops", "trigger")]
     assert not say(policy(), "open", incident(late=True), T0)
+
+
+def test_an_incident_that_may_be_an_attack_calls_nothing_and_has_a_route_of_its_own():
+    told = Policy(
+        [RouteSpec(match={"kind": ["security"]}, to=["security"]), RouteSpec(match={}, to=["ops"])], drift=[CHURN]
+    )
+    (drift,) = incident().findings
+    attack = replace(drift, monitor="model-poisoning", evidence={"kind": "security"})
+    both = replace(incident(), findings=(drift, attack))
+    assert brief(say(told, "open", both, T0)) == [("security", "trigger"), ("ml-oncall", "trigger")]

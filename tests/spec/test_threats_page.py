@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tocsin.engine.client_finding import MONITORS
 from tocsin.spec.packs import load_packs
 
 ROOT = Path(__file__).parents[2]
@@ -12,7 +13,7 @@ PAGE = (ROOT / "docs" / "threats.md").read_text()
 
 
 def test_every_monitor_that_the_page_names_exists():
-    known = {monitor.name for pack in load_packs() for monitor in pack.monitors} | {"model-drift"}
+    known = {monitor.name for pack in load_packs() for monitor in pack.monitors} | {"model-drift", *MONITORS.values()}
     named = set(re.findall(r"`((?:model|genai|http|service)-[a-z0-9-]+)`", PAGE))
     assert len(named) > 10
     assert named <= known
@@ -25,8 +26,13 @@ def test_every_metric_and_signal_that_the_page_names_is_documented():
 
 
 def test_each_threat_has_a_sign_or_says_that_there_is_none():
-    rows = [line.split("|")[1:-1] for line in PAGE.splitlines() if line.startswith("| ")][1:]
+    rows = [line.split("|")[1:-1] for line in PAGE.split("## Clients")[0].splitlines() if line.startswith("| ")][1:]
     assert len(rows) >= 10
     for name, sign, today in ([cell.strip() for cell in row] for row in rows):
         assert sign or "not from telemetry" in today, name
         assert today, name
+
+
+def test_the_page_names_the_tags_that_name_clients():
+    (models,) = (pack for pack in load_packs() if pack.name == "models")
+    assert ", ".join(models.clients) in PAGE.replace("\n", " ")

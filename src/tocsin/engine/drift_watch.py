@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from tocsin.assess.heavy_hitters import HeavyHitters
+from tocsin.engine.client_watch import ClientWatch
 from tocsin.engine.model_drift import SEGMENTS, ModelDrift
 from tocsin.engine.model_reference import ModelReference
 from tocsin.engine.record_sample import Arrival, RecordRow, arrivals
@@ -47,15 +48,18 @@ class DriftWatch:
         self._sources: dict[SourceKey, None] = {}
         self._tags: frozenset[str] = frozenset()
         self._seen: dict[_Key, HeavyHitters] = {}
+        self._client_tags: frozenset[str] = frozenset()
+        self.clients = ClientWatch()
 
-    def adopt(self, policies: Sequence[DriftSpec]) -> None:
+    def adopt(self, policies: Sequence[DriftSpec], clients: Iterable[str] = ()) -> None:
         """Put policies into force; a model whose reference or chunk is another now learns anew.
 
-        A file that could not be read this time is what was read of it before.
+        `clients` are the tags that name who sends. A file that could not be read this time is what was read of it before.
         """
         read = {each.reference.file: each.reference for each in self._policies if each.reference.given is not None}
         self._policies = tuple(_with_file(each, read) for each in policies)
         policies = self._policies
+        self._client_tags = frozenset(clients)
         self._tags = frozenset(tag for each in policies for tag in each.segments)
         for key, state in list(self.states.items()):
             policy = policy_of(state.model, policies)
@@ -68,7 +72,7 @@ class DriftWatch:
         """Take a frame of records in; those at or before the watermark are late."""
         self._sources.setdefault(key)
         waiting = self._waiting.setdefault(key, [])
-        waiting += [each for each in arrivals(frame, self._tags) if each.row.time > watermark]
+        waiting += [each for each in arrivals(frame, self._tags | self._client_tags) if each.row.time > watermark]
 
     def release(self, key: SourceKey, watermark: int) -> None:
         """Put what a source's watermark has passed into chunks, once each."""
@@ -82,6 +86,7 @@ class DriftWatch:
         for each in ripe:
             same = (each.outcome, each.model, each.version, each.row.rank, each.row.time)
             if same != before:
+                self.left_out += not self.clients.take(key[0], each, self._client_tags)
                 self._take(key[0], each)
             before = same
 
@@ -90,6 +95,8 @@ class DriftWatch:
         counts: dict[_Key, Counter[str]] = {}
         for each in ripe:
             for tag, value in each.tags if not each.outcome else ():
+                if tag not in self._tags:
+                    continue
                 counts.setdefault((tenant, each.model, each.version, tag), Counter())[value] += 1
         for key, found in counts.items():
             if key in self._seen or len(self._seen) < MODELS * len(self._tags):
@@ -142,7 +149,7 @@ class DriftWatch:
                 found += state.close(start, received, self._other(state))
         for start, key in sorted(self._due(passed))[:PER_TICK]:
             found += self.states[key].close(start, received, self._other(self.states[key]))
-        return [self._traced(each) for each in found]
+        return [self._traced(each) for each in found] + self.clients.close(passed, received)
 
     def _traced(self, finding: Finding) -> Finding:
         """A finding with what its reference stems from."""
@@ -192,6 +199,7 @@ class DriftWatch:
             "seen": [[list(key), each.counts, each.lost, each.total] for key, each in self._seen.items()],
             "left_out": self.left_out,
             "late": self.late,
+            "clients": self.clients.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -205,6 +213,9 @@ class DriftWatch:
         self._sources = {(key[0], key[1]): None for key in state["sources"]}
         self._waiting = {(key[0], key[1]): [_arrival(each) for each in waiting] for key, waiting in state["waiting"]}
         self.left_out, self.late = state["left_out"], state["late"]
+        self.clients = ClientWatch()
+        if "clients" in state:  # snapshots of before had none
+            self.clients.restore(state["clients"])
 
 
 def _with_file(policy: DriftSpec, read: Mapping[str, DriftReference]) -> DriftSpec:

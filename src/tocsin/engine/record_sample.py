@@ -23,6 +23,7 @@ MOST_BYTES: Final = 2 << 20
 MOST_FEATURES: Final = 200
 _ROW_BYTES: Final = 100
 _TEXT_BYTES: Final = 64 << 10
+_FEEDBACK_CHARS: Final = 1_000
 
 
 class RecordRow(NamedTuple):
@@ -35,6 +36,7 @@ class RecordRow(NamedTuple):
     features: str
     truth: str
     embedding: bytes
+    feedback: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -102,11 +104,11 @@ class Arrival(NamedTuple):
 
 def arrivals(frame: Frame, tags: frozenset[str] = frozenset()) -> Iterator[Arrival]:
     """Predictions and outcomes of a frame, with `tags` of these names; truth that is not joined yet says nothing."""
-    names = ("time", "prediction_id", "model", "version", "prediction", "features", "truth", "kind")
+    names = ("time", "prediction_id", "model", "version", "prediction", "features", "truth", "feedback", "kind")
     columns = [frame.batch.column(name).to_pylist() for name in names]
     scores = frame.f8("score").tolist()
     told = frame.batch.column("tags").to_pylist() if tags else [()] * len(scores)
-    for time, of, model, version, prediction, features, truth, kind, score, vector, pairs in zip(
+    for time, of, model, version, prediction, features, truth, feedback, kind, score, vector, pairs in zip(
         *columns, scores, _vectors(frame), told, strict=True
     ):
         outcome = kind == OUTCOME
@@ -118,7 +120,7 @@ def arrivals(frame: Frame, tags: frozenset[str] = frozenset()) -> Iterator[Arriv
         row = RecordRow(
             int.from_bytes(digest, "big"), int(time), said[:_TEXT_BYTES], score if math.isfinite(score) else None,
             given if len(given) <= _TEXT_BYTES else "", right[:_TEXT_BYTES],
-            vector,
+            vector, (feedback or "")[:_FEEDBACK_CHARS],
         )  # fmt: skip
         held = tuple((tag, value) for tag, value in pairs or () if tag in tags and value)
         yield Arrival(outcome, model or "", version or "", row, held)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tocsin.model.incident import Incident
+from tocsin.model.security import is_security
 from tocsin.spec.drift import DriftSpec, policy_of
 
 MONITOR = "model-drift"
@@ -23,7 +24,10 @@ NOTHING = Asked()
 
 
 def asked_for(incident: Incident, policies: Sequence[DriftSpec]) -> Asked:
-    """What the policies of the models in an incident ask for; nothing before a policy is met."""
+    """What the policies of the models in an incident ask for; nothing before a policy is met.
+
+    Nothing is called for an incident that may be an attack: training on what an attacker sent is what they want.
+    """
     if not policies:
         return NOTHING
     told: list[str] = []
@@ -34,4 +38,6 @@ def asked_for(incident: Incident, policies: Sequence[DriftSpec]) -> Asked:
         policy = policy_of(dict(finding.series.labels).get("model", ""), policies)
         told += policy.told()
         calls += [(f"{finding.id.hex()}/{call.name}", call.name) for call in policy.calls()]
+    if any(map(is_security, incident.findings)):
+        calls = []
     return Asked(tuple(dict.fromkeys(told)), tuple(dict.fromkeys(calls)))

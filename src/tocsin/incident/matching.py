@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from tocsin.model.decision import Silence
 from tocsin.model.incident import Incident
+from tocsin.model.security import kinds_of
 
 
 def facts(incident: Incident) -> dict[str, set[str]]:
     """All that a route or silence can match on: labels of its findings, and what the incident is.
 
-    Keys `severity`, `state`, `monitor`, `signal`, `entity`, `cause`, `tenant` and `incident` (its id) are the
-    incident's own.
+    Keys `severity`, `state`, `kind` (`security` or `anomaly`), `monitor`, `signal`, `entity`, `cause`, `tenant` and
+    `incident` (its id) are the incident's own.
     """
     found: dict[str, set[str]] = {}
     for finding in incident.findings:
@@ -21,6 +22,7 @@ def facts(incident: Incident) -> dict[str, set[str]]:
     own = {
         "severity": {incident.severity.name.lower()},
         "state": {incident.state.value},
+        "kind": kinds_of(incident.findings),
         "monitor": {finding.monitor for finding in incident.findings},
         "signal": {finding.series.signal.name for finding in incident.findings},
         "entity": set(incident.entities),

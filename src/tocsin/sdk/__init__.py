@@ -82,14 +82,16 @@ def log_bulk(frame: Any, **options: Any) -> None:
     _ours().log_bulk(frame, **options)
 
 
-def feedback(prediction_id: str, value: Any = None, *, time: Any = None, **named: Any) -> None:
+def feedback(
+    prediction_id: str, value: Any = None, *, time: Any = None, tags: Mapping[str, Any] | None = None, **named: Any
+) -> None:
     """Log what became of a prediction: one value, or several by name; see `Client.feedback`."""
-    _ours().feedback(prediction_id, value, time=time, **named)
+    _ours().feedback(prediction_id, value, time=time, tags=tags, **named)
 
 
-def truth(prediction_id: str, value: Any, *, time: Any = None) -> None:
+def truth(prediction_id: str, value: Any, *, time: Any = None, tags: Mapping[str, Any] | None = None) -> None:
     """Log what was right; see `Client.truth`."""
-    _ours().truth(prediction_id, value, time=time)
+    _ours().truth(prediction_id, value, time=time, tags=tags)
 
 
 def flush(timeout_s: float = 10.0) -> bool:

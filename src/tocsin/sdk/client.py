@@ -117,18 +117,32 @@ class Client:
         except Exception as error:  # noqa: BLE001 - as above
             self._failed_to_take(error)
 
-    def feedback(self, prediction_id: str, value: Any = None, *, time: Any = None, **named: Any) -> None:
-        """Log what became of a prediction: `feedback("42", clicked=True, rating=4)` or `feedback("42", True)`."""
+    def feedback(
+        self,
+        prediction_id: str,
+        value: Any = None,
+        *,
+        time: Any = None,
+        tags: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> None:
+        """Log what became of a prediction: `feedback("42", clicked=True, rating=4)` or `feedback("42", True)`.
+
+        `tags` name who tells it.
+        """
         try:
             told = {**({} if value is None else {"feedback": value}), **named} if named else value
-            self._put_told("feedback", prediction_id, told, time)
+            self._put_told("feedback", prediction_id, told, time, tags)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed_to_take(error)
 
-    def truth(self, prediction_id: str, value: Any, *, time: Any = None) -> None:
-        """Log what was right, as soon as it is known; the server joins it to its prediction, months later too."""
+    def truth(self, prediction_id: str, value: Any, *, time: Any = None, tags: Mapping[str, Any] | None = None) -> None:
+        """Log what was right, as soon as it is known; the server joins it to its prediction, months later too.
+
+        `tags` name who tells it, such as `{"annotator": "ann"}`.
+        """
         try:
-            self._put_told("truth", prediction_id, value, time)
+            self._put_told("truth", prediction_id, value, time, tags)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed_to_take(error)
 
@@ -167,8 +181,11 @@ class Client:
 
     # -- the queue -------------------------------------------------------------------------------------------------
 
-    def _put_told(self, kind: str, prediction_id: str, value: Any, time: Any) -> None:
-        self._put({"kind": kind, "prediction_id": prediction_id, kind: value, "time": time})
+    def _put_told(self, kind: str, prediction_id: str, value: Any, time: Any, tags: Mapping[str, Any] | None) -> None:
+        row: Row = {"kind": kind, "prediction_id": prediction_id, kind: value, "time": time}
+        if tags:
+            row["tags"] = {name: text(value) for name, value in tags.items()}
+        self._put(row)
 
     def _put(self, row: Row | Iterator[Row]) -> None:
         if isinstance(row, dict):  # the time of the call, not that of sending

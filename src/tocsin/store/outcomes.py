@@ -23,7 +23,7 @@ _STAMP: Final = "toInt64(toUnixTimestamp64Milli(stored))"
 _BETWEEN: Final = """stored > fromUnixTimestamp64Milli({after:Int64}, 'UTC')
     AND stored <= fromUnixTimestamp64Milli({upto:Int64}, 'UTC')"""
 _FIRST: Final = """argMin(tuple(model, version, prediction, score, tags, time), tuple(stored, time)) AS first"""
-_TELL: Final = f"tenant, prediction_id, kind, time, truth, feedback, {_STAMP} AS stamp"
+_TELL: Final = f"tenant, prediction_id, kind, time, truth, feedback, tags, {_STAMP} AS stamp"
 
 
 @dataclass(slots=True)
@@ -179,7 +179,8 @@ def _outcome(told: Row, prediction: Row, stamp: int) -> Row:
         "prediction": prediction["prediction"],
         "score": float("nan") if score is None else score,
         "features": "{}",
-        "tags": list(dict(prediction["tags"]).items()),
+        # who told it may have tags of its own; what a prediction is of is said by the prediction
+        "tags": list({**dict(told["tags"]), **dict(prediction["tags"])}.items()),
         "truth": told["truth"],
         "feedback": told["feedback"],
         "kind": OUTCOME,
