@@ -293,7 +293,7 @@ def test_log_file_is_followed_from_its_end(tmp_path: Path) -> None:
     bench = Bench()
     path = tmp_path / "api.log"
     path.write_text("GET / took 1 ms\n")
-    follow = follow_log("api", path, RULES, bench.edge, tmp_path / "state", resource={"service.name": "api"})
+    follow = follow_log("api", str(path), RULES, bench.edge, tmp_path / "state", resource={"service.name": "api"})
     assert steps(follow, 1, last=False) == [False]
     append(path, "GET / took 2 ms\n")
     assert steps(follow, 1) == [True]
@@ -318,3 +318,77 @@ def test_bad_rule_is_named() -> None:
 )
 def test_time_of_a_line(line: str, time: int) -> None:
     assert line_time(line, NOW, 0) == time
+
+
+def test_copied_and_truncated_and_grown_beyond_its_old_end(log: Path) -> None:
+    tail = tail_of(log)
+    append(log, "first line\n")
+    assert drain(tail) == [b"first line"]
+    log.write_text("another beginning\nand more than there was before\n")
+    assert drain(tail) == [b"another beginning", b"and more than there was before"]
+    tail.close()
+
+
+def bodies(bench: Bench) -> list[str]:
+    return [str(row["body"]) for frame in bench.frames() if frame.kind is FrameKind.LOGS for row in frame.rows()]
+
+
+def test_files_of_a_pattern_are_followed_whatever_is_done_to_them(tmp_path: Path) -> None:
+    """Old lines are left, later files read whole, a renamed one is no new one, packed ones are not read."""
+    bench = Bench()
+    (tmp_path / "a.log").write_text("old\n")
+    follow = follow_log("apps", str(tmp_path / "*.log*"), [], bench.edge, tmp_path / "state")
+    looks = 21
+
+    async def rounds() -> None:
+        for _ in range(looks):
+            while await follow.step():
+                pass
+
+    def let() -> None:
+        asyncio.run(rounds())
+
+    let()
+    append(tmp_path / "a.log", "one\n")
+    append(tmp_path / "b.log", "two\n")  # comes later: from its first line
+    (tmp_path / "c.log.gz").write_text("packed\n")
+    let()
+    assert sorted(bodies(bench)) == ["one", "two"]
+    append(tmp_path / "a.log", "three\nhalf")
+    (tmp_path / "a.log").rename(tmp_path / "a.log.1")
+    append(tmp_path / "a.log", "four\n")
+    let()
+    (tmp_path / "b.log").unlink()
+    let()
+    append(tmp_path / "b.log", "five\n")
+    let()
+    follow.close()
+    assert sorted(bodies(bench)) == ["five", "four", "half", "one", "three", "two"]
+    names = {dict(row["resource"])["log.file.name"] for frame in bench.frames() for row in frame.rows()}  # type: ignore[call-overload]
+    assert names == {"a.log", "b.log"}
+    again = follow_log("apps", str(tmp_path / "*.log*"), [], bench.edge, tmp_path / "state")
+    append(tmp_path / "a.log", "six\n")
+    assert [asyncio.run(again.step()) for _ in range(2)] == [True, False]
+    again.close()
+    assert bodies(bench).count("six") == 1
+
+
+def test_a_stack_trace_is_one_record_and_its_lines_still_meet_the_rules() -> None:
+    bench = Bench()
+    lines = [
+        b"2025-11-21T23:37:30Z ERROR payment failed",
+        b"java.lang.IllegalStateException: no card",
+        b"\tat shop.Pay.charge(Pay.java:31)",
+        b"    at shop.Cart.buy(Cart.java:9)",
+        b"Caused by: java.net.SocketTimeoutException: GET /pay took 12 ms",
+        b"\t... 12 more",
+        b"2025-11-21T23:37:31Z INFO go on",
+    ]
+    found = decode_lines(lines, LineRules(RULES), bench.edge, "main", "file/api", NOW)
+    asyncio.run(bench.edge.accept(found.frames))
+    logs, points = bench.frames()
+    first, second, third = (str(row["body"]).split("\n") for row in logs.rows())
+    assert (len(first), len(second), len(third)) == (1, 5, 1)
+    assert second[0].startswith("java.lang.IllegalState")
+    values = {bench.catalog[row["series"]].signal.name: row["value"] for row in points.rows()}  # type: ignore[index]
+    assert values == {"api.errors": 1.0, "api.latency": 12.0}

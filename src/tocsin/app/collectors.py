@@ -149,8 +149,7 @@ def _collector(
             return follow_jsonl(source.name, Path(source.path), edge, positions, resource=source.resource).run()
         case FileSource():
             rules = [LineSignal(rule.signal, rule.pattern, rule.unit) for rule in source.rules]
-            path = Path(source.path)
-            return follow_log(source.name, path, rules, edge, positions, resource=source.resource).run()
+            return follow_log(source.name, source.path, rules, edge, positions, resource=source.resource).run()
         case ContextSpec():
             return StatusPages(source, packs, edge, sleep).run()
     return None

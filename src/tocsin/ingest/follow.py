@@ -36,7 +36,11 @@ class Follow:
                 if not await self.step():
                     await self._sleep(_POLL_S)
         finally:
-            self._tail.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._tail.close()
 
     async def step(self) -> bool:
         """Take what is there now; False when there was nothing."""

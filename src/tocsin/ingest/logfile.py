@@ -12,6 +12,7 @@ from typing import Any
 from tocsin.ingest.decoded import YEAR_2000_NS, Decoded, Refusals, Unusable, decoded
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.follow import Follow
+from tocsin.ingest.follow_glob import FollowGlob, is_pattern
 from tocsin.ingest.identify import Pairs
 from tocsin.ingest.log_level import level_of_line
 from tocsin.ingest.point_rows import point_rows
@@ -22,6 +23,8 @@ from tocsin.model.frame import Frame, FrameKind, frame_of
 from tocsin.model.series import MAIN_TENANT, Kind, Signal
 
 _BODY_CHARS = 32 * 1024
+# what belongs to the line before: frames of a stack, text that goes on
+_CONTINUES = re.compile(r"[ \t]+\S|Caused by: |\.{3} \d+ more")
 # only times with a zone: one without would be off by hours on half of all machines
 _TIME = re.compile(r"[\[\s\"']{0,2}(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)")
 
@@ -96,7 +99,10 @@ def line_time(line: str, received: int, ahead_ns: int) -> int:
 def decode_lines(
     lines: Sequence[bytes], rules: LineRules, edge: Edge, tenant: str, source: str, received: int, resource: Pairs = ()
 ) -> Decoded:
-    """A LOGS frame of all lines and a POINTS frame of what the rules found in them."""
+    """A LOGS frame of all lines and a POINTS frame of what the rules found in them.
+
+    Lines that go on with the one before (indented, `Caused by:`) are one record with it, a stack trace for one.
+    """
     points: list[tuple[int, int, float]] = []
     refusals = Refusals()
     rows = []
@@ -108,9 +114,12 @@ def decode_lines(
             refusals.add(source, "labels_too_large")
             continue
         time = line_time(line, received, edge.limits.ahead_ns)
-        rows.append((time, *level_of_line(line), line))
         for signal, labels, value in rules.points(line):
             points.append((edge.identifier.ref(tenant, source, signal, resource, labels), time, value))
+        if rows and _CONTINUES.match(line) and len(rows[-1][3]) + len(line) < _BODY_CHARS:
+            rows[-1] = (*rows[-1][:3], f"{rows[-1][3]}\n{line}")
+            continue
+        rows.append((time, *level_of_line(line), line))
     frames = [_logs(rows, tenant, source, resource)] if rows else []
     if points:
         frames.append(point_rows(tenant, source, points))
@@ -136,26 +145,34 @@ def _logs(rows: list[tuple[int, str, int, str]], tenant: str, source: str, resou
 
 def follow_log(
     name: str,
-    path: Path,
+    path: str,
     rules: Sequence[LineSignal],
     edge: Edge,
     state_dir: Path,
     *,
     resource: Mapping[str, str] = MappingProxyType({}),
     tenant: str = MAIN_TENANT,
-) -> Follow:
-    """A log file as a source, the first time from its end; its place is kept in `state_dir`.
+) -> Follow | FollowGlob:
+    """A log file, or all that a pattern names, as a source, the first time from its end.
+
+    Its place is kept in `state_dir`.
 
     Raises
     ------
     BadConfig
-        A pattern is none of google-re2.
+        A pattern of a rule is none of google-re2.
     """
     source = edge.source_name(tenant, "file", name)
     compiled = LineRules(rules)
-    pairs = (*resource.items(), ("log.file.name", path.name))
 
-    def decode(lines: Sequence[bytes], received: int) -> Decoded:
-        return decode_lines(lines, compiled, edge, tenant, source, received, pairs)
+    def open_file(path: Path, position: str, from_end: bool) -> Follow:
+        pairs = (*resource.items(), ("log.file.name", path.name))
 
-    return Follow(Tail(path, state_dir / f"{name}.json", source, from_end=True), decode, edge, tenant)
+        def decode(lines: Sequence[bytes], received: int) -> Decoded:
+            return decode_lines(lines, compiled, edge, tenant, source, received, pairs)
+
+        return Follow(Tail(path, state_dir / f"{position}.json", source, from_end=from_end), decode, edge, tenant)
+
+    if is_pattern(path):
+        return FollowGlob(name, path, open_file)
+    return open_file(Path(path), name, True)

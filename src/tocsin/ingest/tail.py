@@ -135,7 +135,9 @@ class Tail:
 
     def _read(self, file: BinaryIO) -> Sequence[bytes]:
         at = self._at
-        if os.fstat(file.fileno()).st_size < at.offset:
+        size = os.fstat(file.fileno()).st_size
+        # truncated; or that and grown beyond the old place before anyone looked: then it begins otherwise
+        if size < at.offset or (size > at.offset and _digest(file, at.head_bytes) != at.head):
             self._start(file, 0)
             at = self._at
         file.seek(at.offset)
