@@ -15,7 +15,7 @@ import { A } from "./parts";
 import { go, usePlace } from "./url";
 import "./style.css";
 
-const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/traces", "Traces"], ["/llm", "LLMs"], ["/machines", "Machines"], ["/models", "Models"], ["/review", "Review"], ["/status", "Status"]];
+const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/traces", "Traces"], ["/logs", "Logs"], ["/llm", "LLMs"], ["/machines", "Machines"], ["/models", "Models"], ["/review", "Review"], ["/status", "Status"]];
 const LINK = { connecting: "connecting", live: "live", gone: "not connected" } as const;
 
 function stored(): string | null {
@@ -102,6 +102,7 @@ function App() {
 /** Pages that are large and not everybody's come when they are first asked for. */
 const LATER: Record<string, () => Promise<(props: { theme: string }) => VNode>> = {
   "Language models": () => import("./pages/llm").then((page) => page.Llm),
+  Logs: () => import("./pages/logs").then((page) => page.Logs),
   Machines: () => import("./pages/machines").then((page) => page.Machines),
   Models: () => import("./pages/models").then((page) => page.Models),
   Traces: () => import("./pages/traces").then((page) => page.Traces),
@@ -134,6 +135,7 @@ function Page({ path, theme, scopes, done }: { path: string; theme: string; scop
   if (incident) return <Incident key={incident[1]} id={decoded(incident[1]!)} theme={theme} scopes={scopes} />;
   if (path === "/signals") return <Signals theme={theme} />;
   if (path === "/llm") return <Later key="llm" name="Language models" theme={theme} />;
+  if (path === "/logs") return <Later key="logs" name="Logs" theme={theme} />;
   if (path === "/machines") return <Later key="machines" name="Machines" theme={theme} />;
   if (path === "/models") return <Later key="models" name="Models" theme={theme} />;
   if (/^\/traces(\/[^/]+)?$/.test(path)) return <Later key="traces" name="Traces" theme={theme} />;
