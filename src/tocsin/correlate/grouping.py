@@ -139,7 +139,9 @@ class Grouping:
         near = [g for g in self.groups.values() if g.active and abs(g.founded - start) <= WINDOW_NS]
         storm = next((group for group in near if group.storm), None)
         recent = sum(abs(group.founded - start) <= STORM_NS for group in near)
-        if recent < STORM_GROUPS and sum(group.active for group in self.groups.values()) < MAX_ACTIVE:
+        # merging its incidents makes room for no others while it rages
+        rages = storm is not None and abs(storm.last_onset - start) <= STORM_NS
+        if not rages and recent < STORM_GROUPS and sum(group.active for group in self.groups.values()) < MAX_ACTIVE:
             return None
         if storm is None:
             storm = self._found(member, late=False)

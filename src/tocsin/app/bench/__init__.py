@@ -13,7 +13,7 @@ from tocsin.app.bench.sizes import FULL, SMALL, Sizes
 from tocsin.app.settings import environment
 from tocsin.model.errors import BadInput
 
-BENCHES = ("ingest", "detect", "latency", "calibration", "smd", "nab", "ensemble", "drift")
+BENCHES = ("ingest", "detect", "latency", "calibration", "smd", "nab", "ensemble", "drift", "logs", "rca", "storm")
 
 
 def run_bench(

@@ -1,0 +1,62 @@
+"""A storm: ten thousand findings of as many services in ten seconds, folded into incidents."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Final
+
+from tocsin.app.bench.figure import Bench, Figure, Setting
+from tocsin.correlate.reducer import Reducer
+from tocsin.incident.severity import grader
+from tocsin.model.codec import findings_frame
+from tocsin.model.finding import Finding, Phase, finding_id
+from tocsin.model.log import Output
+from tocsin.model.series import MAIN_TENANT, Catalog, Series, Signal
+from tocsin.spec.engine import EngineSpec
+from tocsin.spec.packs import load_packs
+
+FINDINGS: Final = 10_000
+SPAN_NS: Final = 10 * 10**9
+BATCH: Final = 50
+SIGNALS: Final = 50
+BEGIN_NS: Final = 1_767_225_600 * 10**9
+
+
+def measure(setting: Setting) -> Bench:
+    """Fold the storm once with the packs as shipped: services that share nothing, then all on one host."""
+    del setting  # a storm has one size
+    bench = Bench("storm", load=os.getloadavg())
+    began = time.monotonic()
+    for name, host in (("of strangers", ""), ("on one host", "node-1")):
+        incidents, seconds = storm(host)
+        note = f"{FINDINGS:,} findings in 10 s, packs as shipped"
+        bench.add(Figure(f"incidents of a storm {name}", incidents, "incidents", 10, aim_high=False, note=note))
+        bench.add(Figure(f"time of the fold, {name}", seconds, "CPU-s", 2.0, aim_high=False, note=note))
+    bench.elapsed_s = time.monotonic() - began
+    return bench
+
+
+def storm(host: str = "", findings: int = FINDINGS) -> tuple[int, float]:
+    """Incidents that a storm opened, and CPU seconds of the fold; a host is a label that all findings share."""
+    reducer, catalog = Reducer(EngineSpec(packs=load_packs()), grader()), Catalog()
+    outputs = []
+    for first in range(0, findings, BATCH):
+        rows = [_finding(number, host, findings) for number in range(first, min(first + BATCH, findings))]
+        frame = findings_frame(rows, catalog, MAIN_TENANT)
+        outputs.append(Output(first // BATCH, rows[-1].time, first % (20 * BATCH) == 0, (frame,)))
+    before = time.process_time()
+    said = [each for output in outputs for each in reducer.fold(output, catalog)]
+    spent = time.process_time() - before
+    return len({each.incident.id for each in said}), spent
+
+
+def _finding(number: int, host: str, findings: int) -> Finding:
+    start = BEGIN_NS + number * SPAN_NS // findings
+    labels = {"service.name": f"service-{number}"} | ({"host.name": host} if host else {})
+    series = Series.of(MAIN_TENANT, Signal(f"signal-{number % SIGNALS}", "1"), labels)
+    identity = finding_id(MAIN_TENANT, "errors", series.id, start)
+    end = start + SPAN_NS
+    return Finding(
+        identity, Phase.OPEN, MAIN_TENANT, "errors", series, start, end, end, 9.0, (0.0, 1.0), -12.0, 1e4, -6.0, "up"
+    )

@@ -1,0 +1,84 @@
+"""`tocsin bench storm` and `tocsin bench rca`, small."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from causes_world import Video
+from tocsin.app.bench.figure import Setting
+from tocsin.app.bench.rca import measure
+from tocsin.app.bench.sizes import SMALL
+from tocsin.app.bench.storm import storm
+from tocsin.model.errors import BadInput
+
+
+def test_a_storm_whose_findings_share_a_host_is_at_most_ten_incidents():
+    incidents, _ = storm("node-1", 6_000)
+    assert 1 <= incidents <= 10
+
+
+def test_faults_of_the_published_form_are_diagnosed(tmp_path):
+    day = tmp_path / "nezha_ts_0130" / "2023-01-30"
+    day.mkdir(parents=True)
+    made = Video("slow", "keys", 77)
+    fault = {"inject_pod": "keys", "inject_type": "slow", "inject_timestamp": str(int(made.at))}
+    (day / "fault_list.json").write_text(json.dumps({"00": [fault]}))
+    pq.write_table(_metrics(made), day / "metric1.parquet")
+    pq.write_table(_spans(made), day / "trace.parquet")
+    pq.write_table(_logs(made), day / "log.parquet")
+    figures = {figure.name: figure for figure in measure(Setting(SMALL, datasets=tmp_path)).figures}
+    assert figures["AC@1, metrics, logs, traces"].value == 1.0
+    assert figures["AC@1, traces"].value == 1.0
+    assert figures["AC@3, metrics"].aim is None
+
+
+def _metrics(made):
+    by_time = {}
+    for time, entity, metric, value in made.tables.metrics:
+        by_time.setdefault((int(time), entity), {})[metric] = float(value)
+    return pa.table(
+        {
+            "phase": ["fault"] * len(by_time),
+            "TimeStamp": [time for time, _ in by_time],
+            "PodName": [entity for _, entity in by_time],
+            "CpuUsage(m)": [each["cpu_ratio"] for each in by_time.values()],
+        }
+    )
+
+
+def _spans(made):
+    rows = made.tables.spans
+    start = [round(float(row[5]) * 1e9) for row in rows]
+    return pa.table(
+        {
+            "phase": ["normal" if at / 1e9 < made.at - 60 else "fault" for at in start],
+            "TraceID": [row[0] for row in rows],
+            "SpanID": [row[1] for row in rows],
+            "ParentID": [row[2] or "root" for row in rows],
+            "PodName": [row[3] for row in rows],
+            "OperationName": [row[4] for row in rows],
+            "StartTimeUnixNano": [str(at) for at in start],
+            "EndTimeUnixNano": [str(at + round(float(row[6]) * 1e9)) for at, row in zip(start, rows, strict=True)],
+        }
+    )
+
+
+def _logs(made):
+    rows = made.tables.logs
+    return pa.table(
+        {
+            "phase": ["normal" if float(row[0]) < made.at - 60 else "fault" for row in rows],
+            "TimeUnixNano": [str(round(float(row[0]) * 1e9)) for row in rows],
+            "PodName": [row[1] for row in rows],
+            "Log": [json.dumps({"log": f"00:00:00 INFO {row[3]}"}) for row in rows],
+        }
+    )
+
+
+def test_without_the_data_set_the_way_to_it_is_told(tmp_path):
+    with pytest.raises(BadInput, match="--datasets"):
+        measure(Setting(SMALL))
+    with pytest.raises(BadInput, match="fault_list"):
+        measure(Setting(SMALL, datasets=tmp_path))
