@@ -16,7 +16,7 @@ NAMES = {"serving", "vllm", "gpu", "dcgm", "llm_edges", "resources", "prometheus
 @pytest.fixture(scope="module")
 def calm():
     house = House([pack for pack in load_packs() if pack.name in NAMES])
-    house.live(3600)
+    house.live(1500)
     assert house.of("engine-stalled") == []
     return house, house.freeze()
 
@@ -83,7 +83,7 @@ def test_without_power_and_gateway_a_standstill_takes_longer_and_is_found(calm):
 
 def test_an_engine_with_nothing_to_do_is_idle_and_not_stalled(house):
     house.server.traffic = 0.0
-    house.live(1800)
+    house.live(900, every=30 * S)
     assert house.of("engine-stalled") == []
 
 

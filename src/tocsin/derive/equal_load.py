@@ -26,15 +26,15 @@ LEAST_BLOCKS: Final = 60
 LEAST_PAIRS: Final = 40
 EQUAL: Final = 0.1
 """Loads are equal within this share of the range they had."""
-NEW_HEIGHT: Final = 1.05
+NEW_HEIGHT: Final = 1.02
 LEAST_APART: Final = 8
 """Half hours between the two of a pair."""
 HALVES: Final = 0.5
 """Share of the whole slope that each half must show."""
 SIGMAS: Final = 4.0
-SETTLED: Final = 0.003
-"""A reading that falls by this share within the time is a restart or a clean-up, and no leak before it counts."""
-RELEASED: Final = 0.02
+RELEASED: Final = 4.0
+"""A fall by so many times what half hours usually differ, at equal load, is memory given back: all begins anew."""
+LEAST_FALL: Final = 0.004
 
 
 class Leak(NamedTuple):
@@ -64,15 +64,16 @@ class EqualLoad:
         if block != self.block and self.sums[0] > 0:
             self._close()
         self.block = block
+        self.height = max(self.height, load)
         self.sums = [self.sums[0] + 1, self.sums[1] + value, self.sums[2] + load]
 
     def _close(self) -> None:
         n, value, load = self.sums
         self.sums = [0.0, 0.0, 0.0]
         value, load = value / n, load / n
-        self.height = max(self.height, load)
-        if self.values and value < min(self.values[-LEAST_APART:]) - RELEASED:
-            self._let_go(load)
+        if self._given_back(value, load):
+            self.times, self.values, self.loads, self.heights = [], [], [], []
+            self.height = load
         for kept, new in (
             (self.times, (self.block + 0.5) * BLOCK_NS / SECOND / DAY_S),
             (self.values, value),
@@ -83,12 +84,15 @@ class EqualLoad:
             del kept[:-BLOCKS]
         self.found = leak_of(np.array(self.times), np.array(self.values), np.array(self.loads), np.array(self.heights))
 
-    def _let_go(self, load: float) -> None:
-        """Memory fell below all of the last hours though the load did not: a restart, from where all begins anew."""
-        if self.loads and load < min(self.loads[-LEAST_APART:]) - EQUAL * (max(self.loads) - min(self.loads)):
-            return
-        self.times, self.values, self.loads, self.heights = [], [], [], []
-        self.height = load
+    def _given_back(self, value: float, load: float) -> bool:
+        """Whether memory fell though the load did not: a restart, or a clean-up."""
+        if len(self.values) < 2 * LEAST_APART:
+            return False
+        values, loads = np.array([*self.values, value]), np.array([*self.loads, load])
+        spread = float(np.quantile(loads, 0.95) - np.quantile(loads, 0.05))
+        at_equal_load = values - _per_load(values, loads, spread) * loads
+        usual = 1.4826 * float(np.median(np.abs(np.diff(at_equal_load))))
+        return float(at_equal_load[-2:].max()) < float(at_equal_load[-6:-2].min()) - max(RELEASED * usual, LEAST_FALL)
 
     def snapshot(self) -> list[Any]:
         """All state, as JSON can hold it."""
@@ -142,9 +146,11 @@ def _slopes(times: F8, values: F8, loads: F8, heights: F8) -> tuple[F8, F8, F8]:
 
 
 def _per_load(values: F8, loads: F8, spread: float) -> float:
-    """By how much the reading follows the load, from neighbouring half hours."""
-    moved = np.diff(loads)
-    telling = np.abs(moved) >= EQUAL * spread / 2
-    if spread <= 0 or telling.sum() < LEAST_PAIRS // 4:
+    """By how much the reading follows the load, from neighbouring half hours; jumps of either count little."""
+    if spread <= 0 or len(loads) < LEAST_APART:
         return 0.0
-    return float(np.median(np.diff(values)[telling] / moved[telling]))
+    moved, grown = np.diff(loads), np.diff(values)
+    rough = float((moved * grown).sum() / max(float((moved * moved).sum()), 1e-12))
+    off = np.abs(grown - rough * moved)
+    good = off <= 3 * 1.4826 * float(np.median(off)) + 1e-9
+    return float((moved * grown)[good].sum() / max(float((moved * moved)[good].sum()), 1e-12))
