@@ -81,6 +81,8 @@ def test_spans_have_the_fields_of_model_calls(world):
         "gen_ai.usage.output_tokens": "5",
         "gen_ai.usage.cost": "0",
         "gen_ai.prompt.version": "v3",
+        "user.id": "u1",
+        "session.id": "s1",
     }
     world.input.append(
         [spans_frame([{"attributes": attributes, "trace_id": b"\x01" * 16}, {"name": "plain", "start": T0 + 1}])]
@@ -95,6 +97,9 @@ def test_spans_have_the_fields_of_model_calls(world):
         "v3",
     )
     assert call["cost_usd"] is None
+    assert (call["counted"], call["estimated"], plain["counted"]) == (True, False, False)
+    assert (call["context_limit_tokens"], call["context_limit_warning"], call["retries"]) == (None, None, None)
+    assert (call["user"], call["session"], call["customer"]) == ("u1", "s1", None)
     assert call["labels"]["service.name"] == "bot"
     assert call["labels"]["gen_ai.request.model"] == "m"
     assert (plain["operation"], plain["error_class"], plain["input_tokens"]) == (None, None, None)
