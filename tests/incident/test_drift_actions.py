@@ -96,11 +96,16 @@ def test_other_models_and_late_incidents_ask_for_nothing():
     assert not say(policy(), "open", incident(late=True), T0)
 
 
-def test_an_incident_that_may_be_an_attack_calls_nothing_and_has_a_route_of_its_own():
-    told = Policy(
-        [RouteSpec(match={"kind": ["security"]}, to=["security"]), RouteSpec(match={}, to=["ops"])], drift=[CHURN]
-    )
+def test_a_model_that_may_be_under_attack_is_not_retrained_until_that_is_over():
+    routes = [RouteSpec(match={"kind": ["security"]}, to=["security"]), RouteSpec(match={}, to=["ops"])]
+    told = Policy(routes, drift=[CHURN])
     (drift,) = incident().findings
     attack = replace(drift, monitor="model-poisoning", evidence={"kind": "security"})
-    both = replace(incident(), findings=(drift, attack))
-    assert brief(say(told, "open", both, T0)) == [("security", "trigger"), ("ml-oncall", "trigger")]
+    suspected = replace(incident(), id="inc-attack", dedup_key="attack", findings=(attack,))
+    assert brief(say(told, "open", suspected, T0)) == [("security", "trigger")]
+    assert brief(say(told, "open", incident(), T0)) == [("ops", "trigger"), ("ml-oncall", "trigger")]
+    again = Policy(routes, drift=[CHURN])
+    again.restore(json.loads(json.dumps(told.snapshot())))
+    over = replace(suspected, state=IncidentState.RESOLVED)
+    assert brief(say(again, "resolve", over, T0 + MINUTE, revision=2)) == [("security", "resolve")]
+    assert brief(again.fold([], T0 + 2 * MINUTE, tick=True)) == [(CALL, "trigger")]

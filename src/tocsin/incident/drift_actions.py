@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tocsin.model.incident import Incident
@@ -23,11 +23,21 @@ class Asked:
 NOTHING = Asked()
 
 
-def asked_for(incident: Incident, policies: Sequence[DriftSpec]) -> Asked:
-    """What the policies of the models in an incident ask for; nothing before a policy is met.
+def under_attack(incidents: Iterable[Incident]) -> set[tuple[str, str]]:
+    """Tenants and models of which an incident says that they may be attacked.
 
-    Nothing is called for an incident that may be an attack: training on what an attacker sent is what they want.
+    Nothing is called for them: training on what an attacker sent is what they want.
     """
+    return {
+        (incident.tenant, dict(finding.series.labels).get("model", ""))
+        for incident in incidents
+        for finding in incident.findings
+        if is_security(finding)
+    }
+
+
+def asked_for(incident: Incident, policies: Sequence[DriftSpec]) -> Asked:
+    """What the policies of the models in an incident ask for; nothing before a policy is met."""
     if not policies:
         return NOTHING
     told: list[str] = []
@@ -38,6 +48,4 @@ def asked_for(incident: Incident, policies: Sequence[DriftSpec]) -> Asked:
         policy = policy_of(dict(finding.series.labels).get("model", ""), policies)
         told += policy.told()
         calls += [(f"{finding.id.hex()}/{call.name}", call.name) for call in policy.calls()]
-    if any(map(is_security, incident.findings)):
-        calls = []
     return Asked(tuple(dict.fromkeys(told)), tuple(dict.fromkeys(calls)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tocsin.incident.drift_actions import asked_for
+from tocsin.incident.drift_actions import asked_for, under_attack
 from tocsin.incident.matching import facts, matches, silenced_by
 from tocsin.model.codec import incident_from_json, incident_to_json
 from tocsin.model.decision import Silence
@@ -128,12 +128,15 @@ class Policy:
         return said + self._call(case, now, silences)
 
     def _call(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
-        """Calls that a drift policy asks for, each once for its finding; a silence holds them back."""
+        """Calls that a drift policy asks for, each once for its finding; a silence or a suspected attack holds them back."""
         if not self._drift or case.incident.late or case.incident.state is IncidentState.RESOLVED:
             return []
         due = [each for each in asked_for(case.incident, self._drift).calls if each[0] not in self._called]
         if not due or silenced_by(case.incident, silences, now) is not None:
             return []
+        models = {(case.incident.tenant, each.series.label("model")) for each in case.incident.findings}
+        if models & under_attack(each.incident for each in self._cases.values()):
+            return []  # at a later tick, once that is over
         for key, _ in due:
             self._called[key] = now
         while len(self._called) > MOST_CALLED:
