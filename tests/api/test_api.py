@@ -17,7 +17,8 @@ from tocsin.api.assets import STATIC
 from tocsin.api.guard import CONTENT_SECURITY_POLICY
 from tocsin.api.health import health
 from tocsin.api.own import own_health
-from tocsin.api.ports import Learning
+from tocsin.api.ports import Learning, Line
+from tocsin.api.present import line_document
 from tocsin.model.incident import IncidentState
 from tocsin.model.times import time_to_json
 
@@ -437,3 +438,9 @@ def test_requests_refused_whole_are_refusals():
     lines += [f'tocsin_ingest_grpc_requests_total{{signal="logs",status="{s}"}} 1.0' for s in ("OK", "UNAVAILABLE")]
     own = own_health({"hot": "\n".join([*lines, ""])})
     assert [row.labels.partition("status=")[2] for row in own.refusals] == ["400", "503", "UNAVAILABLE"]
+
+
+def test_what_cannot_be_negative_is_not_expected_to_be():
+    line = Line("00" * 16, "queue.time", "s", {}, [NOW, NOW], [0.1, 0.2], [-0.4, None], [0.6, 0.7])
+    assert line_document(line)["lower"] == [0.0, None]
+    assert line_document(replace(line, signal="temperature", unit="Cel"))["lower"] == [-0.4, None]

@@ -29,6 +29,7 @@ PAGES = {
     "absent": ("/signals?state=absent", "Series that are absent"),
     "traces": ("/traces", "2 traces"),
     "trace": (f"/traces/{TRACE}?span=0000000000000006", "Prompts and completions"),
+    "logs": ("/logs?template=f505026a044dfd9c", "lines like"),
     "llm": ("/llm", "By model"),
     "machines": ("/machines", "2 on gpu-node-2"),
     "models": ("/models", "Models that sent records"),
@@ -41,6 +42,7 @@ EMPTY = {
     "overview": ("/", "Send something"),
     "signals": ("/signals", "No telemetry"),
     "traces": ("/traces", "Send spans"),
+    "logs": ("/logs", "Send logs"),
     "llm": ("/llm", "Send calls of models"),
     "machines": ("/machines", "Send metrics of machines"),
     "models": ("/models", "Send a record"),
@@ -109,6 +111,13 @@ def test_incident_leads_with_words_and_shows_the_evidence(full: World, view: Mak
     expect(page.locator("tr", has_text="num_requests_waiting")).to_contain_text("at most 0.9")
     expect(page.locator("tr", has_text="operation.duration").first).to_contain_text("2.74 s")
     expect(page.locator("time").first).to_have_attribute("title", re.compile(r"UTC"))
+    examples = page.get_by_role("region", name="Example traces")
+    expect(examples.get_by_role("link", name="the slowest since it began")).to_have_attribute(
+        "href", f"/traces/{TRACE}"
+    )
+    expect(examples).to_contain_text("a typical one before 900 ms")
+    # a name breaks behind its separators only
+    assert page.locator("th.names a").first.evaluate("a => a.querySelectorAll('wbr').length") == 4
 
 
 def test_chart_has_a_table_with_the_same_numbers(full: World, view: Make):
@@ -367,3 +376,21 @@ def test_traces_are_asked_for_by_the_address(full: World, view: Make):
     expect(page.get_by_text("No trace is like this")).to_be_visible()
     page.get_by_role("button", name="ask for nothing").click()
     expect(page.locator(".found > li")).to_have_count(2)
+
+
+RUNS = """() => {
+  const canvas = document.querySelector('.plot canvas'), k = devicePixelRatio;
+  const [left, low] = [90 * k, canvas.height - 50 * k];
+  const pixels = canvas.getContext('2d').getImageData(left, 0, canvas.width - left, low);
+  const dark = new Set();
+  for (let i = 0; i < pixels.data.length; i += 4)
+    if (pixels.data[i + 3] > 200 && pixels.data[i] + pixels.data[i + 1] + pixels.data[i + 2] < 400) dark.add(i / 4 % pixels.width);
+  return [...dark].filter(x => !dark.has(x - 1)).length;
+}"""
+
+
+def test_a_value_that_stands_alone_is_drawn_as_a_mark(full: World, view: Make):
+    page = opened(view(), full.url + SIGNAL, "monitor baseline").page
+    expect(page.locator(".plot canvas")).to_have_count(1)
+    page.wait_for_timeout(300)
+    assert page.evaluate(RUNS) == 3  # a line, the mark between two gaps, a line

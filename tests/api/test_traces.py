@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from api.fake import deps
 from api.trace_world import LARGE, TRACE, FakeTraces, span_of
-from api.world import HOSTILE, NOW, NS
+from api.world import HOSTILE, NOW, NS, others, story
 from tocsin.api.app import control_app
 from tocsin.api.trace_tree import Tree, shown, tree_of
 
@@ -173,3 +173,12 @@ def test_a_list_is_rolled_up_and_bounded(client: TestClient):
     [row] = body["traces"]
     assert (row["trace_id"], row["root"], body["full"]) == (TRACE, {"service": "web", "name": "POST /chat"}, True)
     assert (row["errors"], row["calls"], row["cost_usd"]) == (1, 3, 0.0406)
+
+
+def test_an_incident_leads_to_example_traces(client: TestClient):
+    body = client.get(f"/api/incidents/{story().id}/traces").json()
+    assert body["services"] == ["support-bot", "vllm", "gpu-node-2"]
+    assert [each["role"] for each in body["traces"]] == ["slowest", "failing", "typical", "typical_before"]
+    first = body["traces"][0]
+    assert (first["trace_id"], first["words"], first["duration_s"]) == (TRACE, "the slowest since it began", 4.15)
+    assert client.get(f"/api/incidents/{others()[2].id}/traces").json()["traces"] == []

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from api.world import HOSTILE, NOW, NS
+from tocsin.model.message import TraceExample
 from tocsin.store.trace_rows import MOST_SPANS, TraceAsked, Usual, trace_key
 
 Row = Mapping[str, Any]
@@ -129,3 +130,16 @@ class FakeTraces:
 
     def usual(self, tenant: str, operations: Iterable[tuple[str, str]], before: int) -> Mapping[tuple[str, str], Usual]:
         return {key: Usual(4100, 0.9, 1.4) for key in operations if key[0] in ("web", "support-bot")}
+
+    def examples(
+        self, tenant: str, services: Sequence[str], start: int, end: int, before: int
+    ) -> Sequence[TraceExample]:
+        if "support-bot" not in services or not self.held:
+            return ()
+        told = {"slowest": 4150, "failing": 320, "typical": 2100, "typical_before": 900}
+        return [
+            TraceExample(
+                role, TRACE, "support-bot", f"answer {HOSTILE}" if role == "failing" else "answer", start, ms * MS
+            )
+            for role, ms in told.items()
+        ]

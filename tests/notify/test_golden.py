@@ -2,18 +2,21 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from incident_world import MINUTE, T0, World, finding
-from notify_messages import messages
-from tocsin.incident.policy import Policy
+from incident_world import T0
+from notify_messages import hostile, messages
 from tocsin.model.codec import incident_from_json
-from tocsin.notify import alertmanager, base, console, mail, pagerduty, slack
+from tocsin.model.message import TraceExample
+from tocsin.notify import alertmanager, base, console, jira, linear, mail, opsgenie, pagerduty, slack, teams
+from tocsin.spec.destination import JiraDestination
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "notify"
 BASE = "https://tocsin.example"
+JIRA = JiraDestination(name="j", type="jira", url="https://x.example", project="OPS", email="a@b.c", token="t")
 
 
 def rendered(kind, message):
@@ -22,6 +25,10 @@ def rendered(kind, message):
         "webhook": lambda: base.notice(message, BASE),
         "slack": lambda: slack.payload(message, BASE),
         "pagerduty": lambda: pagerduty.payload(message, "KEY", BASE),
+        "opsgenie": lambda: opsgenie.request(message, BASE),
+        "jira": lambda: jira.issue(message, JIRA, BASE),
+        "linear": lambda: [linear.issue_id(message), linear.markdown(message, BASE)],
+        "teams": lambda: teams.payload(message, BASE),
         "alertmanager": lambda: [alertmanager.alert(message, BASE, now)],
         "console": lambda: console.lines(message, BASE).splitlines(),
         "email": lambda: mail_parts(mail.mail(message, "tocsin@example.org", ["on@call.example"], BASE, now)),
@@ -39,7 +46,9 @@ def mail_parts(found):
 
 
 @pytest.mark.parametrize("action", ["trigger", "acknowledge", "resolve"])
-@pytest.mark.parametrize("kind", ["webhook", "slack", "pagerduty", "alertmanager", "console", "email"])
+@pytest.mark.parametrize(
+    "kind", ["webhook", "slack", "pagerduty", "alertmanager", "console", "email", "opsgenie", "jira", "linear", "teams"]
+)
 def test_payload_is_as_golden(kind, action):
     got = rendered(kind, messages()[action])
     file = GOLDEN / f"{kind}-{action}.json"
@@ -60,13 +69,6 @@ def test_pagerduty_keys_are_bounded_and_distinct():
     assert pagerduty.dedup_key("inc-1") == "inc-1"
 
 
-def hostile():
-    labels = {"service.name": "</a><script>alert(1)</script><!channel>\r\nBcc: x@y.z"}
-    world = World()
-    said = world.tick(T0 + MINUTE, finding(labels=labels))
-    return Policy().fold(said, T0 + MINUTE, tick=True)[0]
-
-
 def test_hostile_text_stays_text_everywhere():
     message = hostile()
     found = mail.mail(message, "a@b.c", ["d@e.f"], BASE, T0)
@@ -76,3 +78,16 @@ def test_hostile_text_stays_text_everywhere():
     assert "&lt;script&gt;" in html
     assert "<!channel>" not in json.dumps(slack.payload(message, BASE))
     assert "\r" not in console.lines(message, BASE)
+
+
+def test_example_traces_are_in_every_notice_that_has_room():
+    example = TraceExample("slowest", "ab" * 16, "bot", "POST /chat <!channel>", T0, 4_200_000_000)
+    message = replace(messages()["trigger"], traces=(example,))
+    url = f"{BASE}/traces/{'ab' * 16}"
+    [told] = rendered("webhook", message)["traces"]
+    assert (told["role"], told["url"], told["duration_s"]) == ("slowest", url, 4.2)
+    assert {"href": url, "text": "Trace: the slowest since it began"} in rendered("pagerduty", message)["links"]
+    assert f"- the slowest since it began, POST /chat <!channel> of bot, 4.2 s: {url}" in base.text_body(message, BASE)
+    slacked = json.dumps(rendered("slack", message))
+    assert url in slacked
+    assert "<!channel>" not in slacked

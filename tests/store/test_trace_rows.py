@@ -115,3 +115,19 @@ def test_operations_are_compared_with_the_day_before(rows: TraceRows):
     assert usual["bot", "answer"].p50_s == pytest.approx(2.45, abs=0.1)
     assert usual["bot", "answer"].p95_s == pytest.approx(3.8, abs=0.15)
     assert rows.usual("main", [("bot", "answer")], T0 - DAY) == {}
+
+
+def test_examples_are_of_what_a_service_is_asked_for_most(rows: TraceRows):
+    found = {each.role: each for each in rows.examples("main", ["bot"], T0, T0 + 60 * SECOND, T0 - 3600 * SECOND)}
+    assert list(found) == ["slowest", "failing", "typical", "typical_before"]
+    assert {role: each.trace_id[:2] for role, each in found.items()} == {
+        "slowest": "02", "failing": "02", "typical": "01", "typical_before": found["typical_before"].trace_id[:2]
+    }  # fmt: skip
+    assert (found["slowest"].operation, found["slowest"].duration_ns) == ("answer", 9 * SECOND)
+    assert found["failing"].operation == "chat small"
+    assert 2.3 * SECOND < found["typical_before"].duration_ns < 2.6 * SECOND
+    assert rows.examples("main", ["nobody"], T0, T0 + 60 * SECOND, T0) == []
+    assert [each.role for each in rows.examples("other", ["web"], T0, T0 + 60 * SECOND, T0 - SECOND)] == [
+        "slowest",
+        "typical",
+    ]

@@ -33,6 +33,7 @@ export interface Finding {
 }
 export interface Cause { kind: string; entity: string; what: string; score: number; evidence: string[]; refuted_by: string[] }
 export interface Sent { id: string; destination: string; action: string; state: string; created_at: string; sent_at: string | null; attempts: number; dry_run: boolean; reason: string }
+export interface Example { role: string; words: string; trace_id: string; service: string; operation: string; start: string; duration_s: number }
 export interface Moment extends Change { type: "change" | "finding" | "life" }
 /** What a reference stems from; the link is "" or a plain address. */
 export interface Origin { kind: "experiment" | "run" | "dataset"; name: string; link: string }

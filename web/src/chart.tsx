@@ -41,6 +41,13 @@ export const yAxis = (values: (u: uPlot, splits: number[]) => string[], size: nu
   grid: { stroke: () => css("--line"), width: 1 }, ticks: { show: false },
 });
 
+/** Places of values that have none beside them: no line leads to them, so they are drawn as marks. */
+function alone(values: ArrayLike<number | null | undefined>): number[] {
+  const told = Array.from({ length: values.length }, (_, i) => i).filter((i) => values[i] !== undefined);
+  return told.filter((i, k) => values[i] !== null && (values[told[k - 1] ?? -1] ?? null) === null && (values[told[k + 1] ?? -1] ?? null) === null);
+}
+export const single = (size: number): uPlot.Series.Points => ({ show: true, size, filter: (u, i) => alone(u.data[i]!) });
+
 /** Spans that are out of line behind the lines, changes as numbered flags before them. */
 function signs(now: Now): uPlot.Plugin {
   const k = (): number => devicePixelRatio;
@@ -154,8 +161,8 @@ export function Chart({ line, marks = NO_MARKS, height = 176, range, theme, zoom
         {},
         { stroke: stroke("--band-edge"), width: 1, points: { show: false } },
         { stroke: stroke("--band-edge"), width: 1, points: { show: false } },
-        { stroke: stroke("--accent"), width: 1.5, points: { show: false } },
-        { stroke: stroke("--bad"), width: 2.5, points: { show: false } },
+        { stroke: stroke("--accent"), width: 1.5, points: single(7) },
+        { stroke: stroke("--bad"), width: 2.5, points: single(8) },
       ],
       bands: [{ series: [1, 2], fill: stroke("--band") }],
     };
@@ -254,7 +261,7 @@ export function Overlay({ lines, names, marks, range, theme, zoom }: OverlayProp
     width, height: 240, padding: [14, 22, 0, 0], plugins: [signs(now), middle()],
     scales: { x: xScale(now), y: { distr: 4, asinh: 1, range: (_, low, high) => [Math.min(-2, low ?? 0) * 1.2, Math.max(3, high ?? 0) * 1.2] } },
     axes: [xAxis(), { ...yAxis((_, splits) => splits.map((each) => (each === 0 ? "0" : `${each > 0 ? "+" : "−"}${Math.abs(each)}×`)), 56), splits: (u) => STEPS.filter((each) => each >= u.scales["y"]!.min! && each <= u.scales["y"]!.max!), filter: (_, splits) => splits }],
-    series: [{}, ...lines.map((_, i): uPlot.Series => ({ stroke: () => css(`--line-${i % 6}`), width: 2, dash: DASHES[i % 6]!, points: { show: false }, spanGaps: false }))],
+    series: [{}, ...lines.map((_, i): uPlot.Series => ({ stroke: () => css(`--line-${i % 6}`), width: 2, dash: DASHES[i % 6]!, points: single(7), spanGaps: false }))],
   }), [lines.length]);
   return (
     <div class="chart">

@@ -1,7 +1,7 @@
 // Several lines on one axis, told apart by dashes and words, with the numbers as a table.
 import { useMemo, useState } from "preact/hooks";
 import type uPlot from "uplot";
-import { css, Dash, DASHES, Plot, xAxis, xScale, yAxis, type Now } from "./chart";
+import { css, Dash, DASHES, Plot, single, xAxis, xScale, yAxis, type Now } from "./chart";
 import { clock, day, inBase, scaleOf, utc } from "./format";
 import { Said } from "./parts";
 
@@ -21,8 +21,8 @@ export function Many({ lines, unit, signal = "", range, theme, title, zoom }: Ma
     width, height: 168, padding: [10, 22, 0, 0],
     scales: { x: xScale(now), y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high! * 1.08 : 1] } },
     axes: [xAxis(), yAxis((_, splits) => { const ref = Math.max(...splits.map(Math.abs)); return splits.map((each) => inBase(each, bare, ref)); }, 78)],
-    series: [{}, ...lines.map((_, i): uPlot.Series => ({ stroke: () => css(`--line-${i % 6}`), width: 2, dash: DASHES[i % 6]!, points: { show: times.length < 3, size: 6 } }))],
-  }), [lines.length, scale, times.length < 3]);
+    series: [{}, ...lines.map((_, i): uPlot.Series => ({ stroke: () => css(`--line-${i % 6}`), width: 2, dash: DASHES[i % 6]!, points: single(7) }))],
+  }), [lines.length, scale]);
   const some = lines.some((line) => line.value.some((each) => each !== null));
   if (!some) return <p class="quiet">Nothing was told of this.</p>;
   return (

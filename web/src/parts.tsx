@@ -1,5 +1,5 @@
 // Small parts that every page uses.
-import type { ComponentChildren } from "preact";
+import { Fragment, type ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { IncidentState, Problem, Severity, Summary } from "./api";
 import { clock, count, moment, span, utc } from "./format";
@@ -95,6 +95,12 @@ const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060
 export function Said({ text, most = 160 }: { text: string; most?: number }) {
   const seen = text.slice(0, 4000).replace(UNSEEN, "\u00b7");
   return <bdi title={seen.length > most ? brief(seen, 2000) : undefined}>{brief(seen, most)}</bdi>;
+}
+
+/** A name of a signal: it breaks behind its separators, not within a word. */
+export function Name({ text }: { text: string }) {
+  const seen = brief(text.slice(0, 4000).replace(UNSEEN, "\u00b7"));
+  return <bdi>{seen.split(/(?<=[._:/-])(?=[^._:/-])/).map((part, i) => <Fragment key={i}>{i > 0 && <wbr />}{part}</Fragment>)}</bdi>;
 }
 
 export function Labels({ labels }: { labels: Record<string, string> }) {

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from tocsin.api.access import DepsIn, Operator, Reader, person
+from tocsin.api.examples import example_document, examples_of, services_of
 from tocsin.api.ports import Action, Deps, Line
 from tocsin.api.present import Document, feedback_document, line_document, silence_document, summary, whole
 from tocsin.api.problem import RESPONSES, HttpProblem
@@ -169,6 +170,14 @@ def incident_signals(
             "changes": [change_to_json(each) for each in found.changes],
         }
     )
+
+
+@router.get("/{incident_id}/traces", response_class=Document)
+def incident_traces(access: Reader, deps: DepsIn, incident_id: str) -> Document:
+    """Give example traces: the slowest, one that failed, a typical one since it began and a typical one before."""
+    found = _incident(deps, access, incident_id)
+    examples = () if deps.traces is None else examples_of(deps.traces, found)
+    return Document({"services": services_of(found), "traces": [example_document(each) for each in examples]})
 
 
 def _lines(deps: Deps, access: Access, found: Incident, first: int, last: int, max_points: int) -> list[object]:

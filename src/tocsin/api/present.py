@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fastapi.responses import JSONResponse
 
 from tocsin.api.ports import IncidentEvent, Line, Page, Row
+from tocsin.model.bands import shown_lower
 from tocsin.model.codec import Json, change_to_json, incident_to_json
 from tocsin.model.decision import Feedback, Silence
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident, Severity
 from tocsin.model.lineage import lineage_json, lineage_of_all
+from tocsin.model.series import Kind, Signal
 from tocsin.model.times import time_to_json
 
 _TIMES = frozenset({"time", "last_time", "since", "start", "end"})
@@ -92,7 +94,8 @@ def whole(
         # the public JSON writes an infinity as text; to a page an open end is just no number
         for name in ("value", "log10_p", "n_eff", "level"):
             row[name] = getattr(finding, name)
-        row["expected"] = list(finding.expected)
+        lower, upper = finding.expected
+        row["expected"] = [shown_lower(lower, finding.series.signal), upper]
         row["series_id"] = finding.series.id.hex()
         row["labels"] = dict(finding.series.labels)
         row["unit"] = finding.series.signal.unit
@@ -148,6 +151,7 @@ def page_document(page: Page) -> Json:
 
 def line_document(line: Line) -> Json:
     """A line as columns; times are seconds since 1970, for charts."""
+    signal = Signal(line.signal, line.unit, Kind.GAUGE)
     return {
         "series_id": line.series_id,
         "signal": line.signal,
@@ -156,7 +160,7 @@ def line_document(line: Line) -> Json:
         "labels": dict(line.labels),
         "time": [time * _SECONDS for time in line.time],
         "value": list(line.value),
-        "lower": list(line.lower),
+        "lower": [None if lower is None else shown_lower(lower, signal) for lower in line.lower],
         "upper": list(line.upper),
         "log10_p": list(line.log10_p),
     }

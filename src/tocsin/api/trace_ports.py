@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from tocsin.model.message import TraceExample
 from tocsin.store.trace_rows import TraceAsked, Usual
 
 
@@ -37,3 +38,8 @@ class Traces(Protocol):
 
     def usual(self, tenant: str, operations: Iterable[tuple[str, str]], before: int) -> Mapping[tuple[str, str], Usual]:
         """How long spans of these (service, name) took in the day before a time."""
+
+    def examples(
+        self, tenant: str, services: Sequence[str], start: int, end: int, before: int
+    ) -> Sequence[TraceExample]:
+        """Slowest, failing and typical traces of services in [start, end), and a typical one of [before, start)."""

@@ -7,10 +7,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from tocsin.api.app import control_app
+from tocsin.api.examples import examples_of
 from tocsin.api.ports import LOOPBACK_HOSTS, Deps
 from tocsin.app.archive import archived
 from tocsin.app.child import Child, die_with_any_thread, refuse
@@ -94,7 +96,8 @@ class Cold:
         self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
         self.board = Board(config.scores)
         self.senders = Senders(config.scores.remote_write, self.board, self.clock, Context(settings.page_url))
-        self.deliveries = Deliveries(config, self.state, self.clock, settings.page_url, self.senders.statuses)
+        examples = partial(examples_of, TraceRows(self.telemetry.db))
+        self.deliveries = Deliveries(config, self.state, self.clock, settings.page_url, self.senders.statuses, examples)
         self.writer = self._writer(config)
         self.joining = self._joining()
         points = point_sender(settings.hot_socket, settings.internal_secret)

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.api.ports import DestinationStatus
+from tocsin.app.illustrated import Examples, Illustrated
 from tocsin.incident.outbox import Health, Outbox
 from tocsin.model.clock import Clock
 from tocsin.model.destination import Destination
@@ -39,6 +40,7 @@ class Deliveries:
         clock: Clock,
         base_url: str,
         others: Callable[[str], Sequence[DestinationStatus]] = lambda _: (),
+        examples: Examples = lambda _: (),
     ) -> None:
         self._others = others
         self._state = state
@@ -47,7 +49,7 @@ class Deliveries:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._config = config
         self._destinations: dict[str, Destination] = open_destinations(config.outgoing(), self._context)
-        self._outbox = Outbox(state, self._destinations, clock)
+        self._outbox = Outbox(Illustrated(state, examples, clock), self._destinations, clock)
 
     def resend_ns(self) -> dict[str, int]:
         """How often each destination must be told again of an open incident."""

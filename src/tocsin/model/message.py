@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from tocsin.model.incident import Incident
 
@@ -11,12 +11,33 @@ MessageAction: TypeAlias = Literal["trigger", "update", "acknowledge", "resolve"
 """A `test` and a `digest` are of no incident: what stands in its place only carries their words."""
 
 
+ROLES: Final = {
+    "slowest": "the slowest since it began",
+    "failing": "one that failed since it began",
+    "typical": "a typical one since it began",
+    "typical_before": "a typical one before",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TraceExample:
+    """A trace that shows what an incident is about; `role` is one of `ROLES`, times are nanoseconds."""
+
+    role: str
+    trace_id: str
+    service: str
+    operation: str
+    start: int
+    duration_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One notice for one destination.
 
     `id` is deterministic (incident, destination, action, revision), so that a replayed transition can't page
-    twice; `dry_run` messages are recorded and never sent; times are nanoseconds.
+    twice; `dry_run` messages are recorded and never sent; times are nanoseconds. `traces` are looked up when it is
+    delivered: they are no part of what is stored.
     """
 
     id: str
@@ -30,3 +51,4 @@ class Message:
     attempts: int = 0
     dry_run: bool = False
     reason: str = ""
+    traces: tuple[TraceExample, ...] = ()

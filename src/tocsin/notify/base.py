@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
+from tocsin.model.bands import shown_lower
 from tocsin.model.codec import incident_to_json
 from tocsin.model.destination import Receipt
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident
 from tocsin.model.lineage import lineage_json, lineage_of_all
-from tocsin.model.message import Message
+from tocsin.model.message import ROLES, Message, TraceExample
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
 from tocsin.notify.guard import Resolve, resolve_name
@@ -69,6 +70,20 @@ def link(incident: Incident, base_url: str) -> str:
     return f"{base_url.rstrip('/')}/incidents/{quote(incident.id, safe='')}"
 
 
+def trace_link(example: TraceExample, base_url: str) -> str:
+    """Address of the page of a trace."""
+    return f"{base_url.rstrip('/')}/traces/{quote(example.trace_id, safe='')}"
+
+
+def trace_lines(message: Message, base_url: str) -> list[str]:
+    """Example traces, each on one line with its address."""
+    return [
+        f"{ROLES.get(each.role, each.role)}, {one_line(each.operation, 80)} of {one_line(each.service, 60)},"
+        f" {each.duration_ns / 1e9:.3g} s: {trace_link(each, base_url)}"
+        for each in message.traces
+    ]
+
+
 def lineage_lines(incident: Incident) -> list[str]:
     """What the references of findings stem from, each on one line with its address."""
     found = lineage_of_all(incident.findings)[:MAX_LINES]
@@ -100,6 +115,7 @@ def finding_line(finding: Finding) -> str:
     unit = finding.series.signal.unit.strip("{}")
     unit = "" if unit == "1" else f" {unit}"
     lower, upper = finding.expected
+    lower = shown_lower(lower, finding.series.signal)
     known = [f"{limit:.6g}" for limit in (lower, upper) if math.isfinite(limit)]
     band = f"expected {' to '.join(known)}" if len(known) == 2 else f"limit {known[0]}" if known else "nothing expected"
     value = f"{finding.value:.6g}" if math.isfinite(finding.value) else "no value"
@@ -129,6 +145,18 @@ def notice(message: Message, base_url: str) -> dict[str, Any]:
         "links": {"page" if message.action == "digest" else "incident": page_of(message, base_url)},
         "first_steps": [] if message.action == "digest" else first_steps(incident),
         "lineage": lineage_json(lineage_of_all(incident.findings)),
+        "traces": [
+            {
+                "role": each.role,
+                "trace_id": each.trace_id,
+                "service": each.service,
+                "operation": each.operation,
+                "start": time_to_json(each.start),
+                "duration_s": each.duration_ns / 1e9,
+                "url": trace_link(each, base_url),
+            }
+            for each in message.traces
+        ],
         "incident": incident_to_json(incident),
     }
 
@@ -155,6 +183,8 @@ def text_body(message: Message, base_url: str) -> str:
             f"- {time_to_json(change.time)[:19]}Z {change.kind} {one_line(change.entity, 80)}: {one_line(change.what, 160)}"
             for change in incident.changes[-MAX_LINES:]
         ]
+    if traces := trace_lines(message, base_url):
+        lines += ["", "Example traces:"] + [f"- {each}" for each in traces]
     lines += ["", "Start here:"] + [f"- {step}" for step in first_steps(incident)]
     if message.reason:
         lines += ["", f"Why now: {one_line(message.reason, 200)}"]

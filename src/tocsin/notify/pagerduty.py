@@ -8,10 +8,10 @@ from typing import Any
 
 from tocsin.model.destination import Receipt
 from tocsin.model.incident import Severity
-from tocsin.model.message import Message
+from tocsin.model.message import ROLES, Message
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
-from tocsin.notify.base import Context, Notifier, finding_line, first_steps, headline, link
+from tocsin.notify.base import Context, Notifier, finding_line, first_steps, headline, link, trace_link
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import PagerdutyDestination
 
@@ -76,6 +76,10 @@ def payload(message: Message, routing_key: str, base_url: str) -> dict[str, Any]
         },
     }
     event["links"] = [{"href": link(incident, base_url), "text": "Incident in Tocsin"}]
+    event["links"] += [
+        {"href": trace_link(each, base_url), "text": f"Trace: {ROLES.get(each.role, each.role)}"}
+        for each in message.traces
+    ]
     event["client"] = "Tocsin"
     event["client_url"] = base_url
     return event

@@ -9,9 +9,19 @@ from typing import Any
 from tocsin.model.destination import Receipt
 from tocsin.model.errors import Refused, Retryable
 from tocsin.model.lineage import lineage_of_all
-from tocsin.model.message import Message
+from tocsin.model.message import ROLES, Message
 from tocsin.model.text import one_line
-from tocsin.notify.base import MAX_LINES, Context, Notifier, finding_line, first_steps, headline, link, page_of
+from tocsin.notify.base import (
+    MAX_LINES,
+    Context,
+    Notifier,
+    finding_line,
+    first_steps,
+    headline,
+    link,
+    page_of,
+    trace_link,
+)
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import SlackDestination
 
@@ -49,12 +59,18 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
         f"• <{escape(each.link)}|{escape(each.words)}>" if each.link else f"• {escape(each.words)}"
         for each in lineage_of_all(incident.findings)[:MAX_LINES]
     ]
+    traces = [
+        f"• <{trace_link(each, base_url)}|{ROLES.get(each.role, each.role)}>: {escape(one_line(each.operation, 80))} of"
+        f" {escape(one_line(each.service, 60))}, {each.duration_ns / 1e9:.3g} s"
+        for each in message.traces
+    ]
     sections = [
         f"*<{link(incident, base_url)}|{head}>*",
         escape(incident.statement),
         "*Out of line*\n" + "\n".join(lines) if lines else "",
         "*Compared with*\n" + "\n".join(origins) if origins else "",
         "*Likely causes*\n" + "\n".join(causes) if causes else "",
+        "*Example traces*\n" + "\n".join(traces) if traces else "",
         "*Start here*\n" + "\n".join(steps),
     ]
     foot = f"{incident.id} · {incident.severity_arithmetic}" + (f" · {message.reason}" if message.reason else "")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from tocsin.model.errors import BadInput
+from tocsin.model.message import ROLES, TraceExample
 from tocsin.store.database import Database
 from tocsin.store.queries import rows_of
 from tocsin.store.schema import DATABASE
@@ -181,6 +182,45 @@ class TraceRows:
             for row in rows_of(self._db.query(sql, values))
             if (row["service"], row["name"]) in chosen
         }
+
+    def examples(self, tenant: str, services: Sequence[str], start: int, end: int, before: int) -> list[TraceExample]:
+        """Traces of what these services are asked for most: slowest, failing and typical in [start, end), typical in [before, start), ns."""
+        among = "tenant = {tenant:String} AND service IN {services:Array(String)} AND trace_id != toFixedString('', 16)"
+        during = "start >= {start:Int64} AND start < {end:Int64} AND time >= {start:Int64}"
+        values: dict[str, object] = {"tenant": tenant, "services": list(services), "start": start, "end": end}
+        sql = f"""SELECT toString(service) AS service, toString(name) AS operation, toInt64(count()) AS n, {_ENTRY} AS entry
+            FROM {DATABASE}.spans WHERE {among} AND {during} GROUP BY service, name, entry
+            ORDER BY entry DESC, n DESC, service, name LIMIT 1"""
+        most = rows_of(self._db.query(sql, values))
+        if not most:
+            return []
+        chosen = f"{among} AND service = {{service:String}} AND name = {{operation:String}}"
+        values |= {"service": most[0]["service"], "operation": most[0]["operation"]}
+        found = self._pick(f"{chosen} AND {during}", values, {"slowest": _SLOWEST, "typical": _TYPICAL})
+        found += self._pick(f"{among} AND {during} AND status = 'error'", values, {"failing": "argMax({}, start)"})
+        past = {**values, "start": before, "end": start}
+        found += self._pick(f"{chosen} AND {during}", past, {"typical_before": _TYPICAL})
+        order = list(ROLES)
+        return sorted(found, key=lambda each: order.index(each.role))
+
+    def _pick(self, where: str, values: Mapping[str, object], roles: Mapping[str, str]) -> list[TraceExample]:
+        """For each role the span of those that fit which its expression picks."""
+        told = "tuple(lower(hex(trace_id)), toString(service), toString(name), start, time - start)"
+        picks = ", ".join(f"{pick.replace('{}', told)} AS {role}" for role, pick in roles.items())
+        sql = f"""WITH (SELECT quantile(0.5)(time - start) FROM {DATABASE}.spans WHERE {where}) AS middle
+            SELECT toInt64(count()) AS n, {picks} FROM {DATABASE}.spans WHERE {where}"""
+        [row] = rows_of(self._db.query(sql, values))
+        return [TraceExample(role, *_told(row[role])) for role in roles] if row["n"] else []
+
+
+_SLOWEST: Final = "argMax({}, time - start)"
+_TYPICAL: Final = "argMin({}, tuple(status = 'error', abs(time - start - middle)))"
+
+
+def _told(found: Any) -> tuple[str, str, str, int, int]:
+    """A tuple of the engine, which comes as a mapping by place."""
+    trace_id, service, operation, start, took = found.values() if isinstance(found, dict) else found
+    return str(trace_id), str(service), str(operation), int(start), int(took)
 
 
 _NAMED: Final[Mapping[str, str]] = {

@@ -1,12 +1,12 @@
 // One incident: what happened in plain words, then why, then everything that shows it.
 import { useMemo, useState } from "preact/hooks";
-import { act, Problem, query, type Cause, type Finding, type Incident as Answer, type IncidentSignals, type Line, type Moment, type Overview } from "../api";
+import { act, Problem, query, type Cause, type Example, type Finding, type Incident as Answer, type IncidentSignals, type Line, type Moment, type Overview } from "../api";
 import { Chart, Dash, Overlay, type Mark } from "../chart";
 import { count, expected, quantity, rarity, span } from "../format";
 import { refresh, useAsk } from "../live";
 import { Lineage } from "../lineage";
 import { Matchers, SilenceForm, VerdictForm } from "../people";
-import { A, brief, Fault, Labels, Loading, Panel, Said, Sev, Time } from "../parts";
+import { A, brief, Fault, Labels, Loading, Name, Panel, Said, Sev, Time } from "../parts";
 import { set, usePlace } from "../url";
 
 const MOST = 6;
@@ -48,6 +48,7 @@ function Body({ it, theme, may, path }: { it: Answer; theme: string; may: boolea
       </header>
       <Facts it={it} />
       <Causes causes={it.causes} />
+      <Examples path={path} it={it} />
       <Timeline it={it} theme={theme} path={path} />
       <Findings it={it} />
       <div class="pair">
@@ -132,6 +133,22 @@ function Causes({ causes }: { causes: Cause[] }) {
   );
 }
 
+/** Traces that show it; where no service of it sends spans there is nothing to say. */
+function Examples({ path, it }: { path: string; it: Answer }) {
+  const answer = useAsk<{ services: string[]; traces: Example[] }>(`${path}/traces`, 60);
+  if (!answer.data?.traces.length) return answer.error ? <Fault error={answer.error} again={answer.again} /> : null;
+  const { traces } = answer.data;
+  const first = Math.min(...it.findings.map((each) => Date.parse(each.start)), Date.parse(it.opened_at));
+  const to = it.resolved_at ? String(Math.ceil(Date.parse(it.resolved_at) / 1000)) : undefined;
+  return (
+    <Panel title="Example traces" id="examples" note={<A to={query("/traces", { service: traces[0]!.service, from: Math.floor(first / 1000), to, order: "slowest" })}>all since it began</A>}>
+      <ul class="grid">
+        {traces.map((each) => <li key={each.role}><A to={`/traces/${each.trace_id}`}>{each.words}</A> <b>{quantity(each.duration_s, "s")}</b><span class="note"> <Said text={each.operation} most={60} /> of <Said text={each.service} most={40} />, <Time at={each.start} seconds /></span></li>)}
+      </ul>
+    </Panel>
+  );
+}
+
 const nameOf = (line: Line): string => {
   const where = line.labels["service.name"] ?? line.labels["host.name"] ?? "";
   return where ? `${brief(line.signal)} · ${brief(where, 80)}` : brief(line.signal);
@@ -201,7 +218,7 @@ const ARROW: Record<string, string> = { up: "↑", down: "↓", shape: "∿", ab
 function Row({ each }: { each: Finding }) {
   return (
     <tr>
-      <th scope="row"><A to={query("/signals", { signal: each.signal, series: each.series_id })}><Said text={each.signal} /></A><span class="note">{each.monitor}</span></th>
+      <th scope="row" class="names"><A to={query("/signals", { signal: each.signal, series: each.series_id })}><Name text={each.signal} /></A><span class="note"><Name text={each.monitor} /></span></th>
       <td><Sev severity={each.severity} /></td>
       <td class="num"><span aria-hidden="true">{ARROW[each.direction] ?? ""} </span><span class="sr">{each.direction} </span>{quantity(each.value, each.unit, each.signal)}</td>
       <td>{expected(each.expected, each.unit, each.signal)}</td>

@@ -77,16 +77,16 @@ function Table({ rows, chosen }: { rows: Template[]; chosen: string }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Table of templates">
       <table>
-        <thead><tr><th scope="col">Template</th><th scope="col">Service</th><th scope="col" class="num">Lines</th><th scope="col" class="num">Before</th><th scope="col">Change</th><th scope="col" class="num">Errors</th><th scope="col">Last</th></tr></thead>
+        <thead><tr><th scope="col">Template</th><th scope="col" class="num">Lines</th><th scope="col" class="num">Before</th><th scope="col">Change</th><th scope="col" class="num">Errors</th><th scope="col">Service</th><th scope="col">Last</th></tr></thead>
         <tbody>
           {rows.map((row) => (
             <tr key={`${row.service} ${row.template}`} aria-current={chosen !== "" && (row.template === chosen || row.text === chosen) ? "true" : undefined}>
               <th scope="row" class="mono">{row.template ? <A to={query("/logs", { ...Object.fromEntries(new URLSearchParams(location.search)), template: row.template, service: row.service || undefined })}><Said text={row.text} most={240} /></A> : <Said text={row.sample} most={240} />}</th>
-              <td><Said text={row.service || "–"} most={60} /></td>
               <td class="num">{row.records.toLocaleString("en")}</td>
               <td class="num">{row.before.toLocaleString("en")}</td>
               <td class="nowrap">{change(row)}</td>
               <td class="num">{row.errors ? row.errors.toLocaleString("en") : "–"}</td>
+              <td><Said text={row.service || "–"} most={60} /></td>
               <td class="nowrap"><Time at={row.last_time} seconds /></td>
             </tr>
           ))}
@@ -100,14 +100,14 @@ function Lines({ rows }: { rows: LogLine[] }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Table of lines">
       <table>
-        <thead><tr><th scope="col">Time</th><th scope="col">Severity</th><th scope="col">Service</th><th scope="col">Line</th><th scope="col">Trace</th></tr></thead>
+        <thead><tr><th scope="col">Time</th><th scope="col">Line</th><th scope="col">Severity</th><th scope="col">Service</th><th scope="col">Trace</th></tr></thead>
         <tbody>
           {rows.map((row, i) => (
             <tr key={i}>
               <th scope="row" class="nowrap"><Time at={row.time} seconds /></th>
+              <td class="mono"><Said text={row.body} most={500} /></td>
               <td>{row.level >= 17 ? <span class="tag warn"><Said text={row.severity || "error"} most={20} /></span> : <Said text={row.severity || "–"} most={20} />}</td>
               <td><Said text={row.service || "–"} most={60} /></td>
-              <td class="mono said"><Said text={row.body} most={500} /></td>
               <td>{row.trace_id ? <A to={`/traces/${row.trace_id}`} title={row.trace_id}>{row.trace_id.slice(0, 8)}</A> : "–"}</td>
             </tr>
           ))}

@@ -1,0 +1,71 @@
+"""Messages with example traces: looked up when they are delivered, so that what is stored stays what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from tocsin.incident.outbox import BATCH, LEASE_NS, MessageStore, Outcome
+from tocsin.model.clock import SECOND, Clock
+from tocsin.model.errors import TocsinError
+from tocsin.model.incident import Incident
+from tocsin.model.message import Message, TraceExample
+from tocsin.selfmon.metrics import counter
+
+Examples = Callable[[Incident], Sequence[TraceExample]]
+MOST_NS: Final = 2 * SECOND
+"""A page must not wait for its examples: messages claimed after this go without."""
+_ACTIONS = ("trigger", "update", "resolve")
+_WITHOUT = counter(
+    "tocsin_incident_messages_without_traces_total", "Messages sent without example traces, by reason.", ["reason"]
+)
+
+
+class Illustrated:
+    """A store of messages that adds example traces to those that are claimed."""
+
+    def __init__(self, store: MessageStore, examples: Examples, clock: Clock) -> None:
+        self._store = store
+        self._examples = examples
+        self._clock = clock
+
+    def claim(self, now: int, limit: int = BATCH, lease_ns: int = LEASE_NS) -> Sequence[Message]:
+        """Due messages, leased, with their example traces."""
+        claimed = self._store.claim(now, limit, lease_ns)
+        began = self._clock.now()
+        known: dict[str, tuple[TraceExample, ...]] = {}
+        found = []
+        for message in claimed:
+            incident = message.incident
+            if message.action in _ACTIONS and not message.dry_run:
+                if incident.id not in known:
+                    known[incident.id] = self._of(incident, late=self._clock.now() - began > MOST_NS)
+                found.append(replace(message, traces=known[incident.id]))
+            else:
+                found.append(message)
+        return found
+
+    def _of(self, incident: Incident, *, late: bool) -> tuple[TraceExample, ...]:
+        if late:
+            _WITHOUT.labels("late").inc()
+            return ()
+        try:
+            return tuple(self._examples(incident))
+        except TocsinError as error:
+            _WITHOUT.labels(error.code).inc()
+            return ()
+
+    def settle(
+        self, message_id: str, outcome: Outcome, *, at: int, next_attempt: int | None = None, error: str = ""
+    ) -> None:
+        """Say what became of a message."""
+        self._store.settle(message_id, outcome, at=at, next_attempt=next_attempt, error=error)
+
+    def cursor(self, name: str) -> tuple[int, bytes | None]:
+        """Bytes kept under a name, with their number."""
+        return self._store.cursor(name)
+
+    def commit(self, cursor: str, offset: int, *, state: bytes | None = None) -> bool:
+        """Keep bytes under a name; `offset` must grow."""
+        return self._store.commit(cursor, offset, state=state)
