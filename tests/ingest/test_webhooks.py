@@ -18,6 +18,8 @@ from tocsin.model.access import OPEN_ACCESS
 from tocsin.model.frame import FrameKind
 from tocsin.spec.load import parse_config
 from tocsin.spec.problem import BadSpec
+from tocsin.spec.source import WebhookSource
+from tocsin.spec.wire import ChangeRuleSpec
 
 SHA = "f95f852bd8fca8fcc58a9a2d6c842781e32a215e"
 REPOSITORY = {"name": "checkout-api", "full_name": "Codertocat/checkout-api", "html_url": "https://github.com/x/y"}
@@ -263,9 +265,53 @@ def test_a_form_holds_its_payload_in_a_field():
     assert (answer.status, len(rows)) == (202, 1)
 
 
-def test_a_format_that_no_pack_knows_is_told():
-    with pytest.raises(BadSpec, match="did you mean `github`"):
-        parse_config("{sources: [{name: a, type: webhook, format: githup}]}", "t.yaml", {}, shipped_packs())
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("format: githup", "did you mean `github`"),
+        ("format: argocd, secret: s", "nothing says how `argocd` signs"),
+        ("format: own, secret: s, changes: [{kind: flag, what: x}]", "nothing says how `own` signs"),
+    ],
+)
+def test_what_can_t_work_is_told_at_the_start(source, text):
+    with pytest.raises(BadSpec, match=text):
+        parse_config(f"{{sources: [{{name: a, type: webhook, {source}}}]}}", "t.yaml", {}, shipped_packs())
+
+
+def test_payloads_of_ones_own_have_rules_in_the_configuration():
+    rules = "changes: [{kind: flag, entity: '${project}', what: 'flag ${name}', when: {kind: flag}}]"
+    signed = "secret: s3cret, signature: {header: x-sign, method: hmac-sha256}"
+    config = f"{{sources: [{{name: ours, type: webhook, format: flags, {signed}, {rules}}}]}}"
+    body = b'{"kind": "flag", "project": "shop", "name": "new-cart"}'
+    proof = signature(body).removeprefix("sha256=")
+    answer, (row,) = posted("flags", body, {"x-sign": proof}, config, nobody)
+    assert (answer.status, row["kind"], row["entity"], row["what"]) == (202, "flag", "shop", "flag new-cart")
+    assert posted("flags", body, {}, config, nobody)[0].status == 401
+    assert posted("flags", body)[0].status == 404
+
+
+def test_a_secret_without_a_way_to_prove_it_lets_nobody_in():
+    source = WebhookSource(name="a", type="webhook", format="argocd", secret="s3cret")
+    world = World(now=LATER)
+    app = ingest_app(world.edge, open_to_all, senders=Senders(shipped_packs(), [source]))
+    headers = {"content-type": "application/json"}
+    assert call(app, path="/api/events/argocd", body=json.dumps(ARGOCD).encode(), headers=headers).status == 401
+    assert not world.log.entries
+
+
+def test_a_changed_configuration_is_gone_by_at_once():
+    world, senders = World(now=LATER), Senders(shipped_packs())
+    app = ingest_app(world.edge, open_to_all, senders=senders)
+
+    def status(path):
+        headers = {"content-type": "application/json"} | of("deployment_status")
+        return call(app, path=path, body=json.dumps(STATUS).encode(), headers=headers).status
+
+    assert (status("/api/events/github"), status("/api/events/ours")) == (202, 404)
+    source = WebhookSource(name="a", type="webhook", format="github", secret="s3cret")
+    own = WebhookSource(name="b", type="webhook", format="ours", changes=[ChangeRuleSpec(kind="flag", what="x")])
+    senders.adopt([source, own])
+    assert (status("/api/events/github"), status("/api/events/ours")) == (401, 202)
 
 
 @pytest.mark.parametrize(

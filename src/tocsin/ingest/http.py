@@ -14,6 +14,8 @@ from tocsin.ingest.limits import Reservation
 from tocsin.ingest.response import Response, text_response
 from tocsin.ingest.rpc_status import CODES, status_bytes, status_json
 from tocsin.ingest.senders import Senders
+from tocsin.ingest.webhooks import PATH as WEBHOOKS
+from tocsin.ingest.webhooks import webhook_door
 from tocsin.model.access import Access, Authorise, Scope
 from tocsin.model.errors import BadInput, Denied, Overloaded, TocsinError, TooLarge, Unsupported
 from tocsin.selfmon.metrics import counter, histogram
@@ -106,6 +108,7 @@ class _Ingest:
     ) -> None:
         self._edge = edge
         self._authorise = authorise
+        self._senders = senders
         self._doors = doors(edge, senders)
         self._routes = routes
         self._fallback = fallback
@@ -116,7 +119,7 @@ class _Ingest:
             return
         path = scope.get("path", "")
         route = self._routes.get(path)
-        door = self._doors.get(path) if scope["type"] == "http" else None
+        door = self._door(path) if scope["type"] == "http" else None
         if route is not None:
             await route(scope, receive, send)
         elif door is not None and (scope["method"] == "POST" or not self._is_shared(door)):
@@ -129,6 +132,12 @@ class _Ingest:
             listing = "\n".join(f"  {found.path}: {found.title}" for found in self._doors.values())
             answer = text_response(404, f"nothing is here; the ingest addresses are\n{listing}")
             await send_response(send, answer, head=scope["method"] == "HEAD")
+
+    def _door(self, path: str) -> Door | None:
+        name = path.removeprefix(WEBHOOKS)
+        if name != path:  # a changed configuration may know others than the one at the start
+            return webhook_door(name, self._senders) if name in self._senders.webhooks else None
+        return self._doors.get(path)
 
     def _is_shared(self, door: Door) -> bool:
         """Whether other methods of an address belong to the control API."""

@@ -48,8 +48,12 @@ def prover(
     """
     signature = webhook.signature
     secret = [source for source in configured if source.secret]
-    if not secret or signature is None:
+    if not secret:
         return configured[0] if configured else None
+    if signature is None:
+        raise Denied(
+            401, f"a secret is set for {webhook.name}, and nothing says how it signs: name its header in `signature`"
+        )
     for source in secret:
         if proved(signature, source.secret, headers, body):
             return source
@@ -97,8 +101,9 @@ def _named(rows: Sequence[Row], source: WebhookSource | None) -> list[Row]:
     ]
 
 
-def _taking(webhook: WebhookSpec, senders: Senders) -> Take:
+def _taking(name: str, senders: Senders) -> Take:
     async def take(request: Request) -> Response:
+        webhook = senders.webhooks[name]
         edge, tenant = request.edge, request.access.tenant
         try:
             source = prover(webhook, senders.configured(webhook.name), request.headers, request.body)
@@ -132,21 +137,24 @@ def _answer(accepted: int, message: str = "") -> Response:
 
 
 def webhook_doors(senders: Senders) -> list[Door]:
-    """One address for each kind of webhook that packs know."""
-    return [
-        Door(
-            f"{PATH}{webhook.name}",
-            _taking(webhook, senders),
-            webhook.title or f"Webhooks of {webhook.name}.",
-            webhook.example
-            or f"curl -X POST -H 'Content-Type: application/json' --data @payload.json URL{PATH}{webhook.name}",
-            (JSON, FORM),
-            scopes=(Scope.INGEST, Scope.OPERATE),
-            key_headers=_token_headers(webhook),
-            signed=lambda name=webhook.name: any(source.secret for source in senders.configured(name)),
-        )
-        for webhook in senders.webhooks.values()
-    ]
+    """One address for each kind of webhook that is known now."""
+    return [webhook_door(name, senders) for name in senders.webhooks]
+
+
+def webhook_door(name: str, senders: Senders) -> Door:
+    """The address of one kind of webhook."""
+    webhook = senders.webhooks[name]
+    return Door(
+        f"{PATH}{name}",
+        _taking(name, senders),
+        webhook.title or f"Webhooks of {name}.",
+        webhook.example
+        or f"curl -X POST -H 'Content-Type: application/json' --data @payload.json http://127.0.0.1:8642{PATH}{name}",
+        (JSON, FORM),
+        scopes=(Scope.INGEST, Scope.OPERATE),
+        key_headers=_token_headers(webhook),
+        signed=lambda: any(source.secret for source in senders.configured(name)),
+    )
 
 
 def _token_headers(webhook: WebhookSpec) -> tuple[bytes, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
@@ -27,6 +27,7 @@ from tocsin.spec.spend import MOST_BUDGETS, BudgetSpec
 from tocsin.spec.team import TeamSpec
 from tocsin.spec.text import HttpUrl, Network, Pattern
 from tocsin.spec.tree import Loc
+from tocsin.spec.wire import WebhookSpec
 
 Fault: TypeAlias = tuple[Loc, str]
 DAY = 86_400 * SECOND
@@ -203,7 +204,7 @@ class Config(Spec):
                     yield (*loc, index), f"no destination is called `{name}`{_known(name, destinations)}"
         targets = [target.name for target in self.scores.remote_write]
         yield from ((("scores", *loc), text) for loc, text in _twice("remote_write", targets))
-        yield from self._webhook_faults([webhook.name for pack in packs for webhook in pack.webhooks])
+        yield from self._webhook_faults({webhook.name: webhook for pack in packs for webhook in pack.webhooks})
         yield from self._severity_faults()
         yield from self._health_faults()
         calendars = [calendar.name for calendar in self.calendars]
@@ -220,13 +221,19 @@ class Config(Spec):
                 loc = ("playbooks", number, "when", "monitor")
                 yield loc, f"no monitor is called `{wanted}`{nearest(wanted, monitors)}"
 
-    def _webhook_faults(self, formats: Sequence[str]) -> Iterator[Fault]:
+    def _webhook_faults(self, known: Mapping[str, WebhookSpec]) -> Iterator[Fault]:
         for number, source in enumerate(self.sources):
-            if formats and isinstance(source, WebhookSource) and source.format not in formats:
-                yield (
-                    ("sources", number, "format"),
-                    f"no pack knows webhooks of `{source.format}`{nearest(source.format, formats)}",
+            if not isinstance(source, WebhookSource) or not known:
+                continue
+            of = known.get(source.format)
+            if of is None and not source.changes:
+                text = f"no pack knows webhooks of `{source.format}`{nearest(source.format, known)}; or say in `changes` what is one"
+                yield ("sources", number, "format"), text
+            elif source.secret and source.signature is None and (of is None or of.signature is None):
+                text = (
+                    f"nothing says how `{source.format}` signs: name the header in `signature`, or send a key instead"
                 )
+                yield ("sources", number, "secret"), text
 
     def _severity_faults(self) -> Iterator[Fault]:
         severities = [severity.name.lower() for severity in Severity]

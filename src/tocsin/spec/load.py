@@ -113,7 +113,8 @@ def validated(model: type[M], root: Node, file: str) -> M:
 def substitute(root: Node, file: str, env: Mapping[str, str]) -> None:
     """Put environment variables in place of `${NAME}`; `$${NAME}` stands for itself.
 
-    Inside an `action`, only names in capitals are variables: the others are labels of the incident's entity.
+    Inside an `action`, only names in capitals are variables: the others are labels of the incident's entity; inside
+    `changes`, places in a payload.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def substitute(root: Node, file: str, env: Mapping[str, str]) -> None:
     """
 
     def rewrite(loc: Loc, text: str) -> str:
-        in_action = "action" in loc or "actions" in loc
+        in_action = not {"action", "actions", "changes"}.isdisjoint(loc)
 
         def value(match: re.Match[str]) -> str:
             name = match[2]

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from tocsin.spec.monitor import SECOND, Spec
 from tocsin.spec.quantity import DurationNs
 from tocsin.spec.text import HttpUrl, pattern_with_value
+from tocsin.spec.wire import ChangeRuleSpec, SignatureSpec
 
 
 class SourceBase(Spec):
@@ -96,12 +97,15 @@ class WebhookSource(SourceBase):
     """Change events that a system posts to `/api/events/FORMAT`, signed with `secret` where there is one.
 
     `entities` names what a sender calls otherwise: its name of a repository or project to that of the service.
+    `changes` are rules for payloads that no pack knows, tried before those of packs; `signature` says how they are signed.
     """
 
     type: Literal["webhook"]
     format: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)
     secret: str = Field(default="", repr=False)
     entities: dict[str, str] = {}
+    changes: list[ChangeRuleSpec] = []
+    signature: SignatureSpec | None = None
 
 
 SourceSpec: TypeAlias = Annotated[

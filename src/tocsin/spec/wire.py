@@ -70,7 +70,7 @@ class ChangeRuleSpec(Spec):
 class SignatureSpec(Spec):
     """How a sender proves that it knows a secret: HMAC of the body, or the secret itself, in a header."""
 
-    header: str
+    header: str = Field(pattern=r"^[a-z0-9-]+$")  # in small letters
     method: Literal["hmac-sha256", "token"]
     prefix: str = ""
 
