@@ -31,3 +31,10 @@ def messages():
         "acknowledge": act("ack", T0 + 2 * MINUTE),
         "resolve": act("resolve", T0 + 3 * MINUTE),
     }
+
+
+def hostile():
+    labels = {"service.name": "</a><script>alert(1)</script><!channel>\r\nBcc: x@y.z"}
+    world = World()
+    said = world.tick(T0 + MINUTE, finding(labels=labels))
+    return Policy().fold(said, T0 + MINUTE, tick=True)[0]

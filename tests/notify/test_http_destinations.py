@@ -122,7 +122,10 @@ def test_pagerduty_goes_through_its_life_under_one_key(action, event):
 
 
 def test_every_type_has_its_class_and_console_is_always_there():
-    assert set(notifiers()) == {"alertmanager", "console", "email", "pagerduty", "slack", "webhook"}
+    assert set(notifiers()) == {
+        *("alertmanager", "console", "email", "jira", "jira_service_management", "linear"),
+        *("opsgenie", "pagerduty", "slack", "teams", "webhook"),
+    }
     spec = {"name": "am", "type": "alertmanager", "url": "http://127.0.0.1:9093"}
     from tocsin.spec.destination import AlertmanagerDestination
 

@@ -115,9 +115,9 @@ def test_parts_that_have_no_effect_yet_are_said():
         (
             "q: 1",
             (
-                "t.yaml:1:1: unknown key `q`; known here: ab, calendars, context, destinations, drift, dry_run, "
-                "fairness, families, health, lateness, limits, monitors, playbooks, redaction, remediation, routes, "
-                "scores, severity, sources, teams"
+                "t.yaml:1:1: unknown key `q`; known here: ab, budgets, calendars, context, destinations, drift, dry_run, "
+                "fairness, families, health, inventory, lateness, limits, llm, monitors, playbooks, redaction, remediation, "
+                "routes, scores, severity, sources, teams"
             ),
         ),
         (

@@ -70,6 +70,57 @@ class AlertmanagerDestination(DestinationBase):
     url: HttpUrl
 
 
+class OpsgenieDestination(DestinationBase):
+    """Opsgenie (it ends in April 2027): the key of an API integration; `url` for the EU is https://api.eu.opsgenie.com/v2/alerts."""
+
+    type: Literal["opsgenie"]
+    api_key: str = Field(min_length=1)
+    url: HttpUrl = "https://api.opsgenie.com/v2/alerts"
+
+
+class JiraServiceManagementDestination(DestinationBase):
+    """Alerts of Jira Service Management: the key of an API integration of a team's operations."""
+
+    type: Literal["jira_service_management"]
+    api_key: str = Field(min_length=1)
+    url: HttpUrl = "https://api.atlassian.com/jsm/ops/integration/v2/alerts"
+
+
+class JiraDestination(DestinationBase):
+    """Issues of a Jira project: `email` and an API `token` for Cloud, a personal access `token` alone for Data Center.
+
+    `priorities` by severity, where the project has that field; `resolve_transition` by name, else the first to done.
+    """
+
+    type: Literal["jira"]
+    url: HttpUrl
+    project: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=50)
+    issue_type: str = Field(default="Task", min_length=1)
+    email: str = ""
+    token: str = Field(min_length=1)
+    labels: list[str] = []
+    priorities: dict[Literal["info", "warning", "error", "critical"], str] = {}
+    resolve_transition: str = ""
+
+
+class LinearDestination(DestinationBase):
+    """Issues of a Linear team; `team`, `labels` and `resolved_state` are ids (UUIDs) of Linear."""
+
+    type: Literal["linear"]
+    api_key: str = Field(min_length=1)
+    team: str = Field(min_length=1)
+    labels: list[str] = []
+    resolved_state: str = ""
+    url: HttpUrl = "https://api.linear.app/graphql"
+
+
+class TeamsDestination(DestinationBase):
+    """Microsoft Teams: the `url` of a workflow that posts what its webhook is given."""
+
+    type: Literal["teams"]
+    url: HttpUrl
+
+
 class ConsoleDestination(DestinationBase):
     """One line on stderr."""
 
@@ -82,6 +133,11 @@ DestinationSpec: TypeAlias = Annotated[
     | PagerdutyDestination
     | EmailDestination
     | AlertmanagerDestination
+    | OpsgenieDestination
+    | JiraServiceManagementDestination
+    | JiraDestination
+    | LinearDestination
+    | TeamsDestination
     | ConsoleDestination,
     Field(discriminator="type"),
 ]

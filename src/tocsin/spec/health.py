@@ -15,10 +15,10 @@ from tocsin.spec.text import Texts
 TermKind: TypeAlias = Literal["latency", "errors", "quality", "business"]
 _HOUR: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 MOST_TERMS: Final = 200
-READERS: Final = ("slack", "email")
+READERS: Final = ("slack", "teams", "email")
 """Kinds of destinations that people read: they get the digest when nobody is named."""
-PAGERS: Final = ("pagerduty", "alertmanager")
-"""Kinds of destinations that would make an alert of a digest."""
+PAGERS: Final = ("pagerduty", "alertmanager", "opsgenie", "jira_service_management", "jira", "linear")
+"""Kinds of destinations that would make an alert or a ticket of a digest."""
 
 
 def _hour(text: str) -> str:
