@@ -63,9 +63,17 @@ def test_what_is_not_told_is_counted():
         (3100.0, (900.0, 1100.0), "tokens on bot 3.1x above expected since 12:26:40 UTC (now 3,100 tokens, expected 900 to 1,100 tokens)"),
         (1020.0, (900.0, 1000.0), "tokens on bot 7% above expected since 12:26:40 UTC (now 1,020 tokens, expected 900 to 1,000 tokens)"),
         (5.0, (-math.inf, 4.0), "tokens on bot at 5 tokens, limit 4 tokens since 12:26:40 UTC"),
-        (1.0, (-1.0, 1.5), "tokens on bot 4.0x above expected since 12:26:40 UTC (now 1 token, expected -1 to 1.5 tokens)"),
+        (1.0, (-1.0, 1.5), "tokens on bot 4.0x above expected since 12:26:40 UTC (now 1 token, expected 0 to 1.5 tokens)"),
     ],
 )  # fmt: skip
 def test_one_finding_is_a_sentence(value, expected, said):
     found = finding(value=value, expected=expected, labels={"service.name": "bot"})
     assert sentence(Symptom(found, ("bot",), "tokens")) == said
+
+
+def test_what_is_back_in_line_is_told_by_its_worst():
+    worst = {"worst.value": 3100.0, "times_expected": 1.0}
+    found = finding(value=1000.0, expected=(900.0, 1100.0), labels={"service.name": "bot"}, evidence=worst)
+    assert sentence(Symptom(found, ("bot",), "tokens")) == (
+        "tokens on bot 3.1x above expected since 12:26:40 UTC (now 1,000 tokens, at worst 3,100 tokens, expected 900 to 1,100 tokens)"
+    )

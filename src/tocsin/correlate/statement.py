@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from tocsin.model.bands import shown_lower
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Cause
 from tocsin.model.series import Signal
@@ -128,7 +129,7 @@ def band(lower: float, upper: float, signal: Signal) -> str:
     >>> band(900.0, 1100.0, Signal("tokens", "{token}")), band(0.9, 1.2, Signal("latency", "s"))
     ('900 to 1,100 tokens', '900 ms to 1.2 s')
     """
-    low, high = amount(lower, signal), amount(upper, signal)
+    low, high = amount(shown_lower(lower, signal), signal), amount(upper, signal)
     unit = _VALUE.sub("", high, count=1)
     return f"{low.removesuffix(unit) if unit else low} to {high}"
 
@@ -155,15 +156,18 @@ def deviation(finding: Finding) -> str:
             one_line(said, _DEVIATION_CHARS) if isinstance(said, str) and said else _WITHOUT_NUMBER[finding.direction]
         )
     if math.isfinite(lower) and math.isfinite(upper):
-        given = finding.evidence.get("times_expected")
+        worst = finding.evidence.get(WORST_VALUE)
+        value, given = finding.value, finding.evidence.get("times_expected")
+        if lower <= value <= upper and isinstance(worst, int | float):
+            value, given = float(worst), None  # what is back within its band was out of it
         centre = (lower + upper) / 2
-        ratio = finding.value / centre if centre > 0 else math.nan
+        ratio = value / centre if centre > 0 else math.nan
         ratio = float(given) if isinstance(given, int | float) and given > 0 else ratio
         if ratio >= 1.05:
             return f"{ratio:.1f}x above expected" if ratio >= 1.95 else f"{ratio - 1:.0%} above expected"
         if 0 <= ratio <= 0.95:
             return f"{1 - ratio:.0%} below expected"
-        return f"at {amount(finding.value, signal)}, expected {band(lower, upper, signal)}"
+        return f"at {amount(value, signal)}, expected {band(lower, upper, signal)}"
     limit = upper if math.isfinite(upper) else lower
     if math.isfinite(limit):
         return f"at {amount(finding.value, signal)}, limit {amount(limit, signal)}"
