@@ -1,4 +1,4 @@
-"""A2: unusual attributions, confidence and attention of models are found without a word of configuration."""
+"""A2 and A33: unusual attributions, confidence and attention of models are found without configuration, and soon."""
 
 import json
 
@@ -13,6 +13,8 @@ STEP_S = 30
 NORMAL_S = 90 * 60
 FAULT_S = 30 * 60
 PER_STEP = 30
+SOON_S = 360
+"""A window of ten minutes that moves every minute, out of line for two, and the lateness that is waited for."""
 FAULT_AT = START + NORMAL_S * SECOND
 
 
@@ -40,6 +42,7 @@ EXPECTED = {"credit": "model-attributions", "vision": "model-confidence", "write
 async def day(path, seed):
     rng = np.random.default_rng(seed)
     stack = Stack(path)
+    seen = {}
     try:
         for second in range(STEP_S, NORMAL_S + FAULT_S + 1, STEP_S):
             now_s = stack.clock.now() / SECOND
@@ -53,18 +56,34 @@ async def day(path, seed):
             assert answer.json()["rejected"] == 0, answer.text
             stack.clock.advance((STEP_S - 1) * SECOND)
             await stack.second()
+            for incident in stack.incidents():
+                for finding in incident.findings:
+                    seen.setdefault((finding.series.label("model"), finding.monitor), stack.clock.now())
             if second == NORMAL_S:
-                assert not stack.incidents(), "an incident on a normal day"
-        return stack.incidents()
+                assert not seen, "an incident on a normal day"
+        return stack.incidents(), seen
     finally:
         await stack.close()
 
 
-def test_a2_unusual_behaviour_is_found(tmp_path):
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    return play(day(tmp_path_factory.mktemp("day"), 5))
+
+
+def test_a2_unusual_behaviour_is_found(played):
     found = {}
-    for incident in play(day(tmp_path, 5)):
+    for incident in played[0]:
         assert incident.opened_at > FAULT_AT
         for finding in incident.findings:
             found.setdefault(finding.series.label("model"), set()).add(finding.monitor)
     for model, monitor in EXPECTED.items():
         assert monitor in found.get(model, set()), (model, found)
+
+
+def test_a33_from_the_first_odd_record_to_its_incident_are_minutes(played):
+    incidents, seen = played
+    for place in EXPECTED.items():
+        assert (seen[place] - FAULT_AT) / SECOND <= SOON_S, place
+    # one for each model, and none besides
+    assert len(incidents) <= len(MODELS)

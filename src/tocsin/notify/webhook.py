@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
+from urllib.parse import quote
 
 from tocsin.model.destination import Receipt
+from tocsin.model.errors import Refused
+from tocsin.model.incident import Incident
 from tocsin.model.message import Message
 from tocsin.notify.base import Context, Notifier, notice
 from tocsin.notify.guard import GuardedClient
@@ -15,6 +19,7 @@ from tocsin.spec.destination import WebhookDestination
 SIGNATURE_HEADER = "x-tocsin-signature"
 TIMESTAMP_HEADER = "x-tocsin-timestamp"
 _SECOND = 1_000_000_000
+_LABEL = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
@@ -24,6 +29,25 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
     'v1=b253639b'
     """
     return "v1=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def filled(url: str, incident: Incident) -> str:
+    """An address with `${NAME}` as the label of that name of what the incident is about, quoted: it can end no part of it.
+
+    Raises
+    ------
+    Refused
+        No finding has such a label.
+    """
+    found = sorted(incident.findings, key=lambda each: each.evidence.get("policy_met") != 1.0)
+
+    def value(match: re.Match[str]) -> str:
+        label = next((text for each in found if (text := each.series.label(match[1]))), "")
+        if not label or label in (".", ".."):
+            raise Refused(f"the address asks for {match[0]}, and no finding of {incident.id} has a label {match[1]}")
+        return quote(label, safe="")
+
+    return _LABEL.sub(value, url)
 
 
 class Webhook(Notifier[WebhookDestination]):
@@ -48,7 +72,7 @@ class Webhook(Notifier[WebhookDestination]):
             stamp = str(now // _SECOND)
             headers[TIMESTAMP_HEADER] = stamp
             headers[SIGNATURE_HEADER] = sign(self.spec.secret, stamp, body)
-        answer = await self._client.post(self.spec.url, body, headers)
+        answer = await self._client.post(filled(self.spec.url, message.incident), body, headers)
         return Receipt(f"{answer.status}", thread)
 
     async def close(self) -> None:

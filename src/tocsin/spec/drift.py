@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, TypeAdapter, field_validator
 
 from tocsin.model.lineage import KINDS, LINK_CHARS, NAME_CHARS, Origin, safe_link
 from tocsin.model.text import one_line
@@ -120,12 +120,22 @@ ReferenceField = Annotated[DriftReference, BeforeValidator(parse_reference), Pla
 
 
 class CallAction(Spec):
-    """An action that calls an address, signed with `secret` when there is one; `allow` as in destinations."""
+    """An action that calls an address, signed with `secret` when there is one; `allow` as in destinations.
+
+    `${model}` and other labels of the finding may stand in the path and query of the address, never in its host.
+    """
 
     type: Literal["webhook"]
     url: HttpUrl
     secret: str = ""
     allow: list[Network] = []
+
+    @field_validator("url")
+    @classmethod
+    def _known_host(cls, url: str) -> str:
+        if "${" in "/".join(url.split("/", 3)[:3]):
+            raise ValueError("a label may stand in the path of an address, not in its host; who is called is fixed")
+        return url
 
 
 class NotifyAction(Spec):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,7 @@ from tocsin.assess.estimate import LEAST_REFERENCE, Estimated, Estimator, Task
 from tocsin.assess.estimate_error import EstimateError
 from tocsin.assess.intervals import Measure, number
 from tocsin.assess.performance import accuracy, of_classes, of_numbers
-from tocsin.assess.performance_alarm import FALSE_RATE, LEAST_FALL, PerformanceNorm, blocks_of, error_of
+from tocsin.assess.performance_alarm import PerformanceNorm, blocks_of, error_of
 from tocsin.model.arrays import F8, I8, Array, Mask
 
 LEAST_ROWS: Final = 30
@@ -35,7 +34,6 @@ class Performance:
     realised: Mapping[str, Measure] | None
     coverage: float
     reasons: tuple[str, ...]
-    concept: bool = False
     few: FewLabels = field(default_factory=FewLabels)
 
     @property
@@ -180,9 +178,8 @@ class ModelWatch:
         reasons: list[str] = []
         if norm is not None:
             reasons = self._reasons(norm, estimated, real, used.size, known.size, shared_by)
-        concept = self._concept(estimated, real, known.size, used.size)
         return Performance(
-            int(rows.size), estimated, corrected, real, known.size / max(rows.size, 1), tuple(reasons), concept, few
+            int(rows.size), estimated, corrected, real, known.size / max(rows.size, 1), tuple(reasons), few
         )
 
     def _few(self, used: I8) -> FewLabels:
@@ -212,18 +209,6 @@ class ModelWatch:
             error = {name: error_of(each) for name, each in real.items()}
             said += [each.said("realised") for each in norm[1].falls(value, error, shared_by)[:2]]
         return said
-
-    def _concept(self, estimated: Estimated | None, real: Mapping[str, Measure] | None, known: int, used: int) -> bool:
-        """Whether truth is off what the inputs let expect, by more than chance: P(truth | features) moved."""
-        name = "mae" if self.task is Task.NUMBERS else "accuracy"
-        if estimated is None or real is None or known < max(LEAST_ROWS, used / 2):
-            return False
-        expected, found = estimated.measures[name], real[name]
-        half = (expected.high - expected.low) / 2
-        gap = abs(found.value - expected.value)
-        least = LEAST_FALL.get(name, 0.1 * expected.value)
-        sure = NormalDist().inv_cdf(1 - FALSE_RATE / 2) / NormalDist().inv_cdf(0.975)
-        return bool(gap > least and gap > sure * half)
 
     def weights(self, rows: I8) -> F8 | None:
         """How much likelier each known row of the reference is among these rows (known,); None where nothing tells."""

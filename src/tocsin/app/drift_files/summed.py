@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tocsin.app.drift_files.run import ChunkResult, Result
 from tocsin.assess.moved import CONCEPT, DATA, LABEL
@@ -60,14 +61,14 @@ def laws(result: Result) -> list[Law]:
     for kind in (DATA, LABEL, CONCEPT):
         moved = [chunk for chunk in result.chunks if kind in chunk.which.kinds]
         if moved:
-            clearest = max(moved, key=lambda chunk, kind=kind: _evidence(chunk, kind))  # type: ignore[misc]  # of this turn
+            clearest = max(moved, key=partial(_evidence, kind))
             said = next(each for each in clearest.which.said if each.startswith(kind))
             chunks = tuple(chunk.part.index for chunk in moved)
             found.append(Law(kind, chunks, clearest, said.removeprefix(f"{kind}: ")))
     return found
 
 
-def _evidence(chunk: ChunkResult, kind: str) -> float:
+def _evidence(kind: str, chunk: ChunkResult) -> float:
     if kind == LABEL:
         return chunk.which.truth.log10_e
     if kind == CONCEPT:
