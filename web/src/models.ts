@@ -4,10 +4,10 @@ export interface Measure { value: number | null; low: number | null; high: numbe
 export type Measures = Record<string, Measure>;
 export interface ModelRow { model: string; rows: number; first_time: string; last_time: string; versions: string[]; version_count: number; with_truth: number }
 export interface ModelList { from: string; to: string; models: ModelRow[] }
-export interface Bucket { from: string; to: string; rows: number; coverage: number; realised: Measures; estimated: Measures; corrected: boolean; reasons: string[]; concept: boolean }
+export interface Bucket { from: string; to: string; rows: number; coverage: number; realised: Measures; estimated: Measures; corrected: boolean; reasons: string[] }
 export interface Performance {
   task: string; positive: string | null; measures: string[]; step_s: number; rows: number; truth: number; coverage: number;
-  realised: Measures; estimated: Measures; reference: Measures; buckets: Bucket[]; reasons: string[]; concept: boolean; worse: { from: string; reasons: string[] }[]; say: string; notes: string[];
+  realised: Measures; estimated: Measures; reference: Measures; buckets: Bucket[]; reasons: string[]; worse: { from: string; reasons: string[] }[]; say: string; notes: string[];
 }
 export interface DriftRow {
   id: string; name: string; part: "feature" | "output" | "embedding" | "behaviour"; kind: string; n: number; reference_n: number; psi: number | null; band: string | null;

@@ -24,7 +24,7 @@ export function Performance({ it }: { it: Answer }) {
   return (
     <>
       <p class="say">{it.say}</p>
-      {it.reasons.length > 0 && <p class="note warn">Worse than the reference: <bdi>{it.reasons.join("; ")}</bdi>.{it.concept && " The truth is off what the inputs let expect: what leads to it may have changed."}</p>}
+      {it.reasons.length > 0 && <p class="note warn">Worse than the reference: <bdi>{it.reasons.join("; ")}</bdi>. What moved stands under Drift.</p>}
       {it.worse.length > 0 && <p class="note">{`By itself worse: ${it.worse.length} of ${count(it.buckets.length, "bucket")}, last `}<Time at={it.worse[it.worse.length - 1]!.from} />.</p>}
       {it.notes.map((each) => <p key={each} class="note">{each[0]!.toUpperCase() + each.slice(1)}.</p>)}
       {it.measures.length === 0 ? <p class="quiet">Nothing to draw yet: send truth by <code>sdk.truth(prediction_id, value)</code>.</p> : <>
@@ -68,7 +68,7 @@ function Course({ it, name }: { it: Answer; name: string }) {
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of buckets">
           <table>
             <thead><tr><th scope="col">From</th><th scope="col" class="num">Rows</th><th scope="col" class="num">Truth</th><th scope="col">With truth</th><th scope="col">Estimated</th><th scope="col">Judged</th></tr></thead>
-            <tbody>{it.buckets.map((each) => <tr key={each.from}><th scope="row"><Time at={each.from} /></th><td class="num">{each.rows}</td><td class="num">{(100 * each.coverage).toFixed(0)} %</td><td><Value it={each.realised[name]} bare /></td><td><Value it={each.estimated[name]} bare /></td><td class="text">{each.reasons.join("; ")}{each.concept && " The truth is off what the inputs let expect."}</td></tr>)}</tbody>
+            <tbody>{it.buckets.map((each) => <tr key={each.from}><th scope="row"><Time at={each.from} /></th><td class="num">{each.rows}</td><td class="num">{(100 * each.coverage).toFixed(0)} %</td><td><Value it={each.realised[name]} bare /></td><td><Value it={each.estimated[name]} bare /></td><td class="text">{each.reasons.join("; ")}</td></tr>)}</tbody>
           </table>
         </div>
       </details>
