@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from api import log_world
 from api.call_world import FakeCalls
 from api.machine_world import machines
 from api.model_world import FakeRows, FakeTrials, groups_of_world, rows_of_world
@@ -111,6 +112,16 @@ class FakeTelemetry:
             for each in reversed(story().changes)
         ]
         return [row for row in rows if start <= int(str(row["time"])) < end][:limit]
+
+    def logs(
+        self, tenant: str, where: Where, start: int, end: int, limit: int, *, search: str = "", least: int = 0
+    ) -> Sequence[Row]:
+        return log_world.lines(where, search, least)[:limit] if self.full else []
+
+    def log_templates(
+        self, tenant: str, start: int, end: int, service: str, *, search: str = "", limit: int = 200
+    ) -> Sequence[Row]:
+        return log_world.templates(service, search)[:limit] if self.full else []
 
     def states(self, tenant: str) -> Mapping[str, int]:
         return {"live": 41, "zero": 2, "late": 1, "stale": 1, "absent": 3} if self.full else {}

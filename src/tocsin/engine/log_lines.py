@@ -62,7 +62,9 @@ class LogLines:
         shape, uid = shapes(bodies), fingerprints(bodies)
         failed = joined(frames, "severity_number").fill_null(0).to_numpy(zero_copy_only=False) >= _ERROR
         service = fields[_SERVICE]
-        numbers = [self._number((tenant, name)) for name in ("", *service.texts)]
+        nameless = bool((service.code < 0).any())
+        numbers = [self._number((tenant, "")) if nameless else -1]
+        numbers += [self._number((tenant, name)) for name in service.texts]
         place = np.array(numbers, "i8")[service.code.astype("i8") + 1]
         columns = (time, shape, uid, _traces(frames), place * 2 + failed)
         at = 0
