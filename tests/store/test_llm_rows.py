@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from store.world import SECOND, T0, World, genai_pack, spans_frame
+from store.world import SECOND, T0, World, spans_frame
 from tocsin.model.frame import FrameKind, frame_of
+from tocsin.spec.packs import load_packs
 from tocsin.store.llm_rows import OTHERS, CallsAsked, LlmRows
 
 BOT = [("service.name", "bot")]
@@ -55,7 +56,7 @@ def rows(world: World) -> LlmRows:
         call(3, "large", 50, at_s=61, status="error", attributes=failed),
         call(4, "tiny", 5, at_s=62),
         call(5, "small", 7, at_s=-1),
-        {"trace_id": b"r" * 16, "resource": BOT, "attributes": found},
+        {"trace_id": b"r" * 16, "resource": BOT, "attributes": {**found, "top_similarity_score": "0.8"}},
         {"trace_id": b"q" * 16, "resource": BOT, "attributes": {**found, "gen_ai.retrieval.document_count": "0"}},
     ]
     world.input.append([spans_frame(spans), spans_frame([call(9, "small", 1)], tenant="other")])
@@ -64,7 +65,7 @@ def rows(world: World) -> LlmRows:
         [frame_of(FrameKind.RECORDS, "main", "test", {name: [row[name] for row in said] for name in said[0]})]
     )
     world.writer.step()
-    return LlmRows(world.store.db, [genai_pack()])
+    return LlmRows(world.store.db, load_packs())
 
 
 def asked(**more) -> CallsAsked:
@@ -103,7 +104,7 @@ def test_errors_retrieval_and_names_are_told(rows: LlmRows):
     ]
     [found] = rows.retrieval("main", asked(where={"model": "small"}))
     assert (found["calls"], found["counted"], found["documents"], found["empty"]) == (2, 2, 2.0, 1)
-    assert found["similarity"] is None
+    assert found["similarity"] == 0.8
     names = rows.names("main", T0, T0 + 120 * SECOND)
     assert (names["model"], names["customer"]) == (["large", "small", "tiny"], ["acme", "beta"])
 

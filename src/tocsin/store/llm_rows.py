@@ -58,7 +58,7 @@ class LlmRows:
 
     def __init__(self, db: Database, packs: Iterable[PackSpec]) -> None:
         self._db = db
-        names: dict[str, list[str]] = {"document_count": [], "top_similarity": []}
+        names: dict[str, list[str]] = {"document_count": [], "top_similarity_score": []}
         for mapping in (mapping for pack in packs for mapping in pack.mappings if mapping.field in names):
             names[mapping.field] += mapping.names
         self._names = names
@@ -100,7 +100,7 @@ class LlmRows:
         """
         kept = {name: value for name, value in asked.where.items() if name in ("service", "customer")}
         clause, values = _chosen(CallsAsked(asked.start, asked.end, "service", kept), "operation = 'retrieval'")
-        count, near = (self._number(name) for name in ("document_count", "top_similarity"))
+        count, near = (self._number(name) for name in ("document_count", "top_similarity_score"))
         sql = f"""SELECT name, toInt64(count()) AS calls, toInt64(countIf(failed)) AS errors, quantiles(0.5, 0.95)(took) AS latency,
               toInt64(countIf(isNotNull(documents))) AS counted, avg(documents) AS documents,
               toInt64(countIf(documents = 0)) AS empty, avg(near) AS similarity FROM
