@@ -147,7 +147,7 @@ def _feature(reference: FeatureReference, array: Any, limits: Limits | None, lev
 def _shares(reference: FeatureReference, array: Any, limits: Limits | None, level: float) -> list[Violation]:
     """Missing, corrupted, outside and unseen rows of a column."""
     found = shares(FeatureTest(reference), reference.sketch(array), level, outside=_farthest(reference, array))
-    return [each for each in found if not _is_promised(each.fault, limits)]
+    return [each for each in found if not is_promised(each.fault, limits)]
 
 
 def shares(
@@ -201,7 +201,8 @@ def _usual(name: str, reference: FeatureReference, rows: int) -> float:
     return rows * (own.missing if name == "missing" else own.corrupted) / max(own.rows, 1)
 
 
-def _is_promised(fault: Fault, limits: Limits | None) -> bool:
+def is_promised(fault: Fault, limits: Limits | None) -> bool:
+    """Whether a person has promised what else a reference would show."""
     if limits is None:
         return False
     bounded = math.isfinite(limits.low) or math.isfinite(limits.high)

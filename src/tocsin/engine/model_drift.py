@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tocsin.assess.drift import FeatureDrift
+from tocsin.assess.quality import Limits
 from tocsin.assess.sketch import FeatureSketch
 from tocsin.engine.drift_finding import Told, finding_of, told, told_by_truth
 from tocsin.engine.model_performance import Looked, ModelPerformance
@@ -76,7 +78,7 @@ class ModelDrift:
     quality: ModelQuality = field(init=False)
 
     def __post_init__(self) -> None:
-        self.quality = ModelQuality(self.policy.chunk)
+        self.quality = ModelQuality(self.policy.chunk, limits=limits_of(self.policy))
         given = self.policy.reference.given
         self.performance.shared_by = self._parts
         if given is not None and self.reference is None and not self.segment[0]:
@@ -86,6 +88,7 @@ class ModelDrift:
     def adopt(self, policy: DriftSpec) -> None:
         """Go by another policy with the same reference and chunks."""
         self.policy = policy
+        self.quality.limits = limits_of(policy)
         self.performance.shared_by = self._parts
 
     def take(self, arrival: Arrival, other: ModelReference | None = None) -> bool:
@@ -318,4 +321,18 @@ class ModelDrift:
             found.sparse, found.gathered = SparseDrift.back(state["sparse"][0]), state["sparse"][1]
             found.learned = RecordCounts.back(state["learned"])
             found.quality = ModelQuality.of(state["quality"], found._series(QUALITY))
+            found.quality.limits = limits_of(policy)
         return found
+
+
+def limits_of(policy: DriftSpec) -> dict[str, Limits]:
+    """What a policy promises, by feature."""
+    return {
+        name: Limits(
+            -math.inf if each.low is None else each.low,
+            math.inf if each.high is None else each.high,
+            None if each.categories is None else frozenset(each.categories),
+            each.missing_ratio,
+        )
+        for name, each in policy.limits.items()
+    }

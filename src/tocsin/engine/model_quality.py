@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tocsin.assess.quality import Fault, Violation, freshness
+from tocsin.assess.promises import Promised
+from tocsin.assess.quality import Fault, Limits, Violation, freshness, is_promised
 from tocsin.assess.quality_counts import by_counts, by_runs, by_types
 from tocsin.assess.sketch import FeatureSketch
 from tocsin.assess.tally import Tally
 from tocsin.engine.model_reference import LEVEL, ModelReference
 from tocsin.engine.quality_finding import Broken, QualityEpisode
 from tocsin.engine.record_counts import RecordCounts
-from tocsin.engine.record_sample import RecordRow
+from tocsin.engine.record_sample import RecordRow, features_of
 from tocsin.model.finding import Finding
 from tocsin.model.series import Series
 
@@ -54,11 +55,15 @@ class ModelQuality:
     fresh: bool = False
     told: list[str] = field(default_factory=list)
     episode: QualityEpisode | None = None
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    promised: dict[int, Promised] = field(default_factory=dict)
 
     def take(self, row: RecordRow, reference: ModelReference | None) -> None:
         """Count a row."""
         start = self._piece_of(row.time)
         self.pieces.setdefault(start, RecordCounts()).add(row, reference)
+        if self.limits:
+            self.promised.setdefault(start, Promised()).add(features_of(row.features), self.limits)
         if reference is None and self.last:
             self.gap = max(self.gap, row.time - self.last)
         self.last = max(self.last, row.time)
@@ -89,13 +94,22 @@ class ModelQuality:
     def _judge_pending(self, at: int, end: int, reference: ModelReference | None, series: Series) -> list[Finding]:
         judged, self.pending = self.pending, self.pending.after()
         self.chunk.merge(judged)
+        kept = self._kept(end)
         if reference is None:
             self.note_missing(judged)
-            return []
+            if not kept and self.episode is None:
+                return []
+            return self._move(Broken(judged.rows, kept, (), None), self.since, end, at, series, whole=False)
         sketches = judged.sketches if judged.whole(reference) else {}
         broken = self._broken(reference, sketches, judged, runs=True)
+        broken = broken._replace(violations=[*kept, *broken.violations])
         self.told = sorted({*self.told, *(each.feature for each in broken.violations)})
         return self._move(broken, self.since, end, at, series, whole=False)
+
+    def _kept(self, end: int) -> list[Violation]:
+        """What rows of pieces that began before `end` break of what a person promised."""
+        parts = [self.promised.pop(start) for start in sorted(self.promised) if start < end]
+        return Promised.of(parts).violations(self.limits)
 
     def note_missing(self, part: RecordCounts) -> None:
         """Learn how much may be missing from a part of the reference."""
@@ -170,7 +184,7 @@ class ModelQuality:
             usual, tally = reference.tallies.get(name), counts.tallies.get(name)
             if usual is not None and tally is not None:
                 here += _of_rows(test, tally, usual, level, here, runs=runs)
-            found += here
+            found += [each for each in here if not is_promised(each.fault, self.limits.get(name))]
         alarms = sorted(
             (each for each in found if each.alarm), key=lambda each: (-each.count / max(each.rows, 1), each.feature)
         )
@@ -219,6 +233,7 @@ class ModelQuality:
             "marks": [self.chunk_ns, self.since, self.looks, self.last, self.gap, self.fresh],
             "most_missing": dict(self.most_missing),
             "told": list(self.told),
+            "promised": [[start, each.snapshot()] for start, each in sorted(self.promised.items())],
             "episode": None if self.episode is None else self.episode.snapshot(),
         }
 
@@ -233,6 +248,7 @@ class ModelQuality:
         return ModelQuality(
             chunk_ns, pieces, pending, since, chunk, dict(state["most_missing"]), looks, last, gap, fresh,
             list(state["told"]), episode,
+            promised={start: Promised.back(each) for start, each in state.get("promised", ())},
         )  # fmt: skip
 
 

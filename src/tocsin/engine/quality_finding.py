@@ -24,12 +24,12 @@ _SHOWN: Final = 60
 
 
 class Broken(NamedTuple):
-    """Alarms on some rows, worst first, names that the reference lacks, and the reference."""
+    """Alarms on some rows, worst first, names that the reference lacks, and the reference; None: only promises hold."""
 
     rows: int
     violations: Sequence[Violation]
     new: tuple[str, ...]
-    reference: ModelReference
+    reference: ModelReference | None
 
 
 @dataclass(slots=True)
@@ -145,8 +145,8 @@ def evidence_of(broken: Broken) -> dict[str, float | str]:
         "expected_ratio": worst.expected / max(worst.rows, 1),
         # harm is not known before there is truth: all rows broken is a warning, just not critical
         "severity_ratio": 1.0 + 1.4 * share,
-        "reference": reference.span,
-        "reference_n": float(reference.sample.seen),
+        "reference": "what a person promised" if reference is None else reference.span,
+        "reference_n": 0.0 if reference is None else float(reference.sample.seen),
     }
     for place, each in enumerate(broken.violations[:_TOP], 1):
         found |= _violation(f"violation.{place}", each)

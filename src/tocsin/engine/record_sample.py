@@ -146,7 +146,7 @@ def columns_of(
     `embedding`; a feature that bears one of these names is called `features.NAME`. `new` gets how many rows have a feature that
     `names` lack.
     """
-    given = [_given(row.features) for row in rows]
+    given = [features_of(row.features) for row in rows]
     if names is None:
         counts = _counted(given)
         names = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_FEATURES]
@@ -202,7 +202,7 @@ def _column(name: str, rows: Sequence[RecordRow], given: Sequence[Mapping[str, A
     return [each.get(name) for each in given]
 
 
-def _given(text: str) -> dict[str, Any]:
+def features_of(text: str) -> dict[str, Any]:
     """Features as columns may hold them: numbers as floats, lists and objects as their text."""
     try:
         found = _decode(text) if text else None

@@ -9,7 +9,15 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, TypeAdapter, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
 
 from tocsin.model.lineage import KINDS, LINK_CHARS, NAME_CHARS, Origin, safe_link
 from tocsin.model.text import one_line
@@ -182,6 +190,23 @@ class LineageSpec(Spec):
         return [Origin(kind, one_line(each.name), each.link) for kind, each in told if each is not None]
 
 
+class LimitsSpec(Spec):
+    """What is promised of a feature, from the first record on: a range, all its categories, how much may be missing."""
+
+    low: float | None = None
+    high: float | None = None
+    categories: list[str] | None = Field(default=None, min_length=1, max_length=1_000)
+    missing_ratio: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _some_promise(self) -> LimitsSpec:
+        if not self.model_fields_set:
+            raise ValueError("promise something: `low`, `high`, `categories` or `missing_ratio`")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("`low` is above `high`")
+        return self
+
+
 DriftAction: TypeAlias = Annotated[CallAction | NotifyAction, Field(discriminator="type")]
 
 
@@ -212,6 +237,7 @@ class DriftSpec(Spec):
     min_n: int = Field(default=500, ge=30)
     segments: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default=[], max_length=3)
     lineage: LineageSpec = LineageSpec()
+    limits: dict[str, LimitsSpec] = Field(default={}, max_length=200)
     actions: list[DriftAction] = []
 
     @property
