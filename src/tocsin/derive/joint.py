@@ -12,6 +12,7 @@ import numpy as np
 
 from tocsin.derive.buckets import Distribution
 from tocsin.derive.equal_load import EqualLoad
+from tocsin.derive.nearness import Nearness
 from tocsin.derive.progress import Progress
 from tocsin.derive.readings import SECOND, Thing, ThingKey, Things, Told, read
 from tocsin.derive.regression import Regression
@@ -59,6 +60,7 @@ class Joint:
         self._specs: list[JointSpec] = [spec for pack in packs for spec in pack.joint_signals]
         self._inventory = inventory
         self.things = Things(packs if self._specs else (), rows)
+        self.near = Nearness(self.things)
         self.told = Told()
         self.progress = Progress(self.told)
         self.loads: dict[tuple[str, ThingKey], EqualLoad] = {}
@@ -135,8 +137,7 @@ class Joint:
             if key[1] == "device":
                 hosts[key[0], thing.home] = None
             elif key[1] == "host":
-                near = [device.home for device in self.things.all(key[0], "device") if _alive_for(thing, device)]
-                hosts.update(((key[0], home), None) for home in near)
+                hosts.update(((key[0], home), None) for home in self.near.homes_of(thing))
             found = made.setdefault(key[0], [])
             for spec in self._specs:
                 value = self._value(spec, thing, now)
@@ -168,12 +169,8 @@ class Joint:
         return found
 
     def _stalled(self, spec: StalledSpec, engine: Thing, now: int) -> float:
-        demand = [
-            each
-            for each in self.things.all(engine.key[0], "demand")
-            if any(engine.shares(place, each) for place in ("model", "instance", "pod"))
-        ]
-        seconds, proof = self.progress.judge(engine, self._devices_of(engine), demand, now)
+        near = self.near
+        seconds, proof = self.progress.judge(engine, near.devices_of(engine), near.demand_of(engine), now)
         if proof:
             self._prove(spec, engine, proof)
         return seconds
@@ -240,16 +237,16 @@ class Joint:
         """A reading of a thing, or of the devices that an engine runs on, in the mean."""
         if reading.startswith(thing.key[1]):
             return read(self.told, thing, reading, now)
-        near = self._devices_of(thing) if thing.key[1] == "engine" and reading.startswith("device.") else []
+        near = self.near.devices_of(thing) if thing.key[1] == "engine" and reading.startswith("device.") else []
         found = [value for each in near if not math.isnan(value := read(self.told, each, reading, now))]
         return math.fsum(found) / len(found) if found else math.nan
 
     def _missing(self, spec: MissingSpec, tenant: str, home: str, now: int) -> Iterator[tuple[int, int, float]]:
         """How many devices of a host should be there and are not, if anything says that the host is there."""
-        devices = [device for device in self.things.all(tenant, "device") if device.home == home and home]
+        devices = self.near.devices_at(tenant, home)
         here = [device for device in devices if now - self._last(device) <= self._patience(device)]
-        hosts = [host for host in self.things.all(tenant, "host") if any(_alive_for(host, each) for each in devices)]
-        if not here and not any(read(self.told, host, "host.alive", now) > 0 for host in hosts):
+        hosts = {host.key: host for each in devices for host in self.near.hosts_of(each)}
+        if not here and not any(read(self.told, host, "host.alive", now) > 0 for host in hosts.values()):
             return
         told = next((each.devices for each in self._inventory if fnmatchcase(home, each.host)), None)
         settled = [each for each in devices if self._last(each) - self.first.get(each.key, now) >= SETTLED_NS]
@@ -263,38 +260,15 @@ class Joint:
 
     # -- what belongs together -----------------------------------------------------------------------------------------
 
-    def _devices_of(self, engine: Thing) -> list[Thing]:
-        """Devices that an engine runs on; of a host with several engines none can be told."""
-        devices = self.things.all(engine.key[0], "device")
-        for place in ("pod", "instance", "host"):
-            found = [device for device in devices if engine.shares(place, device)]
-            if found and place == "host":
-                others = [each for each in self.things.all(engine.key[0], "engine") if each is not engine]
-                return [] if any(engine.shares("host", each) for each in others) else found
-            if found:
-                return found
-        return []
-
     def _engine_on(self, device: Thing, now: int) -> bool:
-        """Whether a serving engine runs on a device, or may: one whose device nobody knows may be on any."""
+        """Whether a serving engine runs on a device, or may."""
         if read(self.told, device, "device.engine_memory", now) > 0:
             return True
-        devices = self.things.all(device.key[0], "device")
-        for engine in self.things.all(device.key[0], "engine"):
-            if now - self._last(engine) > LIVE_ENGINE_NS:
-                continue
-            places = ("pod", "instance", "host")
-            if any(engine.shares(place, device) for place in places):
-                return True
-            if not any(engine.shares(place, other) for other in devices for place in places):
-                return True
-        return False
+        return any(now - self._last(engine) <= LIVE_ENGINE_NS for engine in self.near.engines_near(device))
 
     def _load(self, thing: Thing, now: int) -> float:
         """Tokens per second of the engine, or of those on a device; else how busy the device is."""
-        engines = [thing] if thing.key[1] == "engine" else []
-        if thing.key[1] == "device":
-            engines = [each for each in self.things.all(thing.key[0], "engine") if thing in self._devices_of(each)]
+        engines = [thing] if thing.key[1] == "engine" else self.near.engines_of(thing)
         rates = [
             rate
             for engine in engines
@@ -365,11 +339,6 @@ class Joint:
 def _key(values: Sequence[Any]) -> ThingKey:
     tenant, sort, apart = values
     return tenant, sort, tuple(apart)
-
-
-def _alive_for(host: Thing, device: Thing) -> bool:
-    """Whether what says that a host is there speaks for a device, too: of one page, or else of one host."""
-    return host.shares("instance", device) if host.places.get("instance") else host.shares("host", device)
 
 
 def _samples(points: Sequence[tuple[int, int, float]]) -> Samples:

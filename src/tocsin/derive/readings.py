@@ -144,10 +144,6 @@ class Thing:
         """What people call it."""
         return "/".join(part for part in self.key[2] if part)
 
-    def shares(self, place: str, other: Thing) -> bool:
-        """Whether both are at one place."""
-        return not self.places.get(place, set()).isdisjoint(other.places.get(place, set()))
-
 
 class Things:
     """All things that series tell of, found again from the series alone."""
@@ -158,44 +154,40 @@ class Things:
         self.known: dict[ThingKey, Thing] = {}
         self.of_row: dict[int, tuple[Named, Thing]] = {}
         self.left_out = 0
-        self._sorted: dict[tuple[str, Sort], list[Thing]] = {}
+        self.version = 0  # grows with all that is learned of where things are
         self._assigned = 0
 
-    def assign(self) -> bool:
-        """Find out what series that are new tell of; whether there was any."""
-        new = False
+    def assign(self) -> None:
+        """Find out what series that are new tell of."""
         for row in range(self._assigned, len(self._rows)):
             series = self._rows.series(row)
             named = self._names.of(series)
             if named is not None:
-                new = self._place(row, named, series) or new
+                self._place(row, named, series)
         self._assigned = len(self._rows)
-        return new
 
-    def _place(self, row: int, named: Named, series: Series) -> bool:
+    def _place(self, row: int, named: Named, series: Series) -> None:
         places = self._names.places(dict(series.labels))
         sort: Sort = named.reading.split(".")[0]  # type: ignore[assignment]  # readings begin with their sort
         apart = tuple(next(iter(places.get(place, {}).values()), "") for place in _TOLD_APART[sort])
         if not any(apart):
-            return False
+            return
         key: ThingKey = (series.tenant, sort, apart)
         thing = self.known.get(key)
         if thing is None:
             if len(self.known) >= THINGS:
                 self.left_out += 1
-                return False
+                return
             home = next(iter(places.get("host", {}).values()), "")
             thing = self.known[key] = Thing(key, _labels(sort, places), home)
-            self._sorted.setdefault((series.tenant, sort), []).append(thing)
+            self.version += 1
         for place, values in places.items():
-            thing.places.setdefault(place, set()).update(values.values())
+            held = thing.places.setdefault(place, set())
+            if not held.issuperset(values.values()):
+                held.update(values.values())
+                self.version += 1
         thing.rows.setdefault(named.reading, []).append(row)
         self.of_row[row] = named, thing
-        return True
-
-    def all(self, tenant: str, sort: Sort) -> list[Thing]:
-        """All things of a sort, in the order of first sight."""
-        return self._sorted.get((tenant, sort), [])
 
 
 def _labels(sort: Sort, places: Mapping[str, Mapping[str, str]]) -> Labels:
