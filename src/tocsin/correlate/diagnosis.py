@@ -39,6 +39,7 @@ BESIDE = 0.35
 """What a change next to an entity that is out of line counts beside one on it."""
 MOST_SHIFTS = 3
 LEAST_SHARE = 0.005
+LEAST_SURE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _requests(scene: Scene, known: dict[str, Known]) -> None:
         return
     for aspect in (graph.latency(), graph.errors(), graph.shape()):
         for code, share in enumerate(aspect.share.tolist()):
-            if share < LEAST_SHARE:
+            if share < LEAST_SHARE or aspect.sureness < LEAST_SURE:
                 continue
             entity = known[graph.spans.entities[code]]
             entity.against.extend(of_refutation(graph, aspect, code))
@@ -116,12 +117,17 @@ def _metrics(scene: Scene, known: dict[str, Known]) -> None:
             entity.against.append(f"{worst}, which it calls, is out of line too: it may only wait for it")
         said = [(_own(each, factor, passed_on), each) for each in roles.values()]
         for rank, (strength, each) in enumerate(sorted(said, key=lambda one: (-one[0], one[1].role))):
-            kind = _KINDS[each.role]
             what = f"{each.metric} {'up' if each.up else 'down'}"
-            entity.add(strength * (1.0 if rank == 0 else SECOND), kind, what, [of_shift(each, scene.at)])
+            entity.add(strength * (1.0 if rank == 0 else SECOND), _kind(each), what, [of_shift(each, scene.at)])
 
 
-_KINDS = {"resource": "resource", "symptom": "dependency", "flow": "dependency", "other": "unknown"}
+def _kind(each: Shift) -> str:
+    """Kind of cause that a move is one of."""
+    if each.role == "resource":
+        return "gpu" if "gpu" in each.metric.lower() else "resource"
+    if each.role == "flow":
+        return "traffic" if each.up else "dependency"
+    return "dependency" if each.role == "symptom" else "unknown"
 
 
 def _own(each: Shift, factor: float, passed_on: float) -> float:
@@ -188,8 +194,7 @@ def _changes(scene: Scene, known: dict[str, Known]) -> None:
         strength = near * max(CHANGE_ALONE, CHANGED * min(1.0, 2 * max(out_of_line[name], BESIDE * around)))
         said = f"{change.kind} {change.what!r} {span(max(0, since))} before the onset"
         entity.add(strength, change.kind, change.what, [said])
-        entity.kinds[change.kind] += 1.0
-        entity.what.append((1.0 + strength, change.what))
+        entity.kinds[change.kind] += 2.0  # before any state of the entity
         if out_of_line[name] == 0:
             entity.against.append("nothing measured on it moved")
 
@@ -208,14 +213,14 @@ def _neighbours(scene: Scene, name: str) -> set[str]:
 
 
 def _cause(each: Known) -> Cause:
-    kind = max(each.kinds, key=lambda key: (each.kinds[key], key), default="unknown")
-    what = max(each.what, default=(0.0, "out of line"))[1]
+    kind, what = each.leading
     return Cause(kind, each.entity, what, round(each.strength, 4), tuple(each.pro), (*each.against, _test(kind)))
 
 
 def _test(kind: str) -> str:
     """What would refute a cause of this kind, for what nothing measured says."""
     tests = {
+        "traffic": "would be refuted if the symptom stayed when traffic is back at its level",
         "resource": "would be refuted if the symptom stayed when the resource is back at its level",
         "dependency": "would be refuted by requests that do not pass it and are as bad",
     }

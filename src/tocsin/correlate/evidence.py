@@ -13,8 +13,10 @@ from tocsin.correlate.statement import number, span
 from tocsin.model.incident import Change
 
 MOST_SAID = 3
-TOLD = 0.1
-"""A metric is mentioned when its strength is at least so much."""
+TOLD = 0.02
+"""Kinds of work are mentioned whose excess is at least this share of the greatest."""
+IS_CAUSE = 0.3
+"""A resource that moved with this strength is the cause, and slow requests of its entity are the symptom."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +43,7 @@ class Known:
     pro: list[str] = field(default_factory=list)
     against: list[str] = field(default_factory=list)
     kinds: dict[str, float] = field(default_factory=dict)
-    what: list[tuple[float, str]] = field(default_factory=list)
+    what: dict[str, tuple[float, str]] = field(default_factory=dict)
 
     def add(self, strength: float, kind: str, what: str, said: Sequence[str]) -> None:
         """Take something in that speaks for it: independent reasons add up as chances do."""
@@ -49,15 +51,25 @@ class Known:
             return
         self.strength = 1.0 - (1.0 - self.strength) * (1.0 - min(strength, 0.999))
         self.kinds[kind] = self.kinds.get(kind, 0.0) + strength
-        self.what.append((strength, what))
+        self.what[kind] = max(self.what.get(kind, (0.0, "")), (strength, what))
         self.pro.extend(each for each in said if each not in self.pro)
+
+    @property
+    def leading(self) -> tuple[str, str]:
+        """Kind of cause and what it is: a resource before the symptoms that go with it."""
+        if not self.kinds:
+            return "unknown", "out of line"
+        states = [kind for kind in ("resource", "gpu") if self.kinds.get(kind, 0.0) >= IS_CAUSE]
+        best = max(self.kinds, key=lambda key: (self.kinds[key] + (key in states), key))
+        return best, self.what[best][1]
 
 
 def of_aspect(graph: CallGraph, aspect: Aspect, code: int) -> list[str]:
     """What an aspect of the requests says of an entity."""
     share = float(aspect.share[code])
     said = [f"{share:.0%} of the excess of {_ASPECTS[aspect.name]} is explained by it; the rest remains without it"]
-    mine = [kind for kind in aspect.kinds if code in (kind.entity, kind.callee)]
+    least = TOLD * max((kind.size for kind in aspect.kinds), default=0.0)
+    mine = [kind for kind in aspect.kinds if code in (kind.entity, kind.callee) and kind.size >= least]
     return said + [_kind(graph, aspect.name, kind) for kind in mine[:MOST_SAID]]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tocsin.model.arrays import F8
 
-MOST_POINTS = 200
+MOST_POINTS = 120
 LEAST_POINTS = 8
 BAND = 0.2
 """Greatest lag looked at, as a share of the points."""

@@ -18,14 +18,16 @@ CLEAR = 1.5
 """Statistic of Kolmogorov's bridge beyond which a change of level is hardly chance (p about 0.02)."""
 
 
-def find_onset(series: Sequence[Readings], spans: Spans | None) -> float | None:
-    """Seconds since the origin at which levels change, None where none does clearly."""
+def find_onset(series: Sequence[Readings], spans: Spans | None) -> tuple[float, bool] | None:
+    """Seconds since the origin at which levels change, and whether that is clear; None where there are no levels."""
+    unclear: list[tuple[float, float]] = []
     for candidates in _candidates(series, spans):
         found = [each for each in map(_split, candidates) if each is not None]
         clear = sorted((each for each in found if each[0] > CLEAR), key=lambda each: (-each[0], each[1]))[:BEST]
         if clear:
-            return _middle(clear)
-    return None
+            return _middle(clear), True
+        unclear += found
+    return (max(unclear)[1], False) if unclear else None
 
 
 def _middle(clear: Sequence[tuple[float, float]]) -> float:

@@ -96,9 +96,14 @@ def diagnose_folder(path: Path, at: str | None = None) -> Diagnosed:
     entities = _entities(folder)
     series = _series(folder.metrics, entities, origin) if folder.metrics is not None else []
     spans = _span_columns(folder.spans, entities, origin) if folder.spans is not None else None
-    when = (at_ns - origin) / 1e9 if at is not None else find_onset(series, spans)
-    if when is None:
-        raise BadInput(f"{path}: no change stands out; name the onset of the symptom with --at")
+    if at is not None:
+        when = (at_ns - origin) / 1e9
+    elif (guessed := find_onset(series, spans)) is not None:
+        when, clear = guessed
+        if not clear:
+            notes.append("no change stands out clearly; name the onset of the symptom with --at")
+    else:
+        raise BadInput(f"{path}: nothing has two levels to tell apart; name the onset of the symptom with --at")
     window_s = max(WINDOW_S, STEPS * _step(series))
     graph = _graph(spans, when, window_s, notes) if spans is not None else None
     edges = set(folder.edges)
@@ -183,12 +188,14 @@ def _graph(spans: Spans, at: float, window_s: float, notes: list[str]) -> CallGr
         near = np.argsort(np.abs(begins[inside] - at), kind="stable")[:MOST_SPANS]
         inside = np.sort(inside[near])
     spans, ends = _picked(spans, inside), (spans.start + spans.duration)[inside]
-    # a request under way at the onset belongs to neither side unless it ends late: then it shows the fault
+    # a request that was under way at the onset belongs to neither side
     begins = begins[inside]
     after = begins >= at
     over = np.zeros(len(first))
     np.maximum.at(over, spans.trace, ends)
     before = (begins < at) & (over[spans.trace] <= at)
+    if min(int(before.sum()), int(after.sum())) < FEW_SPANS:  # traces that last as long as the data: span by span
+        before, after = ends <= at, spans.start >= at
     if min(int(before.sum()), int(after.sum())) < FEW_SPANS:
         notes.append(
             f"spans: {int(before.sum()):,} before and {int(after.sum()):,} after the onset are too few to compare"
