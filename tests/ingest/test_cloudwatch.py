@@ -229,7 +229,7 @@ def bent(draw):
     return bytes(raw)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     bent()
     | st.binary(max_size=60)

@@ -195,7 +195,7 @@ def bent(draw):
     return bytes(cramjam.snappy.compress_raw(bytes(raw)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.tuples(st.just(PROTOBUF), bent() | st.binary(max_size=60))
     | st.tuples(

@@ -51,11 +51,11 @@ GITLAB = {
     "status_changed_at": "2026-09-21 17:30:00 +0200",
     "deployment_id": 15,
     "deployable_id": 796,
-    "deployable_url": "http://gitlab.example/root/checkout/-/jobs/796",
+    "deployable_url": "http://gitlab.example/shop/checkout/-/jobs/796",
     "environment": "staging",
-    "project": {"id": 30, "name": "checkout", "path_with_namespace": "root/checkout"},
+    "project": {"id": 30, "name": "checkout", "path_with_namespace": "shop/checkout"},
     "short_sha": "279484c0",
-    "user": {"id": 1, "username": "root"},
+    "user": {"id": 1, "username": "ann"},
     "commit_title": "Add new file",
 }
 ARGOCD = {
@@ -352,7 +352,7 @@ _APP = World(now=NOW)
 _INGEST = ingest_app(_APP.edge, open_to_all)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.sampled_from([("github", STATUS), ("gitlab", GITLAB), ("argocd", APPLICATION), ("kubernetes", NODE)]),
     st.data(),
