@@ -258,3 +258,12 @@ def test_the_page_is_served():
             assert answer.read() == b"up 1\n"
     finally:
         page.close()
+
+
+def test_the_world_ends_with_whoever_started_it():
+    waits = "import time; from tocsin.demo.world import end_with_parent; end_with_parent(); print(1, flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as world:
+        assert world.stdout.readline() == b"1\n"
+        assert world.poll() is None
+        world.stdin.close()
+        assert world.wait(60) == 1

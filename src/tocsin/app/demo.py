@@ -177,9 +177,19 @@ class _World:
 
     async def play(self, server: ServeSettings, *, headless: bool, as_json: bool) -> int:
         """Play until the story is over (headless) or for ever; print what was found."""
-        program = [sys.executable, "-m", "tocsin.demo.world", "--otlp", server.url, "--api", server.url]
+        program = [
+            sys.executable,
+            "-m",
+            "tocsin.demo.world",
+            "--with-parent",
+            "--otlp",
+            server.url,
+            "--api",
+            server.url,
+        ]
         program += self._arguments
-        process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*program, stdin=pipe, stdout=pipe)
         assert process.stdout is not None
         watchers: list[asyncio.Task[None]] = []
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import select
 import signal
 import sys
 import threading
@@ -244,13 +246,29 @@ def parser() -> argparse.ArgumentParser:
     add("--clock-wall-ns", type=int, help="wall time at which event time was the origin")
     add("--clock-started", type=Path, help="file to write when live time begins; the clock stands until then")
     add("--clock-speed", type=float, help="as --speed")
+    add("--with-parent", action="store_true", help="end when stdin ends")
     add("--json", action="store_true", help="say what happens in JSON lines on stdout")
     return parsed
+
+
+def end_with_parent() -> None:
+    """Watch stdin from now on: when whoever holds its other end is gone, by whatever death, so is this process."""
+
+    def watch() -> None:
+        ended = select.poll()
+        ended.register(0, select.POLLIN | select.POLLHUP)
+        while ended.poll() and os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the world; 3 if the server can't be reached."""
     told = parser().parse_args(arguments)
+    if told.with_parent:
+        end_with_parent()
     fault = None if told.no_fault else told.fault
     options = Options(
         told.otlp,
