@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest_world import NOW, World, call, open_to_all
@@ -183,7 +183,7 @@ def bent(draw):
     return bytes(raw)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.tuples(st.just(PROTOBUF), bent() | st.binary(max_size=60))
     | st.tuples(

@@ -8,7 +8,7 @@ import json
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest_world import NOW, World, call, open_to_all
@@ -352,7 +352,7 @@ _APP = World(now=NOW)
 _INGEST = ingest_app(_APP.edge, open_to_all)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([("github", STATUS), ("gitlab", GITLAB), ("argocd", APPLICATION), ("kubernetes", NODE)]),
     st.data(),
