@@ -349,7 +349,7 @@ def test_which_requests_bring_telemetry():
     pushed = ("/loki/api/v1/push", "/aws/firehose", "/api/v1/series", "/api/v2/series", "/api/events/github")
     assert all(is_ingest("POST", p) for p in pushed)
     assert is_ingest("GET", "/api/v1/validate")
-    assert not is_ingest("GET", "/api/events/github")
+    assert is_ingest("GET", "/api/events/github")
     assert is_ingest("GET", "/v1/metrics")
     assert not any(is_ingest("GET", p) for p in ("/", "/api/events", "/api/incidents", "/v1"))
 

@@ -299,6 +299,12 @@ def test_a_secret_without_a_way_to_prove_it_lets_nobody_in():
     assert not world.log.entries
 
 
+def test_the_address_explains_itself():
+    app = ingest_app(World().edge, open_to_all)
+    page = call(app, method="GET", path="/api/events/gitlab").body.decode()
+    assert "deployment, release, feature flag" in page
+
+
 def test_a_changed_configuration_is_gone_by_at_once():
     world, senders = World(now=LATER), Senders(shipped_packs())
     app = ingest_app(world.edge, open_to_all, senders=senders)

@@ -28,7 +28,7 @@ _BROWSERS = (b"origin", b"sec-fetch-site")
 """Headers that only browsers send."""
 _REFUSED = counter("tocsin_front_refused_requests_total", "Requests refused before anybody looked at them.", ["reason"])
 
-_PUSHED = ("/v1/", "/v1development/", "/loki/", "/aws/")
+_PUSHED = ("/v1/", "/v1development/", "/loki/", "/aws/", "/api/events/")
 """Where the addresses of telemetry begin."""
 _EXACT = frozenset({"/api/v1/write", "/api/v1/series", "/api/v2/series", "/api/v1/validate"})
 
@@ -214,7 +214,7 @@ def is_ingest(method: str, path: str) -> bool:
     """
     if path.startswith(_PUSHED) or path in _EXACT:
         return True
-    return method == "POST" and (path == "/api/events" or path.startswith("/api/events/"))
+    return method == "POST" and path == "/api/events"
 
 
 class SupervisorCollector(Collector):

@@ -141,7 +141,7 @@ class _Ingest:
 
     def _is_shared(self, door: Door) -> bool:
         """Whether other methods of an address belong to the control API."""
-        return self._fallback is not None and door.path.startswith("/api/events")
+        return self._fallback is not None and door.path == "/api/events"
 
     async def _enter(self, door: Door, scope: AsgiScope, receive: Receive, send: Send) -> None:
         method = scope["method"]
