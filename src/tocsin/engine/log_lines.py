@@ -73,7 +73,7 @@ class LogLines:
             at += len(frame)
             key = (frame.tenant, frame.source)
             timely: Array = (time[cut] > self._watermarks.get(key, 0)) & (place[cut] >= 0)
-            self.late += int((~timely).sum())
+            self.late += len(frame) - int(timely.sum())
             if timely.any():
                 rows: Waiting = tuple(column[cut][timely] for column in columns)
                 self._waiting.setdefault(key, []).append(rows)

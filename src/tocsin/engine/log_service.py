@@ -275,8 +275,14 @@ class ServiceLogs:
     def restored(state: list[Any]) -> ServiceLogs:
         """A service back from a snapshot."""
         of, feeds, minutes, sequences, broken, samples, last_id, messages, recent = state
+        service, began, closed, heard, records, passed = of
         return ServiceLogs(
-            *of,
+            service,
+            began,
+            closed,
+            heard,
+            records,
+            passed,
             dict(feeds),
             {end: Counter({(shape, bad): n for shape, bad, n in counts}) for end, counts in minutes},
             Sequences.restored(sequences),

@@ -105,7 +105,7 @@ def decode_lines(
     """
     points: list[tuple[int, int, float]] = []
     refusals = Refusals()
-    rows = []
+    rows: list[tuple[int, str, int, str]] = []
     for raw in lines:
         if not raw.strip():
             continue

@@ -102,7 +102,7 @@ def _key(raw: U1, start: int, stop: int) -> int:
     found = np.int64(0)
     for i in range(start, stop):
         found = (found * 131 + raw[i]) & 0x3FFFFFFFFFFFFFFF
-    return found
+    return int(found)
 
 
 @njit("b1(i8,Array(i8,1,'C',readonly=True))")

@@ -13,7 +13,20 @@ from tocsin.app.bench.sizes import FULL, SMALL, Sizes
 from tocsin.app.settings import environment
 from tocsin.model.errors import BadInput
 
-BENCHES = ("ingest", "detect", "latency", "calibration", "smd", "nab", "ensemble", "drift", "logs", "rca", "storm")
+BENCHES = (
+    "ingest",
+    "detect",
+    "latency",
+    "calibration",
+    "smd",
+    "nab",
+    "ensemble",
+    "drift",
+    "logs",
+    "llm",
+    "rca",
+    "storm",
+)
 
 
 def run_bench(
