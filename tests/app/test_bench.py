@@ -87,6 +87,12 @@ def test_ingest_beside_others(tmp_path):
     assert figures.keys() >= {f"samples, {PROMETHEUS}", f"samples, {VICTORIA}"}
 
 
+@pytest.mark.soak
+def test_llm(tmp_path):
+    figures = measured(tmp_path, "llm")
+    assert figures.keys() >= {"calls, received to stored and judged", "resident memory after the calls"}
+
+
 def test_a_bench_that_is_not_there_is_refused():
     command = [sys.executable, "-c", "from tocsin.cli.main import main; main()", "bench", "detect", "speed"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -123,7 +123,8 @@ class Loader:
         return int(told["again"])
 
 
-def _spent(program: Program, before: dict[str, float]) -> dict[str, float]:
+def spent(program: Program, before: dict[str, float]) -> dict[str, float]:
+    """CPU seconds by role since `before`."""
     after = program.cpu_s()
     return {role: max(after[role] - before.get(role, 0.0), _TICK_S) for role in after}
 
@@ -138,7 +139,7 @@ def _measure_server(bench: Bench, load: Load, where: Path, *, own_cache: bool) -
         acknowledged_s = time.monotonic() - began
         threading.Event().wait(_TICKS_S)  # what came last is judged at a tick, and only then there to be stored
         wait_until(lambda: server.settled(_TABLES[load.kind], load.rows), _SETTLE_S, f"{load.kind} stored", _POLL_S)
-        spent, elapsed_s = _spent(server, before), time.monotonic() - began
+        used, elapsed_s = spent(server, before), time.monotonic() - began
         judged = server.total("tocsin_store_rows_total", 'table="panes"')
         memory = server.memory_bytes()
     how = f"{load.rows:,} in {load.requests} requests; {judged:,.0f} windows judged and stored"
@@ -148,12 +149,12 @@ def _measure_server(bench: Bench, load: Load, where: Path, *, own_cache: bool) -
     unit = f"{load.kind}/CPU-s"
     bench.add(
         Figure(
-            f"{load.kind}, received to stored and judged", load.rows / spent["all"], unit, _AIMS[load.kind], note=note
+            f"{load.kind}, received to stored and judged", load.rows / used["all"], unit, _AIMS[load.kind], note=note
         )
     )
     for role, what in (("hot", "edge, log, engine"), ("cold", "store, incidents")):
-        share = f"{spent[role]:.1f} of {spent['all']:.1f} CPU-s"
-        bench.add(Figure(f"{load.kind}, {role} process alone", load.rows / spent[role], unit, note=f"{what}: {share}"))
+        share = f"{used[role]:.1f} of {used['all']:.1f} CPU-s"
+        bench.add(Figure(f"{load.kind}, {role} process alone", load.rows / used[role], unit, note=f"{what}: {share}"))
     wall = f"acknowledged after {acknowledged_s:.1f} s, all stored after {elapsed_s:.1f} s"
     bench.add(Figure(f"{load.kind}, by the wall clock", load.rows / elapsed_s, f"{load.kind}/s", note=wall))
     resident = sum(memory.values()) / 2**20
@@ -172,9 +173,9 @@ def _measure_peers(bench: Bench, load: Load, where: Path) -> None:
             before = peer.cpu_s()
             loader.send()
             wait_until(lambda p=peer, c=counted: _count(p, c) >= load.rows, 60.0, f"{peer.name} stored", _POLL_S)  # type: ignore[misc]
-            spent = _spent(peer, before)["all"]
+            used = spent(peer, before)["all"]
         note = "the same requests, same run; it stores, and judges nothing"
-        bench.add(Figure(f"samples, {peer.name}", load.rows / spent, "samples/CPU-s", note=note))
+        bench.add(Figure(f"samples, {peer.name}", load.rows / used, "samples/CPU-s", note=note))
 
 
 def _count(peer: Peer, name: str) -> float:
