@@ -34,8 +34,8 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor, Rule
-from tocsin.ingest.token_counts import TokenCounts
 from tocsin.ingest.senders import Senders
+from tocsin.ingest.token_counts import TokenCounts
 from tocsin.model.errors import DiskFull, Overloaded, TocsinError, Unreachable
 from tocsin.model.log import Control, Entry, Log
 from tocsin.model.series import Catalog
