@@ -10,7 +10,6 @@ import numpy as np
 
 from tocsin.derive.fields import Fields, joined
 from tocsin.derive.fingerprint import fingerprints
-from tocsin.stats.log_mask import HEAD_BYTES, masked, shapes
 from tocsin.derive.templates import Template, Templates
 from tocsin.engine.log_evidence import evidence
 from tocsin.engine.log_service import MINUTE, ServiceLogs
@@ -22,6 +21,7 @@ from tocsin.model.log import SourceKey
 from tocsin.model.rows import Rows
 from tocsin.model.samples import Samples
 from tocsin.model.series import Series, Signal
+from tocsin.stats.log_mask import HEAD_BYTES, masked, shapes
 
 MOST_SERVICES: Final = 500
 """Services, of all tenants, whose log is followed; what comes beyond is counted."""
