@@ -40,7 +40,9 @@ def test_a24_a_gpu_that_says_it_is_busy_and_draws_too_little_power():
     began, before = house.now, len(house.powers)
     house.share = 0.65
     house.live(900)
-    assert lowest <= min(house.powers[before:]) * 1.7 < max(house.powers[before:]) <= highest  # nothing stands out alone
+    assert (
+        lowest <= min(house.powers[before:]) * 1.7 < max(house.powers[before:]) <= highest
+    )  # nothing stands out alone
     (found,) = house.of(MONITOR)
     assert found["received"] - began <= 600 * S
     proof = json.loads(found["evidence"])
