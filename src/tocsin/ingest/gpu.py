@@ -31,7 +31,7 @@ ANSWER_S: Final = 10.0
 RETRY_NS: Final = 300 * SECOND
 """Where there never was a driver it is looked for this often."""
 STATES: Final = ("running", "no_library", "no_driver", "no_gpu", "no_permission", "mismatch", "failed", "hangs")
-_STATE = gauge("tocsin_ingest_gpu_state", "How this machine's GPUs are read: 1 for the state that holds.", ["state"])
+_STATE = gauge("tocsin_ingest_gpu_state_up", "How this machine's GPUs are read: 1 for the state that holds.", ["state"])
 _FAILED = counter("tocsin_ingest_gpu_failures_total", "Times that the GPUs could not be read, by reason.", ["reason"])
 _log = structlog.get_logger(__name__)
 
