@@ -75,7 +75,7 @@ def test_recorded_expectations(world, sent, name):
     )
     assert values(world, "data.check.value")["expect_table_row_count_to_be_between",] == 300.0
     suites = {dict(series.labels).get("suite") for series, _ in world.named()}
-    assert suites == ({"inputs"} if name == "validation.json" else {None})
+    assert suites == ({"inputs"} if name == "validation.json" else {"report"})
 
 
 def test_recorded_reports_of_the_older_generation(world, sent):
@@ -131,7 +131,7 @@ def test_a_result_may_say_what_it_is_about(world, sent):
     result = {"results": [{"success": False, "expectation_config": {"type": "x", "kwargs": {}}}]}
     assert sent({"labels": {"model": "churn"}, "result": result}).status == 200
     ((series, row),) = world.named()
-    assert (dict(series.labels), row["value"]) == ({"check": "x", "model": "churn"}, 1.0)
+    assert (dict(series.labels), row["value"]) == ({"check": "x", "model": "churn", "suite": "report"}, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ Found: TypeAlias = Mapping[str, Any]
 _FAILING: Final = frozenset({"fail", "failed", "error", "warning"})
 _PASSING: Final = frozenset({"success", "passed", "pass"})
 _LISTS: Final = ("metrics", "tests", "results", "expectations", "validation_results", "run_results")
+_NO_NAME: Final = "report"
+"""Suite of checks that name none, so that all that fails of one report is about one thing."""
 _DETECTED: Final = ("drift_detected", "dataset_drift")
 
 
@@ -50,7 +52,7 @@ def decode_checks(body: bytes, edge: Edge, tenant: str, received: int) -> Decode
     refusals = Refusals()
     kept: dict[tuple[Signal, Pairs], float] = {}
     for signal, own, value in _points(found):
-        key = (signal, tuple(sorted({**labels, **own}.items())))
+        key = (signal, tuple(sorted({"suite": _NO_NAME, **labels, **own}.items())))
         # one check may be made of a count and of a share: it failed if either did
         kept[key] = max(value, kept.get(key, -math.inf))
         if len(kept) >= MOST_POINTS:
