@@ -12,8 +12,8 @@ from tocsin.app.status_pages import StatusPages
 pytestmark = pytest.mark.acceptance
 
 STEP_S = 15
-GOOD = 16
-BAD = 8
+GOOD = 8
+BAD = 6
 CONFIG = """
 monitors:
   - name: errors
@@ -110,7 +110,7 @@ async def day(path, tell):
             await stack.gauges("checkout", {("checkout.error_ratio", labels): 0.01 if step < GOOD else 0.5})
             stack.clock.advance((STEP_S - 1) * SECOND)
             await stack.second()
-        for _ in range(20):
+        for _ in range(5):
             await stack.second()
         return stack.incidents()
     finally:

@@ -11,8 +11,8 @@ from acceptance.stack import SECOND, Stack, play
 pytestmark = pytest.mark.acceptance
 
 STEP_S = 15
-GOOD = 12
-BAD = 8
+GOOD = 6
+BAD = 6
 CONFIG = """
 monitors:
   - {{name: it, signal: "{signal}", {where}aggregate: {aggregate}, window: {{size: 1m, step: 15s, min_samples: 1}},
