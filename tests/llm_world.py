@@ -1,9 +1,16 @@
 """Made-up and recorded traffic of calls of models, as the fold sees it: for tests of what watches calls."""
 
+import json
+
 import numpy as np
 
 from tocsin.derive.calls import Call
 from tocsin.engine.call_watch import CallWatch
+from tocsin.engine.pipeline import Pipeline
+from tocsin.model.codec import findings_of
+from tocsin.model.frame import FrameKind, frame_of
+from tocsin.model.log import LogRecord, Tick
+from tocsin.model.series import Catalog
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.packs import load_packs
 
@@ -64,3 +71,59 @@ def daily(rng, day, *, n=288, usd=0.05, factor=1.0, number=0, **said):
         call(MONDAY + day * DAY + int(h * HOUR), number + day * n + k, cost_usd=float(c), **said)
         for k, (h, c) in enumerate(zip(hours, costs, strict=True))
     ]
+
+
+def genai_packs(*monitors):
+    """The packs of language models, with only some of their monitors if any are named."""
+    found = [pack for pack in load_packs() if pack.name.startswith(("genai", "llm"))]
+    if not monitors:
+        return found
+    return [
+        pack.model_copy(update={"monitors": [each for each in pack.monitors if each.name in monitors]})
+        for pack in found
+    ]
+
+
+def spans_frame(rows, service="bot"):
+    """A frame of spans: each row is (end, attributes, more), `more` may have trace, status and events."""
+    columns = {
+        "trace_id": [more.get("trace", k + 1).to_bytes(16, "big") for k, (_, _, more) in enumerate(rows)],
+        "span_id": [more.get("span", (end + k) & (1 << 62) - 1).to_bytes(8, "big") for k, (end, _, more) in enumerate(rows)],
+        "parent_id": [bytes(8)] * len(rows),
+        "name": ["chat"] * len(rows),
+        "kind": ["client"] * len(rows),
+        "start": [end - S for end, _, _ in rows],
+        "time": [end for end, _, _ in rows],
+        "status": [more.get("status", "ok") for _, _, more in rows],
+        "status_message": [""] * len(rows),
+        "scope": [""] * len(rows),
+        "resource": [{"service.name": service}] * len(rows),
+        "attributes": [{key: str(value) for key, value in attributes.items()} for _, attributes, _ in rows],
+        "events": [json.dumps(more.get("events", [])) for _, _, more in rows],
+    }  # fmt: skip
+    return frame_of(FrameKind.SPANS, "main", f"otlp/{service}", columns)
+
+
+def folded(frames, packs, *, every=HOUR, then=(1 << 62, HOUR), source="otlp/bot", **spec):
+    """What a fold says of frames, a tick after each `every` (another from a time on): findings, and change events."""
+    catalog = Catalog()
+    pipeline = Pipeline(catalog)
+    pipeline.fold(LogRecord(0, EngineSpec(packs=packs, **spec).control()))
+    found, changes, offset = [], [], 0
+    timed = sorted(
+        ((int(frame.i8("time").min()), k, frame) for k, frame in enumerate(frames)), key=lambda each: each[:2]
+    )
+    now = timed[0][0] // every * every
+    while timed:
+        now += every if now < then[0] else then[1]
+        while timed and int(timed[0][2].i8("time").max()) <= now:
+            offset += 1
+            pipeline.fold(LogRecord(offset, timed.pop(0)[2]))
+        offset += 1
+        told = pipeline.fold(LogRecord(offset, Tick(now, {("main", source): now})))
+        for frame in told.frames:
+            if frame.kind is FrameKind.FINDINGS:
+                found += [(now, each) for each in findings_of(frame, catalog)]
+            if frame.kind is FrameKind.EVENTS:
+                changes += frame.rows()
+    return found, changes

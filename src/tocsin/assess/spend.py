@@ -13,7 +13,7 @@ HOUR_NS: Final = 3600 * 10**9
 DAY_NS: Final = 24 * HOUR_NS
 KEPT_DAYS: Final = 35
 COMPARED_DAYS: Final = 14
-LEAST_DAYS: Final = 5
+LEAST_DAYS: Final = 7
 _LEAST_SD: Final = 0.1
 """Days of the same kind differ by ten per cent without meaning anything."""
 _WEEKEND: Final = (5, 6)
@@ -85,12 +85,12 @@ class Spend:
         return [day for day in range(today - 1, today - 1 - most, -1) if day > self.first >= 0]
 
     def compared(self, now_ns: int) -> Day | None:
-        """Today up to now beside the same part of past days; None before five of them are known.
+        """Today up to now beside the same part of past days; None before a week of them is known.
 
         `deviates` is how many robust standard deviations its logarithm lies above their median.
         """
         today, share = now_ns // DAY_NS, now_ns % DAY_NS / DAY_NS
-        past = sorted(self._until(day, share) for day in self._past(today, COMPARED_DAYS))
+        past = [self._until(day, share) for day in self._past(today, COMPARED_DAYS)]
         if len(past) < LEAST_DAYS:
             return None
         spent, usual = math.fsum(self.days.get(today, ())), _median(past)
@@ -106,14 +106,20 @@ class Spend:
         return max((self._until(day, share) for day in self._past(today, COMPARED_DAYS)), default=0.0)
 
     def usual_day_usd(self, day: int) -> float:
-        """Median of past days of the same kind (workday or weekend), of all where fewer than three are known."""
+        """Mean of past days of the same kind (workday or weekend), of all where only one is known.
+
+        Days of more than twice the median are left out: one dear day makes no dear month.
+        """
         return self._usual(day, day)
 
     def _usual(self, today: int, day: int) -> float:
         past = self._past(today, 28)
         alike = [each for each in past if (_weekday(each) in _WEEKEND) == (_weekday(day) in _WEEKEND)][:8]
-        known = alike if len(alike) >= 3 else past[:8]
-        return _median(sorted(self.day_usd(each) for each in known)) if known else 0.0
+        known = [self.day_usd(each) for each in (alike if len(alike) >= 2 else past[:8])]
+        if not known:
+            return 0.0
+        plain = [usd for usd in known if usd <= 2 * _median(known)]
+        return math.fsum(plain) / len(plain)
 
     def forecast(self, now_ns: int) -> Forecast:
         """What the month of a time will come to: spent, the rest of today at today's pace, then days as usual."""
@@ -138,7 +144,7 @@ class Spend:
     def _pace(self, today: int, share: float, so_far: float, usual: float) -> float:
         """What the rest of today will cost."""
         past = self._past(today, 8)
-        until = _median(sorted(self._until(day, share) for day in past)) if past else 0.0
+        until = _median([self._until(day, share) for day in past]) if past else 0.0
         if usual > 0 and until > 0.02 * usual:
             return max(usual - until, 0.0) * so_far / until
         return usual * (1 - share) if usual > 0 else so_far * (1 - share) / max(share, 1 / 24)
@@ -172,7 +178,7 @@ def _weekday(day: int) -> int:
     return (day + 3) % 7  # 1 January 1970 was a Thursday
 
 
-def _median(ordered: Sequence[float]) -> float:
-    found = sorted(ordered)
+def _median(values: Sequence[float]) -> float:
+    found = sorted(values)
     middle = len(found) // 2
     return found[middle] if len(found) % 2 else (found[middle - 1] + found[middle]) / 2

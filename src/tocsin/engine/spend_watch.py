@@ -34,7 +34,7 @@ TOLD: Final = 20
 MOST_TENANTS: Final = 100
 EVERY_NS: Final = 10 * 60 * 10**9
 LEAST_USD: Final = 1.0
-_ABOVE_HIGHEST: Final = 1.25
+_ABOVE_HIGHEST: Final = 1.5
 _DEVIATES: Final = 4.0
 _LEAST_SHARE: Final = 0.25
 """A day is judged once it has cost a quarter of a usual one."""
