@@ -21,22 +21,12 @@ MOVED, STILL, UNKNOWN = "moved", "no move shown", "unknown"
 _INPUTS: Final = ("feature", "embedding")
 
 
-def laws(found: Outcome | None, before: Span, now: Span, rows: Sequence[Json], shown: Json | None) -> list[Json]:
-    """Each law with its state and reason; `rows` are the decisions on columns, `shown` is the performance.
+def laws(found: Outcome | None, before: Span, now: Span, rows: Sequence[Json]) -> list[Json]:
+    """Each law with its state and reason; `rows` are the decisions on columns.
 
-    What follows from the same inputs has moved if groups of like predictions say so, or if truth as a whole is off
-    what inputs and scores let expect.
+    What follows from the same inputs has moved if groups of like predictions say so.
     """
-    inputs, label, follows = _inputs(rows), *_truths(found, before, now)
-    if shown is not None and shown["concept"] and follows["state"] != MOVED:
-        follows = {**follows, "state": MOVED, "said": _off(shown)}
-    return [inputs, label, follows]
-
-
-def _off(shown: Json) -> str:
-    name = "mae" if shown["task"] == Task.NUMBERS.value else "accuracy"
-    real, expected = shown["realised"][name]["value"], shown["estimated"][name]["value"]
-    return f"truth is off what inputs and scores let expect: {name} is {real:.3g}, {expected:.3g} was to be expected"
+    return [_inputs(rows), *_truths(found, before, now)]
 
 
 def _law(law: str, name: str, state: str, said: str) -> Json:

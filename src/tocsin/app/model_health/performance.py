@@ -60,7 +60,6 @@ def performance(found: Outcome, current: Span) -> Json:
         "reference": _measures(watch.reference or _of_reference(found)),
         "buckets": buckets,
         "reasons": list(together.reasons),
-        "concept": together.concept,
         "worse": [{"from": each["from"], "reasons": each["reasons"]} for each in buckets if each["reasons"]],
         "say": _say(known, current.rows, bool(estimated)),
         "notes": watch.notes,
