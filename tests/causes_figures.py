@@ -6,11 +6,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from causes_world import PAY_FAULTS, VIDEO_FAULTS, Pay, Video
+from causes_world import PAY_FAULTS, SHOP_FAULTS, VIDEO_FAULTS, Pay, Shop, Video
 from tocsin.app.bench.rca import accuracy
 from tocsin.app.diagnose.run import diagnose_folder
 
-ROUNDS = 3
+CASES_EACH = 36
 CASES = (
     ("video, all tables", Video, VIDEO_FAULTS, (), {}, True),
     ("video, requests alone", Video, VIDEO_FAULTS, ("spans",), {}, True),
@@ -18,6 +18,7 @@ CASES = (
     ("pay, metrics and edges", Pay, PAY_FAULTS, (), {}, True),
     ("pay, metrics alone", Pay, PAY_FAULTS, (), {"edges": False}, True),
     ("pay, no onset given", Pay, PAY_FAULTS, (), {}, False),
+    ("shop, metrics alone", Shop, SHOP_FAULTS, (), {"edges": False}, True),
 )
 
 
@@ -25,7 +26,7 @@ def main(seed):
     """Print a row for each system and choice of tables."""
     for name, world, faults, tables, more, given in CASES:
         places, missed = [], []
-        for number in range(ROUNDS * len(faults)):
+        for number in range(24 if world is Shop else CASES_EACH):
             fault, culprit = faults[number % len(faults)]
             made = world(fault, culprit, seed + number, **more)
             with tempfile.TemporaryDirectory() as folder:

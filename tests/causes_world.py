@@ -1,6 +1,7 @@
 """Made systems with a known culprit, as folders for `tocsin diagnose`; they share no name or number with the product."""
 
 import csv
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -193,3 +194,67 @@ def _order():
         seen[name] = None
         todo += PAY[name]
     return seen
+
+
+# a shop known by its metrics alone at a step of 1 s: autocorrelated noise, spikes and a slow drift of everything
+SHOP = {
+    "front": ["cart", "list", "buy"], "cart": ["kv"], "list": ["db"], "buy": ["cart", "pay", "mail", "ship"],
+    "pay": [], "mail": [], "ship": ["geo"], "geo": [], "kv": [], "db": [],
+}  # fmt: skip
+SHOP_ORDER = ("geo", "kv", "db", "pay", "mail", "ship", "cart", "list", "buy", "front")
+SHOP_FAULTS = [
+    (fault, name)
+    for fault in ("cpu", "mem", "disk", "delay", "loss", "socket")
+    for name in ("list", "buy", "kv", "ship")
+]
+SLOWED = {"cpu": 1.8, "mem": 1.1, "disk": 1.5, "delay": 1.0, "loss": 1.0, "socket": 1.6}
+
+
+class Shop:
+    """Metrics of `SHOP`, twelve minutes of calm and ten of a fault."""
+
+    def __init__(self, fault, culprit, seed, *, edges=True):
+        self.rng, self.fault, self.culprit = random.Random(seed), fault, culprit
+        self.at = T0 + 720
+        self.tables, self._past = Tables(), {}
+        if edges:
+            self.tables.edges = [[caller, callee] for caller, below in SHOP.items() for callee in below]
+        self._base = {name: self.rng.uniform(2, 40) for name in SHOP}
+        for tick in range(1320):
+            ms, bad = {}, {}
+            for name in SHOP_ORDER:
+                self._measure(name, tick, ms, bad)
+
+    def _noise(self, name, what, spread, memory=0.9):
+        last = self._past.get((name, what), 0.0)
+        self._past[name, what] = memory * last + self.rng.gauss(0, spread * math.sqrt(1 - memory * memory))
+        return self._past[name, what]
+
+    def _hit(self, name, tick, *faults):
+        return T0 + tick >= self.at and name == self.culprit and self.fault in faults
+
+    def _measure(self, name, tick, ms, bad):
+        rng, since = self.rng, tick - 720
+        own = (
+            self._base[name]
+            * math.exp(self._noise(name, "ms", 0.25))
+            * (rng.uniform(2, 6) if rng.random() < 0.01 else 1)
+        )
+        own *= SLOWED[self.fault] if self._hit(name, tick, self.fault) else 1
+        own += 300 if self._hit(name, tick, "delay") else 120 * rng.random() if self._hit(name, tick, "loss") else 0
+        ms[name] = own + 0.8 * sum(ms[each] for each in SHOP[name])
+        passed_on = 0.8 * max((bad[each] for each in SHOP[name]), default=0)
+        bad[name] = passed_on + 0.02 * (rng.random() < 0.01) + 0.06 * rng.random() * self._hit(name, tick, "loss")
+        load = 30 * (1 + 0.15 * math.sin(tick / 300)) * math.exp(self._noise(name, "load", 0.1))
+        load *= 0.75 if since >= 0 and self.fault == "delay" and name in ("front", self.culprit) else 1
+        cpu = 0.1 + 0.003 * load * math.exp(self._noise(name, "cpu", 0.2)) + 0.8 * self._hit(name, tick, "cpu")
+        mem = 200 + self._noise(name, "mem", 5, 0.99) + 0.01 * tick + 6 * min(since, 100) * self._hit(name, tick, "mem")
+        busy = name in ("db", "kv") or rng.random() < 0.1
+        disk = 5 * math.exp(self._noise(name, "disk", 0.5)) * busy + 400 * rng.random() * self._hit(name, tick, "disk")
+        sockets = 20 + load / 5 + self._noise(name, "socket", 2) + 3 * min(since, 60) * self._hit(name, tick, "socket")
+        tail = ms[name] * math.exp(abs(self._noise(name, "tail", 0.3)))
+        for metric, value in (
+            ("cpu", cpu), ("mem", mem), ("diskio", disk), ("socket", round(sockets)), ("latency-50", ms[name]),
+            ("latency-90", tail), ("error", bad[name]), ("workload", load),
+        ):  # fmt: skip
+            self.tables.metrics.append([int(T0) + tick, name, metric, f"{value:.5g}"])
