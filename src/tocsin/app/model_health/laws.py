@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ from tocsin.app.drift_files.outcome import Outcome, Rows
 from tocsin.app.model_health.rows import NAME_CHARS, Span
 from tocsin.assess.estimate import Task
 from tocsin.assess.moved import CONCEPT, LABEL, LEAST_ROWS, Labelled, Moved, told_apart
+from tocsin.assess.performance_alarm import FALSE_RATE, LEAST_FALL
 from tocsin.model.arrays import Mask
 from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
@@ -21,12 +23,36 @@ MOVED, STILL, UNKNOWN = "moved", "no move shown", "unknown"
 _INPUTS: Final = ("feature", "embedding")
 
 
-def laws(found: Outcome | None, before: Span, now: Span, rows: Sequence[Json]) -> list[Json]:
-    """Each law with its state and reason; `rows` are the decisions on columns.
+def laws(found: Outcome | None, before: Span, now: Span, rows: Sequence[Json], shown: Json | None) -> list[Json]:
+    """Each law with its state and reason; `rows` are the decisions on columns, `shown` is the performance.
 
-    What follows from the same inputs has moved if groups of like predictions say so.
+    What follows from the same inputs has moved if groups of like predictions say so, or if truth as a whole is off
+    what inputs and scores let expect.
     """
-    return [_inputs(rows), *_truths(found, before, now)]
+    inputs, label, follows = _inputs(rows), *_truths(found, before, now)
+    said = "" if shown is None or follows["state"] == MOVED else _off(shown)
+    if said:
+        follows = {**follows, "state": MOVED, "said": said}
+    return [inputs, label, follows]
+
+
+def _off(shown: Json) -> str:
+    """How truth is off what inputs and scores let expect, by more than chance; empty: it is not."""
+    name = "mae" if shown["task"] == Task.NUMBERS.value else "accuracy"
+    real, expected = (dict(shown[side].get(name) or {}) for side in ("realised", "estimated"))
+    if None in (real.get("value"), expected.get("value"), expected.get("low"), expected.get("high")):
+        return ""
+    if real["n"] < max(LEAST_ROWS, expected["n"] / 2):
+        return ""
+    gap = abs(real["value"] - expected["value"])
+    sure = NormalDist().inv_cdf(1 - FALSE_RATE / 2) / NormalDist().inv_cdf(0.975)
+    least = LEAST_FALL.get(name, 0.1 * expected["value"])
+    if gap <= max(least, sure * (expected["high"] - expected["low"]) / 2):
+        return ""
+    return (
+        f"truth is off what inputs and scores let expect: {name} is {real['value']:.3g},"
+        f" {expected['value']:.3g} was to be expected"
+    )
 
 
 def _law(law: str, name: str, state: str, said: str) -> Json:

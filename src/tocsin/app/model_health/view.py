@@ -172,7 +172,7 @@ class ModelHealth:
             listed = [each for each in listed if each["version"] == asked.version]
         shown: dict[str, Any] = {"notes": notes, "names": _names(current)}
         shown["performance"] = None if found is None else performance(found, current)
-        shown.update(_compared(before, current, kinds, left, found, asked))
+        shown.update(_compared(before, current, kinds, left, found, shown["performance"], asked))
         shown["ranking"] = ranking(before, current)
         shown["segments"] = None if found is None else segments(found, current, asked.by)
         shown["fairness"] = None if found is None else fairness(found, current, asked.group)
@@ -186,6 +186,7 @@ def _compared(
     kinds: Mapping[str, FeatureKind],
     left: dict[str, str],
     found: Outcome | None,
+    measured: Json | None,
     asked: ModelAsked,
 ) -> dict[str, Any]:
     """What only a reference tells: drift, which law moved, behaviour, data quality."""
@@ -195,7 +196,7 @@ def _compared(
     moved = Drifting.of(before, current, kinds, left)
     sections = (
         moved.to_json(asked.feature),
-        laws(found, before, current, moved.rows),
+        laws(found, before, current, moved.rows, measured),
         moved.behaviour_json(),
         quality(before, current, moved.references, asked.end),
     )
