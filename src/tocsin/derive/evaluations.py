@@ -38,7 +38,7 @@ class Evaluations:
         found = list(self._of_spans(frame) if frame.kind is FrameKind.SPANS else self._of_logs(frame))
         if not found:
             return None
-        columns = {name: [row[name] for row in found] for name in found[0]}
+        columns: dict[str, Sequence[object]] = {name: [row[name] for row in found] for name in found[0]}
         return frame_of(FrameKind.SPANS, frame.tenant, frame.source, columns)
 
     def _of_spans(self, frame: Frame) -> Iterator[dict[str, Any]]:

@@ -57,7 +57,7 @@ class StatusPage:
         self, number: int, spec: StatusPageSpec, tree: Item, items: list[Any], received: int, ahead_ns: int
     ) -> list[Row]:
         known = self._known.get(number)
-        now = {
+        now: dict[str, Item] = {
             text_at(item, spec.id): item
             for item in items[:MOST_ITEMS]
             if isinstance(item, dict) and text_at(item, spec.id)
