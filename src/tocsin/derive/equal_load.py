@@ -29,9 +29,9 @@ EQUAL: Final = 0.1
 NEW_HEIGHT: Final = 1.02
 LEAST_APART: Final = 8
 """Half hours between the two of a pair."""
-HALVES: Final = 0.5
+HALVES: Final = 0.7
 """Share of the whole slope that each half must show."""
-SIGMAS: Final = 4.0
+SIGMAS: Final = 5.0
 RELEASED: Final = 4.0
 """A fall by so many times what half hours usually differ, at equal load, is memory given back: all begins anew."""
 LEAST_FALL: Final = 0.004

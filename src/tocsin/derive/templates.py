@@ -38,7 +38,7 @@ class Template:
         """The template with a text.
 
         >>> Template.of("order saved").id
-        '0ae2d8ee27bd8f12'
+        '37aae97ad0be9612'
         """
         return Template(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest(), text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,6 +27,8 @@ _FIELDS: Final = (
 )
 _TAGS: Final = ("prompt_version", "tenant")
 _LONGEST: Final = 100
+_OPINIONS: Final = ("*thumb*", "*helpful*", "*sentiment*", "*rating*", "*like*", "*vote*", "*satisf*", "*feedback*")
+"""Names of a record's feedback that say what people think of an answer; a click or a sale is an outcome, and seldom."""
 
 
 class Vote(NamedTuple):
@@ -82,7 +85,7 @@ def _of_record(row: dict[str, object]) -> list[Vote]:
     return [
         Vote(time, "", name_of, name[:_LONGEST], number <= 0, *of)
         for name, number in verdicts(str(row["feedback"])).items()
-        if number in (-1.0, 0.0, 1.0)
+        if number in (-1.0, 0.0, 1.0) and any(fnmatchcase(name.lower(), glob) for glob in _OPINIONS)
     ]
 
 

@@ -76,7 +76,7 @@ def test_texts_are_compared_by_length_script_and_topic(tmp_path, drift):
     found = _feature(shown["chunks"][0], "question")
     assert found["kind"] == "text"
     assert found["alarm"]
-    assert set(found["parts"]) == {"characters", "words", "script", "topic"}
+    assert set(found["parts"]) == {"characters", "words", "script", "topic", "tone"}
     assert found["parts"]["script"]["js"] > 0.25, "its PSI is 0 by convention, as the reference knows one script"
     assert found["parts"]["topic"]["psi"] > 0.25
     assert "Texts and vectors are compared by their parts" in page.read_text(encoding="utf-8")
