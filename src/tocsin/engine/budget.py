@@ -218,7 +218,7 @@ class TeamBudgets:
     def fold(self, watches: Iterable[Watch], findings: Sequence[Finding]) -> None:
         """Take in what monitors counted, and the findings that opened."""
         for watch in watches:
-            if watch.episodes.exposed:
+            if watch.lanes and watch.episodes.exposed:
                 counts, exposure = watch.episodes.drain()
                 for number, budget in enumerate(self._budgets.values()):
                     mine = slice(number * FAMILIES, (number + 1) * FAMILIES)

@@ -124,6 +124,8 @@ class Watch:
         self, watermarks: Mapping[tuple[str, str], int], levels: F8, absorb_ns: int
     ) -> tuple[list[PaneRows], list[Finding]]:
         """Judge every window that the watermarks have passed, by the levels of each team and family."""
+        if not self.lanes:  # most monitors of the packs have nothing to watch at most places
+            return [], []
         closings: list[tuple[int, LaneKey, Closed]] = []
         for key, lane in self.lanes.items():
             watermark = min(watermarks.get(feed, 0) for feed in self.feeds[key])
