@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 # one runs what starts whole servers, the others everything else; 0: all in one process
 WORKERS ?= 2
 
-.PHONY: demo test soak lint types kernels acceptance web web-check bench changelog wheel clean
+.PHONY: demo test soak lint types kernels-engine kernels-readers acceptance web web-check bench changelog wheel clean
 
 # the demo needs no test tools: a plain install of the package and what it depends on
 $(VENV)/.demo: pyproject.toml uv.lock | $(UV)
@@ -29,7 +29,7 @@ demo: $(VENV)/.demo
 	$(BIN)/tocsin demo $(ARGS)
 
 test: $(STAMP)
-	$(MAKE) --no-print-directory --jobs 2 lint types kernels
+	$(MAKE) --no-print-directory --jobs 2 kernels-engine lint types kernels-readers
 	$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) $(ARGS)
 
 lint: $(STAMP)
@@ -41,8 +41,8 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 # compiled once for all tests and the servers that they start
-kernels: $(STAMP)
-	$(BIN)/python -m tests.kernels
+kernels-engine kernels-readers: $(STAMP)
+	$(BIN)/python -m tests.kernels $(@:kernels-%=%)
 
 # long runs; their results are written down, with date and machine, in docs/benchmarks.md
 soak: $(STAMP)

@@ -1,18 +1,23 @@
 """Compiles every kernel that has a signature into the cache of the tests, beside what else `make test` begins with.
 
-Run as `python -m tests.kernels`; the tests, and the servers they start, then load what is compiled.
+Run as `python -m tests.kernels engine`, and `readers` beside it; the tests, and the servers they start, then load what is compiled.
 """
 
 import importlib
 import pkgutil
+import sys
 
 from tests import kernel_cache
 
 
 def main() -> None:
     kernel_cache.use()
+    if sys.argv[1:] == ["readers"]:
+        from tocsin.ingest import wire
+
+        wire.compile_readers()
+        return
     import tocsin
-    from tocsin.ingest import wire
     from tocsin.stats.jit import compile_all
 
     for stage in ("stats", "derive", "window", "detect", "calibrate", "engine"):
@@ -20,7 +25,6 @@ def main() -> None:
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     compile_all()
-    wire.compile_readers()
 
 
 if __name__ == "__main__":

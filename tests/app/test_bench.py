@@ -70,6 +70,7 @@ def test_latency(tmp_path):
     }
 
 
+@pytest.mark.soak
 def test_ingest(tmp_path):
     figures = measured(tmp_path, "ingest", replace(SMALL, kinds=("spans",)))
     assert figures.keys() >= {
