@@ -11,6 +11,9 @@ import kernel_cache
 
 kernel_cache.use()
 
+# programs of environments of their own, run by tests/instrumentors/record.py
+collect_ignore = ["instrumentors"]
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):

@@ -29,7 +29,8 @@ def measured(tmp_path, name, sizes=SMALL, *, peers=False):
     figures = {figure["name"]: figure for figure in run["figures"]}
     page = (tmp_path / "bench.md").read_text()
     for figure in figures.values():
-        assert figure["value"] > 0, figure
+        # a process that ran other tests before gives memory back while this one grows
+        assert figure["value"] > 0 or figure["name"].startswith("resident memory gained"), figure
         assert figure["name"] in page
         assert figure["unit"]
     return figures
