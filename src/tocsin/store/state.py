@@ -19,6 +19,7 @@ from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.message import Message
 from tocsin.store.audit import append_audit
 from tocsin.store.decisions import Decisions
+from tocsin.store.remedies import Remedies
 from tocsin.store.rows import (
     Event,
     IncidentEvent,
@@ -51,7 +52,7 @@ class Page:
     last_error: str
 
 
-class StateStore(Decisions):
+class StateStore(Decisions, Remedies):
     """Small state that must never be lost; SQLite by default, any thread may call.
 
     Parameters

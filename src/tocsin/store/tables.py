@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-HEAD = "0001"
+HEAD = "0002"
 """Revision that this program expects."""
 
 METADATA = MetaData()
@@ -122,4 +122,31 @@ SPECS = Table(
     Column("body", LargeBinary, nullable=False),
     Index("specs_by_kind", "tenant", "kind", "seq"),
     sqlite_autoincrement=True,
+)
+
+REMEDIES = Table(
+    "remedies",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("incident_id", String(64), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("remedies_by_update", "tenant", "updated_at"),
+    Index("remedies_by_state", "state", "updated_at"),
+    Index("remedies_by_incident", "tenant", "incident_id"),
+)
+
+SWITCHES = Table(
+    "switches",
+    METADATA,
+    Column("name", String(40), primary_key=True),
+    Column("stopped", Boolean, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("note", Text, nullable=False),
 )
