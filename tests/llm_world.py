@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 
+from tocsin.correlate.reducer import Reducer
 from tocsin.derive.calls import Call
 from tocsin.engine.call_watch import CallWatch
 from tocsin.engine.pipeline import Pipeline
+from tocsin.incident.severity import grader
 from tocsin.model.codec import findings_of
 from tocsin.model.frame import FrameKind, frame_of
 from tocsin.model.log import LogRecord, Tick
@@ -104,11 +106,16 @@ def spans_frame(rows, service="bot"):
     return frame_of(FrameKind.SPANS, "main", f"otlp/{service}", columns)
 
 
-def folded(frames, packs, *, every=HOUR, then=(1 << 62, HOUR), source="otlp/bot", **spec):
-    """What a fold says of frames, a tick after each `every` (another from a time on): findings, and change events."""
+def folded(frames, packs, *, every=HOUR, then=(1 << 62, HOUR), source="otlp/bot", incidents=None, **spec):
+    """What a fold says of frames, a tick after each `every` (another from a time on): findings, and change events.
+
+    Where a dict is given, `incidents` are put into it by their ids.
+    """
     catalog = Catalog()
     pipeline = Pipeline(catalog)
-    pipeline.fold(LogRecord(0, EngineSpec(packs=packs, **spec).control()))
+    engine_spec = EngineSpec(packs=packs, **spec)
+    reducer = Reducer(engine_spec, grader())
+    pipeline.fold(LogRecord(0, engine_spec.control()))
     found, changes, offset = [], [], 0
     timed = sorted(
         ((int(frame.i8("time").min()), k, frame) for k, frame in enumerate(frames)), key=lambda each: each[:2]
@@ -121,6 +128,8 @@ def folded(frames, packs, *, every=HOUR, then=(1 << 62, HOUR), source="otlp/bot"
             pipeline.fold(LogRecord(offset, timed.pop(0)[2]))
         offset += 1
         told = pipeline.fold(LogRecord(offset, Tick(now, {("main", source): now})))
+        if incidents is not None:
+            incidents.update((step.incident.id, step.incident) for step in reducer.fold(told, catalog))
         for frame in told.frames:
             if frame.kind is FrameKind.FINDINGS:
                 found += [(now, each) for each in findings_of(frame, catalog)]

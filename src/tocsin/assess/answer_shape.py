@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from tocsin.assess.silent_jump import Answer, is_silent
+
 CHUNK_CALLS: Final = 50
 CHUNK_NS: Final = 10 * 60 * 10**9
 """A chunk has at least so many answers and lasts at least so long: a shorter one says little of the hour."""
@@ -21,6 +23,8 @@ LEAST_RATIO: Final = 1.3
 LEAST_SHARE: Final = 0.05
 _SHARES: Final = ("cut_off_ratio", "refusal_ratio", "tool_call_ratio")
 LENGTH: Final = "output_tokens"
+_KEPT: Final = 4
+"""So many chunks before a jump are kept answer by answer, `CHUNK_CALLS` of each."""
 
 
 class Shape(NamedTuple):
@@ -46,23 +50,39 @@ class Moved(NamedTuple):
 
 @dataclass(slots=True)
 class Answers:
-    """Chunks of the answers of one model to one service; `streak` is what was out of line in the chunk before."""
+    """Chunks of the answers of one model to one service; `streak` is what was out of line in the chunk before.
+
+    `rows` are answers of the newest chunks, one by one: those in line, then those that are strange, then the open one.
+    """
 
     past: deque[Shape] = field(default_factory=lambda: deque(maxlen=PAST_CHUNKS))
     strange: list[Shape] = field(default_factory=list)
     sums: list[float] = field(default_factory=lambda: [0.0] * 6)
     streak: dict[str, int] = field(default_factory=dict)
+    rows: list[list[Answer]] = field(default_factory=lambda: [[]])
 
-    def add(self, time_ns: int, tokens: float, finish: str, *, refused: bool) -> Moved | None:
-        """Take an answer in; what moved, when a chunk is over and it is the second in a row that says so."""
+    def add(
+        self,
+        time_ns: int,
+        tokens: float,
+        finish: str,
+        *,
+        refused: bool,
+        asker: str = "",
+        input_tokens: float = math.nan,
+    ) -> Moved | None:
+        """Take an answer in; what moved at once, when a chunk is over and it is the second in a row that says so."""
         sums = self.sums
         if not sums[0]:
             sums[1] = float(time_ns)
         sums[0] += 1
-        sums[2] += math.log(max(tokens, 1.0))
-        sums[3] += finish == "length"
-        sums[4] += refused
-        sums[5] += finish == "tool_calls"
+        asked = math.log(input_tokens) if input_tokens > 0 else math.nan
+        ends = float(finish == "length"), float(refused), float(finish == "tool_calls")
+        answer = Answer(asker, math.log(max(tokens, 1.0)), *ends, asked)
+        if len(self.rows[-1]) < CHUNK_CALLS:
+            self.rows[-1].append(answer)
+        for at, value in enumerate(answer[1:5], start=2):
+            sums[at] += value
         if sums[0] < CHUNK_CALLS or time_ns - sums[1] < CHUNK_NS:
             return None
         n = sums[0]
@@ -75,18 +95,30 @@ class Answers:
         if not found:
             self.past.extend([*self.strange, chunk])
             self.strange, self.streak = [], {}
+            self._next()
             return None
         self.streak = {each.what: self.streak.get(each.what, 0) + 1 for each in found}
         self.strange.append(chunk)
         if len(self.strange) > MOST_STRANGE:  # never the same twice: it is simply uneven
             self.past.append(self.strange.pop(0))
         worst = max(found, key=lambda each: (self.streak[each.what], abs(each.deviates)))
-        if self.streak[worst.what] < IN_A_ROW:
+        length = self.streak[worst.what]
+        if length < IN_A_ROW:
+            self._next()
             return None
-        since = self.strange[-self.streak[worst.what]].since
+        since = self.strange[-length].since
+        before, after = self.rows[:-length][-_KEPT:], self.rows[-length:]
+        least = math.log(LEAST_RATIO) if worst.what == LENGTH else LEAST_SHARE
+        what = "log_length" if worst.what == LENGTH else worst.what
+        silent = is_silent([e for each in before for e in each], [e for each in after for e in each], what, least)
         self.past = deque(self.strange, maxlen=PAST_CHUNKS)  # from here on this is what it answers like
         self.strange, self.streak = [], {}
-        return worst._replace(since=since)
+        self._next()
+        return worst._replace(since=since) if silent else None
+
+    def _next(self) -> None:
+        """Open the next chunk of rows; of those before as many are kept as a jump is compared with."""
+        self.rows = [*self.rows[-(_KEPT + len(self.strange)) :], []]
 
     def _moved(self, chunk: Shape) -> list[Moved]:
         found = []
@@ -112,11 +144,14 @@ class Answers:
 
     def snapshot(self) -> list[Any]:
         """All state, as a tree."""
-        return [[list(each) for each in self.past], [list(each) for each in self.strange], self.sums, dict(self.streak)]
+        rows = [[list(row) for row in each] for each in self.rows]
+        past, strange = ([list(each) for each in side] for side in (self.past, self.strange))
+        return [past, strange, list(self.sums), dict(self.streak), rows]
 
     @staticmethod
     def of(state: Sequence[Any]) -> Answers:
         """Answers back from a snapshot."""
-        past, strange, sums, streak = state
+        past, strange, sums, streak, rows = state
         kept = deque((Shape(*each) for each in past), maxlen=PAST_CHUNKS)
-        return Answers(kept, [Shape(*each) for each in strange], list(sums), dict(streak))
+        told = [[Answer(*row) for row in each] for each in rows]
+        return Answers(kept, [Shape(*each) for each in strange], list(sums), dict(streak), told)

@@ -1,114 +1,177 @@
-"""Versions of a prompt in the order in which they came: which one made prompts longer or calls dearer."""
+"""Versions of a prompt in the order in which they came: which one made prompts longer or calls dearer at once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from tocsin.assess.jump import Blocks, rank_deviates
+from tocsin.assess.tails import student_tail
+
 MOST_VERSIONS: Final = 8
-LEAST_CALLS: Final = 50
-LEAST_DEVIATES: Final = 6.0
+MOST_TRIALS: Final = 4
+LOOKS: Final = (50, 100, 200)
+"""A version is looked at after so many of its calls, each time beside as many before it, and never again."""
+RANK_LEVEL: Final = 1e-4 / len(LOOKS)
+"""Chance of calling a rise by the ranks of independent calls: 1 in 10,000 for all looks at a version together."""
+JUMP_LEVEL: Final = 1e-3 / len(LOOKS)
+"""Chance that a prompt jumps as far by itself, by the jumps of its own past: 1 in 1,000 for all looks together."""
 
 
 @dataclass(slots=True)
 class LogMean:
-    """Mean of positive numbers, and mean and variance of their logarithms (Welford 1962)."""
+    """Mean of positive numbers, and of their logarithms."""
 
     n: int = 0
     total: float = 0.0
-    mean: float = 0.0
-    squares: float = 0.0
+    logs: float = 0.0
 
     def add(self, value: float) -> None:
-        """Take a number in; what is not positive is left out."""
-        if not value > 0:
-            return
+        """Take a number above 0 in."""
         self.n += 1
         self.total += value
-        gap = math.log(value) - self.mean
-        self.mean += gap / self.n
-        self.squares += gap * (math.log(value) - self.mean)
+        self.logs += math.log(value)
 
     @property
     def average(self) -> float:
         """Arithmetic mean, NaN for none."""
         return self.total / self.n if self.n else math.nan
 
-    @property
-    def known(self) -> bool:
-        """Whether there is enough to compare."""
-        return self.n >= LEAST_CALLS
 
+class Rise(NamedTuple):
+    """A version whose calls lie above those before it at once: by what factor (of geometric means), of how many calls.
 
-class Step(NamedTuple):
-    """A rise from one version to another: geometric means `ratio` apart, by `deviates` standard errors (Welch 1947)."""
+    `before` and `after` are arithmetic means, `base` is the mean logarithm before, `log10_p` is that of the ranks.
+    """
 
-    before: str
-    after: str
+    version: str
+    version_before: str
+    since: int
     ratio: float
-    deviates: float
+    before: float
+    after: float
+    calls: int
+    log10_p: float
+    base: float
 
 
-def step(before: tuple[str, LogMean], after: tuple[str, LogMean]) -> Step:
-    """How far the second version lies above the first."""
-    (name, one), (other, two) = before, after
-    error = math.sqrt(sum(each.squares / max(each.n - 1, 1) / each.n for each in (one, two)))
-    gap = two.mean - one.mean
-    return Step(name, other, math.exp(gap), gap / max(error, 1e-6))
+@dataclass(slots=True)
+class Trial:
+    """A new version: logarithms of calls before it and of its own, and how such prompts jump by themselves."""
+
+    version_before: str
+    before: list[float]
+    usual: list[tuple[float, int] | None]
+    after: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Versions:
-    """The newest versions of one prompt, by when they were first seen, and one measure of each."""
+    """The newest versions of one prompt, by when they were first seen, and one measure of each.
+
+    >>> versions = Versions()
+    >>> for name, tokens in (("v1", 100.0), ("v2", 102.0), ("v3", 190.0), ("v4", 195.0)):
+    ...     for k in range(150):
+    ...         versions.add(name, k, tokens + k % 7, limit=1.3)
+    >>> versions.raised.version_before, versions.raised.version, round(versions.raised.ratio, 1)
+    ('v2', 'v3', 1.8)
+    """
 
     of: dict[str, LogMean] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
+    trials: dict[str, Trial] = field(default_factory=dict)
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=LOOKS[-1]))
+    latest: str = ""
+    blocks: Blocks = field(default_factory=Blocks)
+    raised: Rise | None = None
 
-    def add(self, version: str, time_ns: int, value: float) -> LogMean:
-        """Take a call of a version in."""
-        known = self.of.get(version)
-        if known is None:
-            if len(self.of) >= MOST_VERSIONS:
-                self.forget(next(iter(self.of)))
-            known = self.of[version] = LogMean()
-            self.first[version] = time_ns
-        known.add(value)
-        return known
+    def add(self, version: str, time_ns: int, value: float, *, limit: float) -> None:
+        """Take a call of a version in; a rise by more than `limit` is then in `raised`."""
+        if version not in self.of:
+            self._begin(version, time_ns)
+        self.of[version].add(value)
+        log = math.log(value)
+        self.recent.append(log)
+        self.blocks.add(log)
+        self.latest = version
+        trial = self.trials.get(version)
+        if trial is not None:
+            trial.after.append(log)
+            if len(trial.after) in LOOKS:
+                self._look(version, trial, limit)
 
-    def forget(self, version: str) -> None:
-        """Let go of a version."""
-        del self.of[version], self.first[version]
+    def _begin(self, version: str, time_ns: int) -> None:
+        if len(self.of) >= MOST_VERSIONS:
+            oldest = next(iter(self.of))
+            del self.of[oldest], self.first[oldest]
+            self.trials.pop(oldest, None)
+        self.of[version], self.first[version] = LogMean(), time_ns
+        if len(self.recent) < LOOKS[0]:
+            return
+        if len(self.trials) >= MOST_TRIALS:
+            del self.trials[next(iter(self.trials))]
+        usual = [self.blocks.usual(look // LOOKS[0]) for look in LOOKS]
+        self.trials[version] = Trial(self.latest, list(self.recent), usual)
 
-    def rise(self, version: str) -> tuple[Step, Step] | None:
-        """From the oldest version to this one, and the step between two neighbours that made most of it.
+    def _look(self, version: str, trial: Trial, limit: float) -> None:
+        n = len(trial.after)
+        if n == LOOKS[-1]:
+            del self.trials[version]
+        before, usual = trial.before[-n:], trial.usual[LOOKS.index(n)]
+        if len(before) < n or usual is None:
+            return
+        base = math.fsum(before) / n
+        gap = math.fsum(trial.after) / n - base
+        if gap <= math.log(limit):
+            return
+        p = 0.5 * math.erfc(rank_deviates(before, trial.after) / math.sqrt(2))
+        sd, worth = usual
+        if p > RANK_LEVEL or student_tail(gap / max(sd, 1e-6), worth) > JUMP_LEVEL:
+            return
+        self.trials.pop(version, None)
+        self.blocks = Blocks()  # what came before says nothing of how it jumps from here on
+        old = self.raised
+        if old is not None and old.ratio >= math.exp(gap):
+            return
+        self.raised = Rise(
+            version, trial.version_before, self.first[version], math.exp(gap),
+            math.fsum(math.exp(each) for each in before) / n, math.fsum(math.exp(each) for each in trial.after) / n,
+            n, math.log10(max(p, 1e-300)), base if old is None else min(base, old.base),
+        )  # fmt: skip
 
-        >>> versions = Versions()
-        >>> for name, tokens in (("v1", 100.0), ("v2", 102.0), ("v3", 190.0), ("v4", 195.0)):
-        ...     for k in range(60):
-        ...         _ = versions.add(name, 0, tokens + k % 7)
-        >>> whole, worst = versions.rise("v4")
-        >>> worst.before, worst.after, round(whole.ratio, 1)
-        ('v2', 'v3', 1.9)
-        """
-        chain = [(name, each) for name, each in self.of.items() if each.known]
-        names = [name for name, _ in chain]
-        if version not in names[1:]:
+    def ratio(self, version: str) -> float | None:
+        """How far calls of a version lie above those before the rise; None for older versions and too few calls."""
+        known = self.of[version]
+        if self.raised is None or known.n < LOOKS[0] or self.first[version] < self.raised.since:
             return None
-        chain = chain[: names.index(version) + 1]
-        steps = [step(before, after) for before, after in pairwise(chain)]
-        return step(chain[0], chain[-1]), max(steps, key=lambda each: each.ratio)
+        return math.exp(known.logs / known.n - self.raised.base)
 
-    def snapshot(self) -> list[Any]:
+    def snapshot(self) -> dict[str, Any]:
         """All state, as a tree."""
-        return [[name, self.first[name], each.n, each.total, each.mean, each.squares] for name, each in self.of.items()]
+        return {
+            "of": [[name, self.first[name], each.n, each.total, each.logs] for name, each in self.of.items()],
+            "trials": [
+                [name, each.version_before, list(each.before), [list(one) if one else None for one in each.usual],
+                 list(each.after)]
+                for name, each in self.trials.items()
+            ],
+            "recent": list(self.recent),
+            "latest": self.latest,
+            "blocks": self.blocks.snapshot(),
+            "raised": None if self.raised is None else list(self.raised),
+        }  # fmt: skip
 
     @staticmethod
-    def restored(state: Sequence[Any]) -> Versions:
+    def restored(state: dict[str, Any]) -> Versions:
         """Versions back from a snapshot."""
-        found = Versions()
-        for name, first, *rest in state:
+        found = Versions(latest=state["latest"], blocks=Blocks.restored(state["blocks"]))
+        for name, first, *rest in state["of"]:
             found.of[name], found.first[name] = LogMean(*rest), first
+        for name, before_name, before, usual, after in state["trials"]:
+            known = [None if one is None else (one[0], one[1]) for one in usual]
+            found.trials[name] = Trial(before_name, before, known, after)
+        found.recent.extend(state["recent"])
+        found.raised = None if state["raised"] is None else Rise(*state["raised"])
         return found

@@ -91,7 +91,10 @@ class AnswerWatch:
             if len(self._answers) >= MOST_MODELS:
                 return
             answers = self._answers[of] = Answers()
-        moved = answers.add(call.time, call.output_tokens, call.finish, refused=call.refusal == _REFUSED)
+        moved = answers.add(
+            call.time, call.output_tokens, call.finish, refused=call.refusal == _REFUSED,
+            asker=call.customer or call.prompt or call.user, input_tokens=call.input_tokens,
+        )  # fmt: skip
         if moved is not None:
             self._told(of, moved, call.time)
 
@@ -123,13 +126,13 @@ class AnswerWatch:
         """All state, as a tree; events are handed out at every tick."""
         return {
             "known": [[list(key), {v: list(e) for v, e in values.items()}] for key, values in self._known.items()],
-            "answers": [[*of, answers.snapshot()] for of, answers in self._answers.items()],
+            "shapes": [[*of, answers.snapshot()] for of, answers in self._answers.items()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a snapshot back."""
         self._known = {tuple(key): {v: list(e) for v, e in values.items()} for key, values in state["known"]}
-        self._answers = {(a, b, c, d): Answers.of(told) for a, b, c, d, told in state["answers"]}
+        self._answers = {(a, b, c, d): Answers.of(told) for a, b, c, d, told in state["shapes"]}
 
 
 def _amount(moved: Moved, value: float) -> str:

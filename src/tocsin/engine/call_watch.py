@@ -115,7 +115,7 @@ class CallWatch:
             "episodes": self.episodes.snapshot(),
             "agents": self.agents.snapshot(),
             "spending": self.spending.snapshot(),
-            "prompts": self.prompts.snapshot(),
+            "prompt_versions": self.prompts.snapshot(),
             "answers": self.answers.snapshot(),
             "usage": self.usage.snapshot(),
             "votes": self.votes.snapshot(),
@@ -127,7 +127,7 @@ class CallWatch:
         self.episodes.restore(state["episodes"])
         self.agents.restore(state["agents"])
         self.spending.restore(state["spending"])
-        self.prompts.restore(state["prompts"])
+        self.prompts.restore(state["prompt_versions"])
         self.answers.restore(state["answers"])
         self.usage.restore(state["usage"])
         self.votes.restore(state["votes"])

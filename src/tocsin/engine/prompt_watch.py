@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tocsin.assess.prompt_versions import LEAST_DEVIATES, Versions
+from tocsin.assess.prompt_versions import Rise, Versions
 from tocsin.derive.calls import Call
 from tocsin.engine.call_episodes import Episodes
 from tocsin.model.series import Signal
@@ -42,45 +42,24 @@ class PromptWatch:
             if len(self._prompts) >= MOST_PROMPTS:
                 return
             versions = self._prompts[key] = Versions()
-        known = versions.add(call.version, call.time, value)
-        if known.known and known.n % _EVERY == 0:
-            self._judge(signal, key, versions, call)
-
-    def _judge(self, signal: Signal, key: _Key, versions: Versions, call: Call) -> None:
-        found = versions.rise(call.version)
-        if found is None:
-            return
-        whole, worst = found
         limit = self._episodes.limit(signal.name)
+        versions.add(call.version, call.time, value, limit=limit)
+        if versions.raised is not None and versions.of[call.version].n % _EVERY == 0:
+            self._judge(signal, key, versions, call, limit)
+
+    def _judge(self, signal: Signal, key: _Key, versions: Versions, call: Call, limit: float) -> None:
+        rise, ratio = versions.raised, versions.ratio(call.version)
+        if rise is None or ratio is None:
+            return
         told = {"service.name": key[1], "gen_ai.prompt.name": key[2], "gen_ai.request.model": key[3]}
         labels = {name: text for name, text in told.items() if text}
-        if whole.ratio <= limit or whole.deviates < LEAST_DEVIATES:
-            if whole.ratio < (1 + limit) / 2:
-                self._episodes.calm(key[0], signal, labels, call.time)
-            return
-        since = versions.first[worst.after]
-        if call.time - since > TOLD_NS:  # it is the usual one now
-            for name in list(versions.of):
-                if name == worst.after:
-                    break
-                versions.forget(name)
-            return
-        before, after = versions.of[worst.before].average, versions.of[worst.after].average
-        what = "prompts are" if signal is INPUT else "calls cost"
-        unit = "tokens" if signal is INPUT else "USD"
-        evidence: dict[str, float | str] = {
-            "deviation": f"with version {one_line(worst.after, 30)}: {what} {whole.ratio:.2g} times "
-            f"{'as long as' if signal is INPUT else 'what they did'} before ({before:.4g} -> {after:.4g} {unit})",
-            "prompt.version": one_line(worst.after, 80),
-            "prompt.version_before": one_line(worst.before, 80),
-            "before": before,
-            "after": after,
-            "unit": unit,
-            "rise": worst.ratio,
-            "deviates": round(whole.deviates, 2),
-            "calls": float(versions.of[worst.after].n),
-        }
-        self._episodes.tell(key[0], signal, labels, call.time, whole.ratio, evidence, start=since)
+        over = call.time - rise.since > TOLD_NS  # it is the usual one now
+        if over or ratio < (1 + limit) / 2:
+            versions.raised = None
+            self._episodes.calm(key[0], signal, labels, call.time)
+        elif ratio > limit:
+            evidence = _evidence(signal, rise)
+            self._episodes.tell(key[0], signal, labels, call.time, ratio, evidence, start=rise.since)
 
     def snapshot(self) -> list[list[Any]]:
         """All state, as a tree."""
@@ -89,3 +68,20 @@ class PromptWatch:
     def restore(self, state: list[list[Any]]) -> None:
         """Take a snapshot back."""
         self._prompts = {(a, b, c, d, e): Versions.restored(told) for a, b, c, d, e, told in state}
+
+
+def _evidence(signal: Signal, rise: Rise) -> dict[str, float | str]:
+    what, how = ("prompts are", "as long as") if signal is INPUT else ("calls cost", "what they did")
+    unit = "tokens" if signal is INPUT else "USD"
+    return {
+        "deviation": f"with version {one_line(rise.version, 30)} of the prompt: {what} {rise.ratio:.2g} times {how} before "
+        f"({rise.before:.4g} -> {rise.after:.4g} {unit})",
+        "prompt.version": one_line(rise.version, 80),
+        "prompt.version_before": one_line(rise.version_before, 80),
+        "before": rise.before,
+        "after": rise.after,
+        "unit": unit,
+        "rise": rise.ratio,
+        "compared_calls": float(rise.calls),
+        "rank_log10_p": round(rise.log10_p, 1),
+    }
