@@ -77,12 +77,13 @@ class Stack:
         self.runner = Runner(self.input, self.output, Snapshots(path / "snapshots"), self.catalog)
         self.state = StateStore(f"sqlite:///{path / 'state.db'}")
         self.destinations = open_destinations(self.config.outgoing(), Context("http://127.0.0.1:8642"))
-        reducer = Reducer(self.config.engine_spec(self.packs), grader(self.config.severity))
+        reducer = Reducer(self.config.engine_spec(self.packs), grader(self.config.loss))
         policy = Policy(
             routes_of(self.config),
             dry_run=self.config.dry_run,
             resend_ns=resend_ns(self.destinations.values()),
             drift=self.config.drift,
+            hooks=self.config.hooks,
         )
         self.correlating = Correlating(self.output, self.catalog, self.state, reducer, policy)
         self.outbox = Outbox(self.state, self.destinations, self.clock)

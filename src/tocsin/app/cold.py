@@ -25,7 +25,7 @@ from tocsin.app.joining import Joining
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
-from tocsin.app.logs import read_logs
+from tocsin.app.logs import read_logs, redaction_key
 from tocsin.app.machines import Machines
 from tocsin.app.model_health.day_book import DayBook
 from tocsin.app.model_health.experiments import Experiments
@@ -34,9 +34,13 @@ from tocsin.app.model_health.trial_watch import TrialWatch
 from tocsin.app.model_health.view import ModelHealth
 from tocsin.app.progress import Progress
 from tocsin.app.reload import ConfigFile
+from tocsin.app.replays.captures import Captures
+from tocsin.app.replays.ports import Replays
 from tocsin.app.settings import ServeSettings, environment
 from tocsin.app.stumbles import Stumbles
+from tocsin.app.summaries import Summaries
 from tocsin.app.views import CONFIG, StateView, TelemetryView
+from tocsin.app.weighing import Weighing
 from tocsin.app.writeback.board import Board
 from tocsin.app.writeback.sending import Senders
 from tocsin.app.writeback.text import exposition_of
@@ -63,6 +67,7 @@ from tocsin.store.model_rows import ModelRows
 from tocsin.store.outcomes import Outcomes
 from tocsin.store.state import StateStore
 from tocsin.store.telemetry import TelemetryStore
+from tocsin.store.toll_rows import TollRows
 from tocsin.store.trace_rows import TraceRows
 from tocsin.store.writer import StoreWriter
 
@@ -97,7 +102,11 @@ class Cold:
         self.board = Board(config.scores)
         self.senders = Senders(config.scores.remote_write, self.board, self.clock, Context(settings.page_url))
         examples = partial(examples_of, TraceRows(self.telemetry.db))
-        self.deliveries = Deliveries(config, self.state, self.clock, settings.page_url, self.senders.statuses, examples)
+        key = redaction_key(settings.data_dir)
+        self.summaries = Summaries(self.packs, config, self.state, key, self.clock, examples)
+        self.deliveries = Deliveries(
+            config, self.state, self.clock, settings.page_url, self.senders.statuses, examples, self.summaries.of
+        )
         self.writer = self._writer(config)
         self.joining = self._joining()
         points = point_sender(settings.hot_socket, settings.internal_secret)
@@ -106,6 +115,7 @@ class Cold:
         self.trials = TrialWatch(self.experiments, self.days.tenants, config, self.clock, points)
         groups = GroupRows(self.telemetry.db)
         self.groups = GroupWatch(groups, self.state, self.days.tenants, self.packs, config, self.clock, points)
+        self.captures = Captures(settings.data_dir)
         self.correlating = self._correlating(config)
         self.correlating.recall(self.clock.now())
         self._remember_config()
@@ -126,13 +136,20 @@ class Cold:
     def _correlating(self, config: Config) -> Correlating:
         catalog = Catalog()
         _, output_log = read_logs(self.settings.data_dir, catalog)
-        reducer = Reducer(config.engine_spec(self.packs), grader(config.severity))
+        reducer = Reducer(config.engine_spec(self.packs), grader(config.loss))
         self.policy = Policy(
-            routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns(), drift=config.drift
+            routes_of(config),
+            dry_run=config.dry_run,
+            resend_ns=self.deliveries.resend_ns(),
+            drift=config.drift,
+            hooks=config.hooks,
         )
         open_now = self.state.incidents(None, (IncidentState.OPEN, IncidentState.ACKNOWLEDGED), limit=SEEDED)
         self.board.seed([finding for incident in open_now for finding in incident.findings], catalog)
-        return Correlating(output_log, catalog, self.state, reducer, self.policy, self.board.hear)
+        self.weighing = Weighing(TollRows(self.telemetry.db, self.packs), config.loss, open_now)
+        return Correlating(
+            output_log, catalog, self.state, reducer, self.policy, self.board.hear, self.captures.keep, self.weighing
+        )
 
     def _remember_config(self) -> None:
         """Keep the text of what is in force, if it is another than before."""
@@ -158,9 +175,15 @@ class Cold:
         self.correlating.adopt(config.engine_spec(self.packs).control())
         self.mapper.adopt(config.llm.models)
         self.policy.adopt(
-            routes_of(config), dry_run=config.dry_run, resend_ns=self.deliveries.resend_ns(), drift=config.drift
+            routes_of(config),
+            dry_run=config.dry_run,
+            resend_ns=self.deliveries.resend_ns(),
+            drift=config.drift,
+            hooks=config.hooks,
         )
+        self.weighing.adopt(config.loss)
         self.deliveries.adopt(config)
+        self.summaries.adopt(config)
         self.board.adopt(config.scores)
         self.senders.adopt(config.scores.remote_write)
         self.days.adopt(config)
@@ -243,6 +266,7 @@ class Cold:
             groups=self.groups.shown,
             experiments=self.experiments,
             destinations=self.deliveries,
+            summarise=self.summaries.whole,
             authorise=self.keys.authorise,
             clock=self.clock,
             expositions=self.expositions,
@@ -252,6 +276,7 @@ class Cold:
             grade_finding=self.grade_finding,
             teams=lambda: self.file.config.teams,
             backup=self.backup,
+            replays=Replays(self.settings.data_dir),
             allowed_hosts=LOOPBACK_HOSTS if guarded else None,
             version=version("tocsin"),
             base_url=self.settings.page_url,
@@ -271,7 +296,8 @@ async def _serve(cold: Cold, child: Child) -> None:
 
     child.on_stop(stop)
     running = asyncio.create_task(listener.run())
-    outgoing = [asyncio.create_task(cold.deliveries.run(loop)), asyncio.create_task(cold.senders.run(loop))]
+    running_out = (cold.deliveries.run(loop), cold.senders.run(loop), cold.summaries.run())
+    outgoing = [asyncio.create_task(each) for each in running_out]
     await listener.listening()
     child.ready()
     await ended.wait()
@@ -310,6 +336,7 @@ def main(argv: Sequence[str]) -> int:
         cold.stop.set()
         for thread in threads:
             thread.join()
+        cold.weighing.close()
         cold.telemetry.close()
         cold.state.close()
     return 0

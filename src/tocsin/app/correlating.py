@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tocsin.app.weighing import Weighing
 from tocsin.correlate.reducer import Reducer, human_action
 from tocsin.incident.policy import Policy
 from tocsin.model.incident import Incident, IncidentState
@@ -52,10 +53,15 @@ def _nobody(_: Output, __: Catalog) -> None:
     """Nobody else wants to hear."""
 
 
+def _nothing(_: Incident, __: int) -> None:
+    """Nothing is kept."""
+
+
 class Correlating:
     """Reads the output log from its cursor, folds, and commits cursor, incidents and messages together.
 
-    `hear` gets every record as well, for what is no part of incidents.
+    `hear` gets every record as well, for what is no part of incidents; `keep` gets each incident that opens, with the
+    offset of the input record it opened by; `weighing` puts into incidents what was counted of them.
     """
 
     def __init__(
@@ -66,8 +72,12 @@ class Correlating:
         reducer: Reducer,
         policy: Policy,
         hear: Callable[[Output, Catalog], None] = _nobody,
+        keep: Callable[[Incident, int], None] = _nothing,
+        weighing: Weighing | None = None,
     ) -> None:
         self._hear = hear
+        self._keep = keep
+        self._weighing = weighing
         self._reader = reader
         self._catalog = catalog
         self._state = state
@@ -119,7 +129,7 @@ class Correlating:
         transitions, messages = self._transitions, self._messages
         records = self._reader.read(self.offset, BATCH)
         while records and self._acts:  # with records, so that the cursor moves and the commit counts
-            said = self._reducer.fold(self._acts.popleft(), self._catalog)
+            said = self._weighed(self._reducer.fold(self._acts.popleft(), self._catalog), tick=False)
             transitions += said
             messages += self._policy.fold(said, self._received, tick=False)
         for record in records:
@@ -127,7 +137,10 @@ class Correlating:
             assert isinstance(entry, Output)
             self._received = entry.received
             self._hear(entry, self._catalog)
-            said = self._reducer.fold(entry, self._catalog)
+            said = self._weighed(self._reducer.fold(entry, self._catalog), tick=entry.tick)
+            for step in said:
+                if step.action == "open":
+                    self._keep(step.incident, entry.cause)
             silences = [
                 s
                 for t in sorted({x.incident.tenant for x in said} | self._policy.tenants())
@@ -140,6 +153,9 @@ class Correlating:
             self._commit()
         _LAG.set(self._reader.end() - self.offset)
         return len(records)
+
+    def _weighed(self, said: list[Transition], *, tick: bool) -> list[Transition]:
+        return said if self._weighing is None else self._weighing.fold(said, self._received, tick=tick)
 
     def _commit(self) -> None:
         latest = {(t.incident.tenant, t.incident.id): t.incident for t in self._transitions}

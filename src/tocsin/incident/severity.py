@@ -1,24 +1,35 @@
-"""Severity of an incident: expected loss = impact x confidence, with the sum written out."""
+"""Severity of an incident: expected loss = impact x confidence, with the sum written out, and its place in the 2x2."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
+from tocsin.incident.impact import WEIGHT, impact_of
 from tocsin.model.finding import Finding
-from tocsin.model.incident import Severity
+from tocsin.model.incident import Incident, Severity
+from tocsin.model.toll import Toll
 from tocsin.model.transition import Grade, Grader
-from tocsin.spec.config import SeveritySpec
+from tocsin.spec.loss import LossSpec, SeveritySpec
 
-WEIGHT = {"low": 1.0, "high": 3.0}
-UNSTATED = 2.0
-"""Weight of an incident whose monitors don't say whom it hurts."""
-AT_LEVEL = 0.4
+AT_LEVEL: Final = 0.4
 """Confidence in a finding that just reached its calibrated level."""
-AGREEMENT = 0.8
+AGREEMENT: Final = 0.8
 """What each further signal that agrees leaves of the doubt."""
-HIGH_CONFIDENCE = 0.6
-LOSS = ((2.4, Severity.CRITICAL), (1.5, Severity.ERROR), (0.6, Severity.WARNING))
+HIGH_CONFIDENCE: Final = 0.6
+LOSS: Final = ((2.4, Severity.CRITICAL), (1.5, Severity.ERROR), (0.6, Severity.WARNING))
+STATED: Final = ("users", "revenue", "compliance", "money")
+URGENCY: Final[Mapping[tuple[str, str], str]] = {
+    ("high", "high"): "page",
+    ("high", "low"): "chat",
+    ("low", "high"): "ticket",
+    ("low", "low"): "review",
+    ("unknown", "high"): "page",
+    ("unknown", "low"): "chat",
+}
+"""Where an incident of this impact and confidence belongs; what is not known is not taken to be low."""
 
 
 def ratio(finding: Finding) -> float:
@@ -44,14 +55,24 @@ def finding_severity(finding: Finding, spec: SeveritySpec | None = None) -> Seve
     return Severity.WARNING if found >= limits.warning else Severity.INFO
 
 
-def grader(spec: SeveritySpec | None = None) -> Grader:
-    """The function that grades incidents under a configuration."""
-    limits = spec or SeveritySpec()
+def grader(spec: LossSpec | None = None) -> Grader:
+    """The function that grades incidents by what is stated of them under a configuration."""
+    given = spec or LossSpec()
 
     def grade(findings: Sequence[Finding], impact: Mapping[str, str]) -> Grade:
-        return _grade(findings, impact, limits)
+        return _grade(findings, impact, given)
 
     return grade
+
+
+def weighed(incident: Incident, spec: LossSpec, toll: Toll | None, missing: str = "") -> Incident:
+    """The incident graded again by what was counted of it; `missing` says why nothing was."""
+    stated = {kind: str(incident.impact[kind]) for kind in STATED if incident.impact.get(kind) in WEIGHT}
+    if "compliance_tags" in incident.impact:
+        stated.pop("compliance", None)  # by tags: they are looked up again
+    grade = _grade(incident.findings, stated, spec, toll, missing)
+    impact = {**grade.impact, **{key: incident.impact[key] for key in ("findings",) if key in incident.impact}}
+    return replace(incident, severity=grade.severity, severity_arithmetic=grade.arithmetic, impact=impact)
 
 
 def _confidence(finding: Finding, limits: SeveritySpec) -> float:
@@ -61,27 +82,33 @@ def _confidence(finding: Finding, limits: SeveritySpec) -> float:
     return min(1.0, max(AT_LEVEL, AT_LEVEL + (1 - AT_LEVEL) * (found - 1) / (limits.critical - 1)))
 
 
-def _grade(findings: Sequence[Finding], impact: Mapping[str, str], limits: SeveritySpec) -> Grade:
+def _grade(
+    findings: Sequence[Finding], stated: Mapping[str, str], spec: LossSpec, toll: Toll | None = None, missing: str = ""
+) -> Grade:
+    limits = spec.severity
     strongest = max(findings, key=lambda each: (_confidence(each, limits), each.id), default=None)
     if strongest is None:
         return Grade(Severity.INFO, "no findings")
-    weight = max((WEIGHT[level] for level in impact.values()), default=UNSTATED)
-    stated = ", ".join(f"{kind} {level}" for kind, level in sorted(impact.items())) or "not stated"
+    impact = impact_of(findings, stated, spec, toll, missing)
     single = _confidence(strongest, limits)
     signals = len({finding.series.signal.name for finding in findings})
     confidence = 1 - (1 - single) * AGREEMENT ** (signals - 1)
-    loss = weight * confidence
+    loss = impact.weight * confidence
     severity = next((severity for least, severity in LOSS if loss >= least), Severity.INFO)
     found = ratio(strongest)
     why = "a stated limit is broken" if math.isnan(found) else f"{strongest.monitor} at {found:.1f}x its level"
     agree = f", {signals} signals agree" if signals > 1 else ""
-    text = f"impact {weight:g} ({stated}) x confidence {confidence:.2f} ({why}{agree}) = {loss:.2f} -> {severity.name.lower()}"
-    high = "high" if weight > UNSTATED else "low"
-    quadrant = f"{high} impact, {'high' if confidence >= HIGH_CONFIDENCE else 'low'} confidence"
+    text = (
+        f"impact {impact.weight:.3g} ({impact.words}) x confidence {confidence:.2f} ({why}{agree})"
+        f" = {loss:.2f} -> {severity.name.lower()}"
+    )
+    sure = "high" if confidence >= HIGH_CONFIDENCE else "low"
     numbers: dict[str, float | str] = {
-        "weight": weight,
+        "weight": round(impact.weight, 4),
         "confidence": round(confidence, 4),
         "expected_loss": round(loss, 4),
-        "quadrant": quadrant,
+        "quadrant": f"{impact.level} impact, {sure} confidence",
+        "urgency": URGENCY[impact.level, sure],
     }
-    return Grade(severity, text, {**impact, **numbers})
+    tagged = {"compliance": "high"} if "compliance_tags" in impact.figures else {}
+    return Grade(severity, text, {**stated, **tagged, **impact.figures, **numbers})

@@ -19,6 +19,7 @@ def lines(message: Message, base_url: str) -> str:
         said += [f"  {one_line(line, 300)}" for line in incident.statement.splitlines()]
         said.append(f"  {page_of(message, base_url)}")
     if message.action in ("trigger", "update", "test"):
+        said.append(f"  severity: {one_line(incident.severity_arithmetic, 600)}")
         said += [
             f"  cause: {cause.kind} {one_line(cause.entity, 80)}: {one_line(cause.what, 160)} (score {cause.score:.2f})"
             for cause in incident.causes[:1]

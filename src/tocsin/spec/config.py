@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from tocsin.model.incident import CAUSE_KINDS, Severity
+from tocsin.model.incident import Severity
 from tocsin.spec.ab import AbSpec
 from tocsin.spec.calendar import CalendarSpec
 from tocsin.spec.destination import DestinationSpec, RouteSpec
-from tocsin.spec.drift import CallAction, DriftSpec, NotifyAction
+from tocsin.spec.drift import DriftSpec, NotifyAction
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.fairness import FairnessSpec
 from tocsin.spec.health import PAGERS, READERS, HealthSpec
+from tocsin.spec.hook import HookSpec
 from tocsin.spec.joint import InventorySpec
 from tocsin.spec.llm import LlmSpec
+from tocsin.spec.loss import LossSpec, ObjectiveSpec, SeveritySpec
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
 from tocsin.spec.pack import FamilySpec, PackSpec
+from tocsin.spec.playbook import PlaybookSpec, RemediationSpec, playbook_faults
 from tocsin.spec.problem import nearest
 from tocsin.spec.quantity import Bytes, DurationNs
 from tocsin.spec.scores import ScoresSpec
 from tocsin.spec.source import SourceSpec, WebhookSource
 from tocsin.spec.spend import MOST_BUDGETS, BudgetSpec
+from tocsin.spec.summaries import SummariesSpec
 from tocsin.spec.team import TeamSpec
 from tocsin.spec.text import HttpUrl, Network, Pattern
 from tocsin.spec.tree import Loc
@@ -31,12 +36,6 @@ from tocsin.spec.wire import WebhookSpec
 
 Fault: TypeAlias = tuple[Loc, str]
 DAY = 86_400 * SECOND
-
-
-def _cause_kind(text: str) -> str:
-    if text not in CAUSE_KINDS:
-        raise ValueError(f"`{text}` is no kind of cause{nearest(text, CAUSE_KINDS)}")
-    return text
 
 
 class ContextSpec(Spec):
@@ -51,46 +50,6 @@ class ContextSpec(Spec):
     entity: str = ""
     interval: DurationNs = Field(default=60 * SECOND, ge=10 * SECOND)
     allow: list[Network] = []  # private addresses that this one may reach
-
-
-class TrafficWeightAction(Spec):
-    """Takes traffic from a variant and gives it to a fallback."""
-
-    type: Literal["traffic_weight"]
-    url: HttpUrl
-    variant: str
-    factor: float = Field(gt=0, lt=1)
-    fallback: str
-
-
-class WhenSpec(Spec):
-    """Which incidents a playbook is for."""
-
-    monitor: str | None = None
-    cause: Annotated[str, AfterValidator(_cause_kind)] | None = None
-
-
-class VerifySpec(Spec):
-    """When to look whether an action helped, and what to do if not."""
-
-    after: DurationNs
-    else_: Literal["rollback", "keep"] = Field(default="rollback", alias="else")
-
-
-class PlaybookSpec(Spec):
-    """A prepared answer to a kind of incident."""
-
-    name: str
-    when: WhenSpec
-    approved: bool = False
-    action: Annotated[TrafficWeightAction | CallAction, Field(discriminator="type")]
-    verify: VerifySpec | None = None
-
-
-class RemediationSpec(Spec):
-    """The main switch of all playbooks."""
-
-    enabled: bool = False
 
 
 class RetentionSpec(Spec):
@@ -128,13 +87,6 @@ class RedactionSpec(Spec):
     rules: list[RedactionRule] = []
 
 
-class SeveritySpec(Spec):
-    """Severity of a finding by the ratio of its score to its calibrated threshold."""
-
-    warning: float = Field(default=1.5, gt=0)
-    critical: float = Field(default=2.5, gt=0)
-
-
 class Config(Spec):
     """All of tocsin.yaml; empty is a good one."""
 
@@ -148,6 +100,7 @@ class Config(Spec):
     ab: list[AbSpec] = []
     destinations: list[DestinationSpec] = []
     routes: list[RouteSpec] = []
+    hooks: list[HookSpec] = []
     teams: list[TeamSpec] = []
     context: list[ContextSpec] = []
     remediation: RemediationSpec = RemediationSpec()
@@ -155,9 +108,11 @@ class Config(Spec):
     limits: LimitsSpec = LimitsSpec()
     redaction: RedactionSpec = RedactionSpec()
     severity: SeveritySpec = SeveritySpec()
+    objectives: list[ObjectiveSpec] = []
     scores: ScoresSpec = ScoresSpec()
     health: HealthSpec = HealthSpec()
     llm: LlmSpec = LlmSpec()
+    summaries: SummariesSpec = SummariesSpec()
     budgets: Annotated[list[BudgetSpec], Field(max_length=MOST_BUDGETS)] = []
     lateness: DurationNs = Field(default=0, ge=0, le=DAY)
     dry_run: bool = False
@@ -182,9 +137,15 @@ class Config(Spec):
             }
         )
 
+    @property
+    def loss(self) -> LossSpec:
+        """All that the loss of an incident is reckoned by."""
+        return LossSpec(severity=self.severity, objectives=self.objectives)
+
     def outgoing(self) -> list[DestinationSpec]:
-        """Everything that is called: the destinations, and the addresses that drift policies call."""
+        """Everything that is called: the destinations, and the addresses that drift policies and hooks call."""
         calls = {call.name: call for policy in self.drift for call in policy.calls()}
+        calls |= {hook.name: hook.destination() for hook in self.hooks}
         return [*self.destinations, *calls.values()]
 
     def digest_to(self) -> list[str]:
@@ -195,7 +156,17 @@ class Config(Spec):
 
     def faults(self, packs: Sequence[PackSpec] = ()) -> Iterator[Fault]:
         """What no single part can know to be wrong: names that are taken, or that nothing has."""
-        for key in ("sources", "monitors", "calendars", "destinations", "teams", "context", "playbooks", "budgets"):
+        for key in (
+            "sources",
+            "monitors",
+            "calendars",
+            "destinations",
+            "objectives",
+            "teams",
+            "context",
+            "playbooks",
+            "budgets",
+        ):
             yield from _twice(key, [part.name for part in getattr(self, key)])
         destinations = [destination.name for destination in self.destinations]
         for loc, names in self._sent_to():
@@ -215,11 +186,14 @@ class Config(Spec):
         if self.limits.in_flight_bytes < self.limits.body_bytes:
             yield ("limits", "in_flight_bytes"), "`in_flight_bytes` must hold at least one body of `body_bytes`"
         monitors = [monitor.name for monitor in self.engine_spec(packs).all_monitors()]
-        for number, playbook in enumerate(self.playbooks):
-            wanted = playbook.when.monitor
-            if packs and wanted is not None and wanted not in monitors:
-                loc = ("playbooks", number, "when", "monitor")
-                yield loc, f"no monitor is called `{wanted}`{nearest(wanted, monitors)}"
+        for number, hook in enumerate(self.hooks):
+            if packs and not any(fnmatchcase(monitor, hook.monitor) for monitor in monitors):
+                loc = ("hooks", number, "monitor")
+                yield loc, f"no monitor is called `{hook.monitor}`{nearest(hook.monitor, monitors)}"
+        contexts = [page.name for page in self.context]
+        yield from playbook_faults(
+            self.playbooks, self.remediation, monitors if packs else None, destinations, contexts
+        )
 
     def _webhook_faults(self, known: Mapping[str, WebhookSpec]) -> Iterator[Fault]:
         for number, source in enumerate(self.sources):
@@ -261,13 +235,8 @@ class Config(Spec):
         for number, source in enumerate(self.sources):
             if source.type in ("kafka", "redis"):
                 yield ("sources", number, "type"), f"reading from {source.type} is not in this build; nothing is read"
-        absent: tuple[tuple[str, Callable[[], bool], str], ...] = (
-            ("playbooks", lambda: bool(self.playbooks), "running playbooks"),
-            ("remediation", lambda: self.remediation.enabled, "remediation"),
-        )
-        for key, used, what in absent:
-            if used():
-                yield (key,), f"{what} is not in this build; this part has no effect"
+        if self.playbooks and not self.remediation.enabled:
+            yield ("playbooks",), "nothing is done: playbooks act only where `remediation: {enabled: true}` allows it"
 
     def _sent_to(self) -> Iterator[tuple[Loc, list[str]]]:
         yield ("health", "digest"), self.health.digest or []

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from tocsin.spec.config import Config, Fault, SeveritySpec
+from tocsin.spec.config import Config, Fault
 from tocsin.spec.destination import DestinationSpec, RouteSpec, SlackDestination, WebhookDestination
+from tocsin.spec.loss import SeveritySpec
 from tocsin.spec.monitor import DetectSpec, MonitorSpec, OnnxSpec, Spec, WindowSpec
 from tocsin.spec.quantity import DurationNs
 from tocsin.spec.source import KafkaSource, RedisSource
