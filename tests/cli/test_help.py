@@ -16,8 +16,8 @@ from tocsin.cli.main import app
 
 GOLDEN = Path(__file__).with_name("help")
 COMMANDS = [
-    "", "serve", "run", "demo", "check", "review", "rules", "incidents", "ack", "feedback", "silence", "silences", "unsilence", "event", "export", "import", "import records", "key", "key create", "key list",
-    "key revoke", "audit", "audit list", "audit verify", "backup", "restore", "score", "drift", "train", "gate", "ab", "diagnose", "bench", "doctor",
+    "", "serve", "run", "demo", "check", "review", "rules", "incidents", "explain", "ack", "feedback", "silence", "silences", "unsilence", "event", "export", "import", "import records", "key", "key create", "key list",
+    "key revoke", "audit", "audit list", "audit verify", "backup", "restore", "score", "drift", "train", "gate", "ab", "diagnose", "bench", "doctor", "incident", "incident export", "replay",
 ]  # fmt: skip
 
 

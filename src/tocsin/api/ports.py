@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from tocsin.api.call_ports import Calls
 from tocsin.api.model_ports import LiveExperiments, Models
+from tocsin.api.replay_ports import Replays
 from tocsin.api.trace_ports import Traces
 from tocsin.incident.severity import finding_severity
 from tocsin.model.access import Authorise
@@ -16,6 +17,7 @@ from tocsin.model.decision import Applied, Feedback, Silence, Verdict
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.message import Message
+from tocsin.model.summary import UNSAID, Summary
 from tocsin.spec.team import TeamSpec
 
 Row: TypeAlias = Mapping[str, object]
@@ -249,6 +251,7 @@ class Deps:
     """Everything the control API is built from.
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
+    `summarise` says an incident in sentences with their sources;
     `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
     `models` is None where no inference records are kept, `traces` and `calls` where no spans are; `machines` gives hosts with their devices; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
     groups of a tenant's model, by a tag, were treated over time;
@@ -265,6 +268,7 @@ class Deps:
     notices: Callable[[str], Sequence[str]] = _no_notices
     config_faults: Callable[[], Sequence[str]] = tuple
     grade_finding: Callable[[Finding], Severity] = finding_severity
+    summarise: Callable[[Incident], Summary] = lambda _: UNSAID
     teams: Callable[[], Sequence[TeamSpec]] = tuple
     ready: Callable[[], Sequence[str]] = field(default=list)
     models: Models | None = None
@@ -275,6 +279,7 @@ class Deps:
     experiments: LiveExperiments | None = None
     groups: Callable[[str, str, str], Row] | None = None
     backup: Callable[[], Iterator[bytes]] | None = None
+    replays: Replays | None = None
     allowed_hosts: frozenset[str] | None = LOOPBACK_HOSTS
     version: str = ""
     base_url: str = "http://127.0.0.1:8642"

@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
 from tocsin.app.datadir import stopped
 from tocsin.model.errors import BadInput, Corrupt
+from tocsin.store.backup import REPLAYS
 
 MANIFEST = "tocsin-backup.json"
 FORMAT = 1
@@ -24,6 +25,17 @@ _NOT_KEPT = frozenset({"tocsin.lock", ".keys.lock"})
 
 def archived(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
     """The bytes of a backup of (name within it, path) pairs; a file that grows meanwhile is cut where it was.
+
+    Raises
+    ------
+    Corrupt
+        A file became shorter while it was read.
+    """
+    yield from archived_as(MANIFEST, files, {"format": FORMAT, "version": version("tocsin")})
+
+
+def archived_as(manifest: str, files: Iterable[tuple[str, Path]], said: Mapping[str, object]) -> Iterator[bytes]:
+    """The bytes of a tar file whose last member is named `manifest`: what is `said`, and `sha256` of the others.
 
     Raises
     ------
@@ -46,14 +58,14 @@ def archived(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
                 yield chunk
             yield _padding(size)
             digests[name] = digest.hexdigest()
-    body = json.dumps({"format": FORMAT, "version": version("tocsin"), "sha256": digests}).encode()
-    yield _head(MANIFEST, len(body)) + body + _padding(len(body)) + bytes(2 * tarfile.BLOCKSIZE)
+    body = json.dumps({**said, "sha256": digests}).encode()
+    yield _head(manifest, len(body)) + body + _padding(len(body)) + bytes(2 * tarfile.BLOCKSIZE)
 
 
 def files_of(data_dir: Path) -> Iterator[tuple[str, Path]]:
-    """Every file of a data directory that belongs into a backup; compiled kernels are made anew anywhere."""
+    """Every file of a data directory that belongs into a backup; compiled kernels are made anew anywhere, replays are copies."""
     for path in sorted(data_dir.rglob("*")):
-        if path.relative_to(data_dir).parts[0] == KERNEL_CACHE:
+        if path.relative_to(data_dir).parts[0] in (KERNEL_CACHE, REPLAYS):
             continue
         if path.is_file() and not path.is_symlink() and path.name not in _NOT_KEPT:
             yield path.relative_to(data_dir).as_posix(), path

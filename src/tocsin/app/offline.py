@@ -8,19 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tocsin.api.examples import examples_of
 from tocsin.api.incidents import states_of
 from tocsin.api.present import clean, summary
 from tocsin.api.signals import where_of
 from tocsin.api.times import parse_time_ns
 from tocsin.app.datadir import stopped
 from tocsin.app.logs import read_logs
+from tocsin.app.replays.bundle import export_incident
 from tocsin.app.views import TelemetryView
+from tocsin.correlate.summary import Summariser
 from tocsin.model.errors import BadInput
 from tocsin.model.series import Catalog
+from tocsin.model.summary import summary_to_json
+from tocsin.spec.packs import load_packs
 from tocsin.store.copied import copied
 from tocsin.store.export import Form
 from tocsin.store.state import StateStore
 from tocsin.store.telemetry import TelemetryStore
+from tocsin.store.trace_rows import TraceRows
 
 FAR = 1 << 62
 
@@ -64,6 +70,39 @@ class Offline:
         found = self.state.incidents(tenant, states_of(state), start, limit)
         return {"incidents": [clean(summary(each)) for each in found]}
 
+
+    def explained(self, tenant: str, incident_id: str) -> dict[str, Any]:
+        """What `/api/incidents/ID/summary` would have answered, without a language model.
+
+        Raises
+        ------
+        BadInput
+            There is no such incident.
+        """
+        found = self.state.incident(tenant, incident_id)
+        if found is None:
+            raise BadInput(f"there is no incident {incident_id[:60]!r} here; list them with `tocsin incidents`")
+        traces = examples_of(TraceRows(self.telemetry.db), found)
+        said = Summariser(load_packs()).of(found, traces)
+        return {"id": found.id, "title": found.title, **summary_to_json(said)}
+
+
+@contextmanager
+def exported_incident(data_dir: Path, incident_id: str, tenant: str) -> Iterator[Iterator[bytes]]:
+    """The bundle of an incident of a stopped server, in chunks.
+
+    Raises
+    ------
+    BadInput
+        There is no such directory or incident, or what it needs is gone.
+    BadConfig
+        A server uses it.
+    """
+    with offline(data_dir) as found:
+        incident = found.state.incident(tenant, incident_id)
+        if incident is None:
+            raise BadInput(f"there is no incident {incident_id[:60]!r} in {data_dir}; `tocsin incidents` lists them")
+        yield export_incident(data_dir, incident)
 
 @contextmanager
 def offline(data_dir: Path) -> Iterator[Offline]:

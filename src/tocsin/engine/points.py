@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,13 @@ class PointRule:
     def __init__(self, spec: MonitorSpec, rows: Rows) -> None:
         assert spec.detect.threshold is not None
         self.spec = spec
-        self._rows = rows
+        self.rows = rows
         self._watched: Mask = np.zeros(0, bool)
         self._above: F8 = np.zeros(0)
         self._below: F8 = np.zeros(0)
         self._episodes: dict[int, Episode] = {}
         self._busy: Mask = np.zeros(0, bool)
+        self.heard: Callable[[I4, I8, F8], None] | None = None  # who replays the log listens; no state
 
     def watch(self, row: int) -> None:
         """Watch a series, the limits taken in its unit."""
@@ -48,7 +49,7 @@ class PointRule:
         limit = self.spec.detect.threshold
         assert limit is not None
         self._reserve(need)
-        unit = self._rows.series(row).signal.unit
+        unit = self.rows.series(row).signal.unit
         self._watched[row] = True
         self._above[row] = np.inf if limit.above is None else limit.above.in_unit(unit)
         self._below[row] = -np.inf if limit.below is None else limit.below.in_unit(unit)
@@ -61,6 +62,8 @@ class PointRule:
 
     def fold(self, rows: I4, time: I8, value: F8) -> list[Finding]:
         """News from points in log order, each (n,)."""
+        if self.heard is not None:
+            self.heard(rows, time, value)
         if not len(rows) or not len(self._watched):
             return []
         self._reserve(int(rows.max()) + 1)
@@ -104,7 +107,7 @@ class PointRule:
 
     def _news(self, row: int, episode: Episode, phase: Phase, time: int) -> Finding:
         episode.told = time
-        series = self._rows.series(row)
+        series = self.rows.series(row)
         return Finding(
             id=finding_id(series.tenant, self.spec.name, series.id, episode.since),
             phase=phase,

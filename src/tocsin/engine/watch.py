@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
@@ -36,6 +36,8 @@ Flavour: TypeAlias = Literal["gauge", "counter", "event", "distribution"]
 """What the samples of a series are: it decides what `count` and `rate` mean."""
 LaneKey: TypeAlias = tuple[str, str, str]
 """(tenant, source or "*", flavour)."""
+Heard: TypeAlias = Callable[[str, Closed, F8, int], None]
+"""Gets what `judge` is given."""
 _COUNTS = ("count", "rate")
 LEAST_SCORE = 3.0
 """However rare, what lies within the band that people are shown is no finding."""
@@ -63,6 +65,7 @@ class Watch:
         self.episodes = Episodes()
         self._owned = Ownership()
         self._team: I4 = np.zeros(0, "i4")
+        self.heard: Heard | None = None  # who replays the log listens to what is judged; no state
 
     def watch(self, row: int, series: Series) -> None:
         """Take a series of the shard into its group."""
@@ -134,7 +137,9 @@ class Watch:
         panes: list[PaneRows] = []
         findings: list[Finding] = []
         for tenant, closed in _together(closings):
-            pane, news = self._judge(tenant, closed, levels, absorb_ns)
+            if self.heard is not None:
+                self.heard(tenant, closed, levels, absorb_ns)
+            pane, news = self.judge(tenant, closed, levels, absorb_ns)
             panes.append(pane)
             findings += news
         return panes, findings
@@ -145,7 +150,8 @@ class Watch:
             if lane.dense:
                 lane.skip_to(min(watermarks.get(feed, 0) for feed in self.feeds[key]))
 
-    def _judge(self, tenant: str, closed: Closed, levels: F8, absorb_ns: int) -> tuple[PaneRows, list[Finding]]:
+    def judge(self, tenant: str, closed: Closed, levels: F8, absorb_ns: int) -> tuple[PaneRows, list[Finding]]:
+        """Judge one closed window, then learn it; `levels` are by team and family."""
         rows = closed.groups
         step = self.placement.place(Step(rows, np.full(len(rows), closed.end, "i8"), closed.value))
         if self.detector is None:
