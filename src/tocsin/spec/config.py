@@ -8,7 +8,6 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from tocsin.model.incident import Severity
 from tocsin.spec.ab import AbSpec
 from tocsin.spec.calendar import CalendarSpec
 from tocsin.spec.destination import DestinationSpec, RouteSpec
@@ -25,6 +24,17 @@ from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.playbook import PlaybookSpec, RemediationSpec, playbook_faults
 from tocsin.spec.problem import nearest
 from tocsin.spec.quantity import Bytes, DurationNs
+from tocsin.spec.routing import (
+    FlappingSpec,
+    InhibitSpec,
+    MaintenanceSpec,
+    OnCallSpec,
+    PersonSpec,
+    ReviewSpec,
+    RolloutSpec,
+    TicketSpec,
+)
+from tocsin.spec.routing_faults import routing_faults
 from tocsin.spec.scores import ScoresSpec
 from tocsin.spec.source import SourceSpec, WebhookSource
 from tocsin.spec.spend import MOST_BUDGETS, BudgetSpec
@@ -100,6 +110,14 @@ class Config(Spec):
     ab: list[AbSpec] = []
     destinations: list[DestinationSpec] = []
     routes: list[RouteSpec] = []
+    people: list[PersonSpec] = []
+    oncall: list[OnCallSpec] = []
+    maintenance: list[MaintenanceSpec] = []
+    inhibit: list[InhibitSpec] = []
+    flapping: FlappingSpec = FlappingSpec()
+    tickets: list[TicketSpec] = []
+    rollout: RolloutSpec | None = None
+    review: ReviewSpec = ReviewSpec()
     hooks: list[HookSpec] = []
     teams: list[TeamSpec] = []
     context: list[ContextSpec] = []
@@ -162,6 +180,10 @@ class Config(Spec):
             "calendars",
             "destinations",
             "objectives",
+            "people",
+            "oncall",
+            "maintenance",
+            "tickets",
             "teams",
             "context",
             "playbooks",
@@ -177,6 +199,7 @@ class Config(Spec):
         yield from ((("scores", *loc), text) for loc, text in _twice("remote_write", targets))
         yield from self._webhook_faults({webhook.name: webhook for pack in packs for webhook in pack.webhooks})
         yield from self._severity_faults()
+        yield from routing_faults(self)
         yield from self._health_faults()
         calendars = [calendar.name for calendar in self.calendars]
         for number, monitor in enumerate(self.monitors):
@@ -210,12 +233,6 @@ class Config(Spec):
                 yield ("sources", number, "secret"), text
 
     def _severity_faults(self) -> Iterator[Fault]:
-        severities = [severity.name.lower() for severity in Severity]
-        for number, route in enumerate(self.routes):
-            for index, value in enumerate(route.match.get("severity", [])):
-                if value not in severities:
-                    loc = ("routes", number, "match", "severity", index)
-                    yield loc, f"`{value}` is no severity{nearest(value, severities)}"
         if self.severity.critical <= self.severity.warning:
             yield ("severity", "critical"), "`critical` must be above `warning`"
 
@@ -240,10 +257,6 @@ class Config(Spec):
 
     def _sent_to(self) -> Iterator[tuple[Loc, list[str]]]:
         yield ("health", "digest"), self.health.digest or []
-        for number, route in enumerate(self.routes):
-            yield ("routes", number, "to"), route.to
-            if route.escalate is not None:
-                yield ("routes", number, "escalate", "to"), route.escalate.to
         for number, drift in enumerate(self.drift):
             for index, action in enumerate(drift.actions):
                 if isinstance(action, NotifyAction):

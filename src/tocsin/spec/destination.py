@@ -10,11 +10,14 @@ from tocsin.spec.monitor import SECOND, Spec
 from tocsin.spec.quantity import DurationNs
 from tocsin.spec.text import HttpUrl, Network, Texts
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What a destination, a person or a schedule may be called."""
+
 
 class DestinationBase(Spec):
     """What all destinations share; `allow` names the private networks this one may reach."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    name: str = Field(pattern=NAME, max_length=100)
     allow: list[Network] = []
 
 
@@ -152,8 +155,12 @@ class EscalateSpec(Spec):
 
 
 class RouteSpec(Spec):
-    """Incidents whose labels (and `severity`, `monitor`) are among the given values go to `to`; the first match wins."""
+    """Incidents whose labels (and `severity`, `monitor`, ...) are among the given values go to `to`; the first match wins.
 
+    `to` names destinations and on-call schedules; `owner` is the team's own, `review` nobody but the review board.
+    """
+
+    name: str = Field(default="", max_length=100)
     match: dict[str, Texts] = {}
     to: Texts = Field(min_length=1)
     cooldown: DurationNs = Field(default=300 * SECOND, ge=0)

@@ -9,10 +9,13 @@ from pydantic import Field
 from tocsin.model.series import Labels
 from tocsin.spec.monitor import Spec
 from tocsin.spec.selection import selects
+from tocsin.spec.text import Texts
 
 
 class TeamSpec(Spec):
     """A team, what it owns (globs by label; `monitor` is the monitor's name), and its budget of false pages a week.
+
+    `to` is where routes tell it as `owner`: no matter to the engine, which is told the rest.
 
     A team that owns nothing by name has the budget of all that nobody else owns.
     """
@@ -20,6 +23,7 @@ class TeamSpec(Spec):
     name: str = Field(min_length=1, max_length=100)
     owns: dict[str, str] = {}
     false_pages_per_week: float = Field(default=3.0, gt=0)
+    to: Texts = Field(default=[], exclude=True)
 
 
 def team_of(teams: Sequence[TeamSpec], monitor: str, labels: Labels) -> TeamSpec | None:
