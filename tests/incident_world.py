@@ -34,6 +34,12 @@ def packs():
     return [PackSpec.model_validate(yaml.load(folder.joinpath(name).read_text(), LOADER)) for name in names]
 
 
+@functools.cache
+def guide():
+    text = importlib.resources.files("tocsin.packs").joinpath("guide.yaml").read_text()
+    return PackSpec.model_validate(yaml.load(text, LOADER))
+
+
 def grade(findings, impact):
     return Grade(Severity.ERROR, f"{len(findings)} findings", dict(impact))
 

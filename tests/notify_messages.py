@@ -1,9 +1,11 @@
 """Messages of the chatbot story for tests of destinations."""
 
+from dataclasses import replace
 from functools import cache
 
-from incident_world import MINUTE, T0, World, event, finding, gpu_memory, kv_cache, latency, prompt_change
+from incident_world import MINUTE, T0, World, event, finding, gpu_memory, guide, kv_cache, latency, packs, prompt_change
 from tocsin.correlate.reducer import human_action
+from tocsin.correlate.summary import Summariser
 from tocsin.incident.policy import Policy
 from tocsin.incident.severity import grader
 from tocsin.spec.monitor import MonitorSpec
@@ -26,11 +28,13 @@ def messages():
         record = human_action("main", trigger.incident.id, action, by="ann", at=at)
         return policy.fold(world.reducer.fold(record, world.catalog), at, tick=False)[0]
 
-    return {
+    found = {
         "trigger": trigger,
         "acknowledge": act("ack", T0 + 2 * MINUTE),
         "resolve": act("resolve", T0 + 3 * MINUTE),
     }
+    summariser = Summariser([*packs(), guide()])
+    return {name: replace(each, summary=summariser.of(each.incident)) for name, each in found.items()}
 
 
 def hostile():

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from incident_world import guide
 from notify_messages import messages
 from tocsin.app.illustrated import MOST_NS, Illustrated
+from tocsin.correlate.summary import Summariser
 from tocsin.model.clock import ManualClock
 from tocsin.model.errors import Overloaded
 from tocsin.model.incident import Incident
 from tocsin.model.message import Message, TraceExample
 
 EXAMPLE = TraceExample("slowest", "ab" * 16, "bot", "answer", 1, 2)
+SUMMARISE = Summariser([guide()]).of
 
 
 class Due:
@@ -51,10 +54,14 @@ def test_messages_of_incidents_get_examples_once_an_incident():
         replace(trigger, id="dry", dry_run=True),
         messages()["acknowledge"],
     ]
-    store = Illustrated(Due(waiting), examples, ManualClock(0))
+    store = Illustrated(Due(waiting), examples, SUMMARISE, ManualClock(0))
     found = store.claim(0)
     assert [each.traces for each in found] == [(EXAMPLE,), (EXAMPLE,), (), ()]
     assert len(asked) == 1
+    told = [[one.ref for each in message.summary.sentences for one in each.sources] for message in found]
+    assert all(told), "every message says what happened"
+    assert EXAMPLE.trace_id in told[0]
+    assert EXAMPLE.trace_id not in told[3]
 
 
 def test_a_store_that_fails_or_is_slow_costs_no_page():
@@ -68,12 +75,12 @@ def test_a_store_that_fails_or_is_slow_costs_no_page():
 
     trigger = messages()["trigger"]
     other = replace(trigger, incident=replace(trigger.incident, id="inc-b"))
-    found = Illustrated(Due([trigger, other]), slow, clock).claim(0)
+    found = Illustrated(Due([trigger, other]), slow, SUMMARISE, clock).claim(0)
     assert [each.traces for each in found] == [(), ()]
 
 
 def test_all_else_is_the_stores_own():
     due = Due([])
-    store = Illustrated(due, lambda _: (), ManualClock(0))
+    store = Illustrated(due, lambda _: (), SUMMARISE, ManualClock(0))
     store.settle("m1", "sent", at=1)
     assert (due.settled, store.cursor("x"), store.commit("x", 8)) == (["m1 sent"], (7, b"x"), True)

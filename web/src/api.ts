@@ -42,6 +42,10 @@ export interface Incident extends Omit<Summary, "findings" | "cause"> {
   findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[]; feedback: Feedback[];
   lineage: Origin[];
 }
+/** A piece of evidence; the link is a path of these pages or an address. */
+export interface Source { kind: string; ref: string; link: string }
+export interface Sentence { part: "what" | "why" | "next"; text: string; sources: Source[] }
+export interface Told { sentences: Sentence[]; rephrased: Sentence[]; rephrased_at: string | null; model: string }
 export interface Line {
   series_id: string; signal: string; unit: string; monitor: string; labels: Record<string, string>;
   time: number[]; value: (number | null)[]; lower: (number | null)[]; upper: (number | null)[]; log10_p: (number | null)[];

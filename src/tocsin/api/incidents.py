@@ -19,6 +19,7 @@ from tocsin.model.codec import change_to_json
 from tocsin.model.decision import Verdict
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState, Severity
+from tocsin.model.summary import summary_to_json
 from tocsin.model.times import time_to_json
 
 router = APIRouter(prefix="/api/incidents", tags=["incidents"], responses=RESPONSES)
@@ -110,6 +111,13 @@ def _whole(deps: Deps, access: Access, incident: Incident) -> Document:
 def incident(access: Reader, deps: DepsIn, incident_id: str) -> Document:
     """Give one incident: findings, causes with evidence, changes, timeline, what was sent."""
     return _whole(deps, access, _incident(deps, access, incident_id))
+
+
+@router.get("/{incident_id}/summary", response_class=Document)
+def incident_summary(access: Reader, deps: DepsIn, incident_id: str) -> Document:
+    """Say what happened, why, and what to do next: sentences, each with the evidence that it stands on."""
+    found = _incident(deps, access, incident_id)
+    return Document({"id": found.id, "title": found.title, **summary_to_json(deps.summarise(found))})
 
 
 def _act(deps: Deps, access: Access, incident_id: str, action: Action, note: Note | None) -> Document:

@@ -135,8 +135,8 @@ class Cold:
 
     def _correlating(self, config: Config) -> Correlating:
         catalog = Catalog()
-        _, output_log = read_logs(self.settings.data_dir, catalog)
-        reducer = Reducer(config.engine_spec(self.packs), grader(config.loss))
+        input_log, output_log = read_logs(self.settings.data_dir, catalog)
+        reducer = Reducer(config.engine_spec(self.packs), grader(config.loss), input_log)
         self.policy = Policy(
             routes_of(config),
             dry_run=config.dry_run,

@@ -7,13 +7,14 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.api.ports import DestinationStatus
-from tocsin.app.illustrated import Examples, Illustrated
+from tocsin.app.illustrated import Examples, Illustrated, Summarise
 from tocsin.incident.outbox import Health, Outbox
 from tocsin.model.clock import Clock
 from tocsin.model.destination import Destination
 from tocsin.model.errors import BadInput, Retryable
 from tocsin.model.incident import Incident, IncidentState, Severity, incident_id
 from tocsin.model.message import Message
+from tocsin.model.summary import UNSAID
 from tocsin.notify.base import Context
 from tocsin.notify.registry import open_destinations, resend_ns
 from tocsin.spec.config import Config
@@ -41,6 +42,7 @@ class Deliveries:
         base_url: str,
         others: Callable[[str], Sequence[DestinationStatus]] = lambda _: (),
         examples: Examples = lambda _: (),
+        summarise: Summarise = lambda *_: UNSAID,
     ) -> None:
         self._others = others
         self._state = state
@@ -49,7 +51,7 @@ class Deliveries:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._config = config
         self._destinations: dict[str, Destination] = open_destinations(config.outgoing(), self._context)
-        self._outbox = Outbox(Illustrated(state, examples, clock), self._destinations, clock)
+        self._outbox = Outbox(Illustrated(state, examples, summarise, clock), self._destinations, clock)
 
     def resend_ns(self) -> dict[str, int]:
         """How often each destination must be told again of an open incident."""

@@ -1,4 +1,4 @@
-"""Messages with example traces: looked up when they are delivered, so that what is stored stays what was decided."""
+"""Messages with example traces and a summary, made when they are delivered: what is stored stays what was decided."""
 
 from __future__ import annotations
 
@@ -11,39 +11,46 @@ from tocsin.model.clock import SECOND, Clock
 from tocsin.model.errors import TocsinError
 from tocsin.model.incident import Incident
 from tocsin.model.message import Message, TraceExample
+from tocsin.model.summary import Summary
 from tocsin.selfmon.metrics import counter
 
 Examples = Callable[[Incident], Sequence[TraceExample]]
+Summarise = Callable[[Incident, Sequence[TraceExample]], Summary]
 MOST_NS: Final = 2 * SECOND
 """A page must not wait for its examples: messages claimed after this go without."""
 _ACTIONS = ("trigger", "update", "resolve")
+_OF_NOTHING = ("test", "digest")
 _WITHOUT = counter(
     "tocsin_incident_messages_without_traces_total", "Messages sent without example traces, by reason.", ["reason"]
 )
 
 
 class Illustrated:
-    """A store of messages that adds example traces to those that are claimed."""
+    """A store of messages that adds example traces and a summary to those that are claimed."""
 
-    def __init__(self, store: MessageStore, examples: Examples, clock: Clock) -> None:
+    def __init__(self, store: MessageStore, examples: Examples, summarise: Summarise, clock: Clock) -> None:
         self._store = store
         self._examples = examples
+        self._summarise = summarise
         self._clock = clock
 
     def claim(self, now: int, limit: int = BATCH, lease_ns: int = LEASE_NS) -> Sequence[Message]:
-        """Due messages, leased, with their example traces."""
+        """Due messages, leased, with their example traces and summaries."""
         claimed = self._store.claim(now, limit, lease_ns)
         began = self._clock.now()
         known: dict[str, tuple[TraceExample, ...]] = {}
         found = []
         for message in claimed:
             incident = message.incident
+            if message.action in _OF_NOTHING:
+                found.append(message)
+                continue
+            traces: tuple[TraceExample, ...] = ()
             if message.action in _ACTIONS and not message.dry_run:
                 if incident.id not in known:
                     known[incident.id] = self._of(incident, late=self._clock.now() - began > MOST_NS)
-                found.append(replace(message, traces=known[incident.id]))
-            else:
-                found.append(message)
+                traces = known[incident.id]
+            found.append(replace(message, traces=traces, summary=self._summarise(incident, traces)))
         return found
 
     def _of(self, incident: Incident, *, late: bool) -> tuple[TraceExample, ...]:

@@ -70,7 +70,6 @@ class Offline:
         found = self.state.incidents(tenant, states_of(state), start, limit)
         return {"incidents": [clean(summary(each)) for each in found]}
 
-
     def explained(self, tenant: str, incident_id: str) -> dict[str, Any]:
         """What `/api/incidents/ID/summary` would have answered, without a language model.
 
@@ -103,6 +102,7 @@ def exported_incident(data_dir: Path, incident_id: str, tenant: str) -> Iterator
         if incident is None:
             raise BadInput(f"there is no incident {incident_id[:60]!r} in {data_dir}; `tocsin incidents` lists them")
         yield export_incident(data_dir, incident)
+
 
 @contextmanager
 def offline(data_dir: Path) -> Iterator[Offline]:

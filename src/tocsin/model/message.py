@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from tocsin.model.incident import Incident
+from tocsin.model.summary import UNSAID, Summary
 
 MessageAction: TypeAlias = Literal["trigger", "update", "acknowledge", "resolve", "test", "digest"]
 """A `test` and a `digest` are of no incident: what stands in its place only carries their words."""
@@ -36,8 +37,8 @@ class Message:
     """One notice for one destination.
 
     `id` is deterministic (incident, destination, action, revision), so that a replayed transition can't page
-    twice; `dry_run` messages are recorded and never sent; times are nanoseconds. `traces` are looked up when it is
-    delivered: they are no part of what is stored.
+    twice; `dry_run` messages are recorded and never sent; times are nanoseconds. `traces` and `summary` are
+    made when it is delivered: they are no part of what is stored.
     """
 
     id: str
@@ -52,3 +53,4 @@ class Message:
     dry_run: bool = False
     reason: str = ""
     traces: tuple[TraceExample, ...] = ()
+    summary: Summary = UNSAID

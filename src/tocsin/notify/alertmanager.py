@@ -48,7 +48,7 @@ def alert(message: Message, base_url: str, now: int) -> dict[str, Any]:
             "severity_arithmetic": incident.severity_arithmetic,
             "findings": "\n".join(finding_line(finding) for finding in incident.findings[:10]),
             "cause": f"{incident.causes[0].kind}: {one_line(incident.causes[0].what, 200)}" if incident.causes else "",
-            "first_steps": "\n".join(first_steps(incident)),
+            "first_steps": "\n".join(first_steps(message)),
             "state": incident.state.value,
         },
         "startsAt": time_to_json(incident.opened_at),

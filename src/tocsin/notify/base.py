@@ -14,26 +14,14 @@ from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident
 from tocsin.model.lineage import lineage_json, lineage_of_all
 from tocsin.model.message import ROLES, Message, TraceExample
+from tocsin.model.summary import summary_to_json
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
 from tocsin.notify.guard import Resolve, resolve_name
 from tocsin.spec.destination import DestinationBase
 
 MAX_LINES = 8
-_STEPS = {
-    "prompt": "Compare answers and token counts before and after {what}; go back to the earlier prompt if it is the one.",
-    "deploy": "Look at what {what} changed; roll it back if that is quicker than mending it.",
-    "flag": "Turn the flag back ({what}) for a part of the traffic and compare.",
-    "config": "Compare the configuration before and after {what}; go back if in doubt.",
-    "model": "Compare the models of {what} on the same requests; send traffic back to the earlier one.",
-    "gpu": "Look at {entity}: memory, clocks, temperature and error codes; drain it if it is faulty.",
-    "node": "Look at {entity}: is it up, and what else runs there? Drain it if it is faulty.",
-    "resource": "Find what uses {entity} ({what}) and stop, limit or scale it.",
-    "dependency": "Ask {entity}'s owner or status page; turn to the fallback if there is one.",
-    "traffic": "See who sends more or less to {entity}; scale out or limit the rate.",
-    "data": "Look at the newest data of {entity} for missing or odd values.",
-}
-_NO_CAUSE = "Open the incident, look at what was out of line first, and at one slow or failed trace of that time."
+_LOOK = "Open the incident, and look at what was out of line first."
 
 S = TypeVar("S", bound=DestinationBase)
 
@@ -95,19 +83,9 @@ def page_of(message: Message, base_url: str) -> str:
     return f"{base_url.rstrip('/')}/models" if message.action == "digest" else link(message.incident, base_url)
 
 
-def first_steps(incident: Incident) -> list[str]:
+def first_steps(message: Message) -> list[str]:
     """Where to start: runbooks first, then what the likeliest cause asks for."""
-    steps: dict[str, None] = {}
-    for finding in incident.findings:
-        runbook = finding.evidence.get("runbook")
-        if isinstance(runbook, str) and runbook:
-            steps[f"Runbook: {one_line(runbook, 300)}"] = None
-    for cause in incident.causes[:1]:
-        step = _STEPS.get(cause.kind, _NO_CAUSE)
-        entity = one_line(cause.entity, 80) or "it"
-        # replace, not format: text from telemetry must never be read as a template
-        steps[step.replace("{entity}", entity).replace("{what}", one_line(cause.what, 120))] = None
-    return list(steps)[:MAX_LINES] or [_NO_CAUSE]
+    return message.summary.of("next")[:MAX_LINES] or [_LOOK]
 
 
 def finding_line(finding: Finding) -> str:
@@ -143,7 +121,8 @@ def notice(message: Message, base_url: str) -> dict[str, Any]:
         "sent_for": time_to_json(message.created_at),
         "reason": message.reason,
         "links": {"page" if message.action == "digest" else "incident": page_of(message, base_url)},
-        "first_steps": [] if message.action == "digest" else first_steps(incident),
+        "first_steps": [] if message.action == "digest" else first_steps(message),
+        "summary": summary_to_json(message.summary, base_url),
         "lineage": lineage_json(lineage_of_all(incident.findings)),
         "traces": [
             {
@@ -183,9 +162,12 @@ def text_body(message: Message, base_url: str) -> str:
             f"- {time_to_json(change.time)[:19]}Z {change.kind} {one_line(change.entity, 80)}: {one_line(change.what, 160)}"
             for change in incident.changes[-MAX_LINES:]
         ]
+    if message.summary.rephrased:
+        lines += ["", f"In the words of {one_line(message.summary.model, 80)}, proven from the above:"]
+        lines += [f"- {each.text}" for each in message.summary.rephrased]
     if traces := trace_lines(message, base_url):
         lines += ["", "Example traces:"] + [f"- {each}" for each in traces]
-    lines += ["", "Start here:"] + [f"- {step}" for step in first_steps(incident)]
+    lines += ["", "Start here:"] + [f"- {step}" for step in first_steps(message)]
     if message.reason:
         lines += ["", f"Why now: {one_line(message.reason, 200)}"]
     return "\n".join([*lines, "", link(incident, base_url)])

@@ -219,9 +219,14 @@ class GuardedClient:
     """Posts bodies to addresses that may be reached, and turns what comes back into the errors of destinations."""
 
     def __init__(
-        self, allow: Sequence[str] = (), *, resolve: Resolve = resolve_name, verify: ssl.SSLContext | None = None
+        self,
+        allow: Sequence[str] = (),
+        *,
+        resolve: Resolve = resolve_name,
+        verify: ssl.SSLContext | None = None,
+        read_s: float = READ_S,
     ) -> None:
-        timeout = httpx2.Timeout(READ_S, connect=CONNECT_S)
+        timeout = httpx2.Timeout(read_s, connect=CONNECT_S)
         transport = _GuardedTransport(networks(allow), resolve, verify or ssl.create_default_context())
         self._client = httpx2.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
 

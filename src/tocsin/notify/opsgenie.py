@@ -54,7 +54,7 @@ def request(message: Message, base_url: str) -> tuple[str, dict[str, Any]]:
         "details": {
             "incident": link(incident, base_url),
             "severity": one_line(incident.severity_arithmetic, 500),
-            "start_here": one_line(first_steps(incident)[0], 500),
+            "start_here": one_line(first_steps(message)[0], 500),
         },
     }
 

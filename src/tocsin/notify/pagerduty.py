@@ -71,7 +71,7 @@ def payload(message: Message, routing_key: str, base_url: str) -> dict[str, Any]
                 f"{time_to_json(change.time)} {change.kind} {one_line(change.entity, 80)}: {one_line(change.what, 160)}"
                 for change in incident.changes[-10:]
             ],
-            "first_steps": first_steps(incident),
+            "first_steps": first_steps(message),
             "reason": message.reason,
         },
     }

@@ -53,7 +53,7 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
         f"• {cause.score:.2f} *{cause.kind}* {escape(one_line(cause.entity, 80))}: {escape(one_line(cause.what, 160))}"
         for cause in incident.causes[:3]
     ]
-    steps = [f"• {escape(step)}" for step in first_steps(incident)]
+    steps = [f"• {escape(step)}" for step in first_steps(message)]
     # an address of lineage is a plain one: nothing in it ends the link early
     origins = [
         f"• <{escape(each.link)}|{escape(each.words)}>" if each.link else f"• {escape(each.words)}"

@@ -48,7 +48,7 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
             ("Out of line", [finding_line(finding) for finding in incident.findings[:MAX_LINES]]),
             ("Compared with", lineage_lines(incident)),
             ("Likely causes", causes),
-            ("Start here", first_steps(incident)),
+            ("Start here", first_steps(message)),
             ("Severity", [incident.severity_arithmetic]),
             ("Why now", [message.reason] if message.reason else []),
         ):

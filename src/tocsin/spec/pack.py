@@ -67,6 +67,13 @@ class EdgeSpec(Spec):
     within: Literal["entity", "anywhere"] = "entity"
 
 
+class GuideSpec(Spec):
+    """What to look at next where the likeliest cause, or a finding, is of a kind; `{entity}` and `{what}` are the cause's."""
+
+    cause: str
+    checks: list[Annotated[str, Field(min_length=1, max_length=300)]]
+
+
 class FamilySpec(Spec):
     """Signals that are one kind of quantity, by unit (UCUM, exact case) and name, both globs.
 
@@ -107,6 +114,7 @@ class PackSpec(Spec):
     health: list[WindowTermSpec] = []
     monitors: list[MonitorSpec] = []
     edges: list[EdgeSpec] = []
+    guide: list[GuideSpec] = []
     families: list[FamilySpec] = []
     wires: list[WireSpec] = []
     webhooks: list[WebhookSpec] = []

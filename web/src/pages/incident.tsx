@@ -7,6 +7,7 @@ import { refresh, useAsk } from "../live";
 import { Lineage } from "../lineage";
 import { Matchers, SilenceForm, VerdictForm } from "../people";
 import { A, brief, Fault, Labels, Loading, Name, Panel, Said, Sev, Time } from "../parts";
+import { InShort } from "../told";
 import { set, usePlace } from "../url";
 
 const MOST = 6;
@@ -47,6 +48,7 @@ function Body({ it, theme, may, path }: { it: Answer; theme: string; may: boolea
         {!may && <p class="note">To acknowledge, silence or resolve, sign in with a key of scope operate.</p>}
       </header>
       <Facts it={it} />
+      <InShort path={path} />
       <Causes causes={it.causes} />
       <Examples path={path} it={it} />
       <Timeline it={it} theme={theme} path={path} />
