@@ -77,7 +77,7 @@ class Stack:
         self.runner = Runner(self.input, self.output, Snapshots(path / "snapshots"), self.catalog)
         self.state = StateStore(f"sqlite:///{path / 'state.db'}")
         self.destinations = open_destinations(self.config.outgoing(), Context("http://127.0.0.1:8642"))
-        reducer = Reducer(self.config.engine_spec(self.packs), grader(self.config.loss))
+        reducer = Reducer(self.config.engine_spec(self.packs), grader(self.config.loss), self.input)
         policy = Policy(
             routes_of(self.config),
             dry_run=self.config.dry_run,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tocsin.incident.drift_actions import asked_for, under_attack
-from tocsin.incident.matching import facts, matches, silenced_by
+from tocsin.incident.drift_actions import Call, asked_for, under_attack
+from tocsin.incident.holding import LAST_PHASE, Hold, PhaseSaid, Rules, flapping, held, of_phase, openings_of
+from tocsin.incident.matching import matches
+from tocsin.incident.rota import Rota
 from tocsin.model.codec import incident_from_json, incident_to_json
 from tocsin.model.decision import Silence
 from tocsin.model.incident import Incident, IncidentState
@@ -17,13 +19,15 @@ from tocsin.model.transition import Transition
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.destination import RouteSpec
 from tocsin.spec.drift import DriftSpec
+from tocsin.spec.hook import HookSpec
+from tocsin.spec.routing import BOARD
 
 CONSOLE = "console"
 DEFAULT_ROUTE = RouteSpec(match={}, to=[CONSOLE])
 KEEP_NS = 24 * 3600 * 10**9
 """How long the time of the last notice is remembered for cool-down after an incident is over."""
 MOST_CALLED = 10_000
-"""Calls of drift policies that are remembered, so that none is made twice."""
+"""Calls of drift policies and hooks that are remembered, so that none is made twice."""
 
 _HELD = counter("tocsin_incident_messages_held_total", "Notices not sent (yet), by reason", ["reason"])
 _QUEUED = counter("tocsin_incident_messages_queued_total", "Notices handed to the outbox", ["destination", "action"])
@@ -39,7 +43,7 @@ class _Case:
     told: dict[str, int] = field(default_factory=dict)  # destination -> severity it was last told
     first_told: int = 0
     escalated: bool = False
-    silenced: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)  # what kept whom from being told, each written down once
     sequence: int = 0
 
 
@@ -47,19 +51,26 @@ class Policy:
     """Turns transitions into messages; its state is part of the snapshot that moves with the cursor.
 
     `resend_ns` names destinations that must be told again at this interval while an incident is open; `drift` are the
-    policies whose actions are taken, once for each episode, when a finding says that one is met.
+    policies whose actions are taken, once for each episode, when a finding says that one is met; `hooks` are called
+    for the findings they are for. `rules` say what is held back, `rota` who is behind the names in routes.
     """
 
     def __init__(
         self,
-        routes: Sequence[RouteSpec] = (),
+        routes: Sequence[RouteSpec] | Rules = (),
         *,
         dry_run: bool = False,
         resend_ns: Mapping[str, int] | None = None,
         drift: Sequence[DriftSpec] = (),
+        hooks: Sequence[HookSpec] = (),
+        rota: Rota | None = None,
     ) -> None:
-        self._routes = list(routes)
-        self._drift = list(drift)
+        self._rules = routes if isinstance(routes, Rules) else Rules(routes)
+        self._rota = rota or Rota()
+        self._openings: dict[str, list[int]] = {}
+        self._ticketed: dict[str, int] = {}
+        self._said: PhaseSaid | None = None
+        self._drift, self._hooks = list(drift), list(hooks)
         self._called: dict[str, int] = {}
         self._dry_run = dry_run
         self._resend_ns = dict(resend_ns or {})
@@ -68,15 +79,19 @@ class Policy:
 
     def adopt(
         self,
-        routes: Sequence[RouteSpec],
+        routes: Sequence[RouteSpec] | Rules,
         *,
         dry_run: bool,
         resend_ns: Mapping[str, int] | None = None,
         drift: Sequence[DriftSpec] = (),
+        hooks: Sequence[HookSpec] = (),
+        rota: Rota | None = None,
     ) -> None:
         """Take a new configuration into force; what was told stays told."""
-        self._routes, self._dry_run, self._resend_ns = list(routes), dry_run, dict(resend_ns or {})
-        self._drift = list(drift)
+        self._rules = routes if isinstance(routes, Rules) else Rules(routes)
+        self._rota = rota or Rota()
+        self._dry_run, self._resend_ns = dry_run, dict(resend_ns or {})
+        self._drift, self._hooks = list(drift), list(hooks)
 
     def fold(
         self, transitions: Iterable[Transition], now: int, *, tick: bool, silences: Sequence[Silence] = ()
@@ -91,12 +106,13 @@ class Policy:
         if tick:
             for key in sorted(self._cases):
                 case = self._cases[key]
-                if case.untold:
+                if case.untold or self._handed_over(case, now):
                     said.extend(self._tell(case, now, silences))
                 said.extend(self._call(case, now, silences))
                 said.extend(self._escalate(case, now, silences))
                 said.extend(self._resend(case, now))
             self._last = {key: at for key, at in self._last.items() if now - at < KEEP_NS}
+            self._openings = {key: at for key, at in self._openings.items() if now - at[-1] < KEEP_NS}
         for message in said:
             _QUEUED.labels(message.destination, message.action).inc()
         return said
@@ -107,8 +123,20 @@ class Policy:
 
     def route(self, incident: Incident) -> RouteSpec:
         """The first route that matches an incident; the console where none does."""
-        known = facts(incident)
-        return next((route for route in self._routes if matches(route.match, known)), DEFAULT_ROUTE)
+        known = self._rules.facts(incident)
+        return next((route for route in self._rules.routes if matches(route.match, known)), DEFAULT_ROUTE)
+
+    def enter(self, said: PhaseSaid | None) -> None:
+        """A person put Tocsin in a phase of its rollout."""
+        self._said = said
+
+    def confirm(self, incident: Incident, by: str, now: int) -> list[Message]:
+        """Tickets that follow from a person's word that an incident was a real problem."""
+        case = self._cases.get(incident.id) or _Case(incident, 0)
+        said = self._ticket(case, now, "person", f"confirmed by {by}" if by else "confirmed by a person")
+        for message in said:
+            _QUEUED.labels(message.destination, message.action).inc()
+        return said
 
     def _step(self, transition: Transition, now: int, silences: Sequence[Silence]) -> list[Message]:
         incident = transition.incident
@@ -124,24 +152,39 @@ class Policy:
         unheard = any(name not in case.told for name in asked_for(incident, self._drift).told)
         if transition.action in ("open", "reopen", "update") or unheard:
             case.untold = True
+        if transition.action in ("open", "reopen"):
+            self._openings[incident.dedup_key] = openings_of(self._openings, incident.dedup_key, now)
         said = self._tell(case, now, silences) if case.untold else []
-        return said + self._call(case, now, silences)
+        return said + self._call(case, now, silences) + self._ticket(case, now, "score", "")
 
     def _call(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
-        """Calls that a drift policy asks for, each once for its finding; a silence or a suspected attack holds them back."""
-        if not self._drift or case.incident.late or case.incident.state is IncidentState.RESOLVED:
+        """Calls that a drift policy or a hook asks for, each once for its finding; a silence or a suspected attack holds them back."""
+        incident = case.incident
+        if not (self._drift or self._hooks) or incident.late or incident.state is IncidentState.RESOLVED:
             return []
-        due = [each for each in asked_for(case.incident, self._drift).calls if each[0] not in self._called]
-        if not due or silenced_by(case.incident, silences, now) is not None:
+        asked = asked_for(incident, self._drift, self._hooks).calls
+        due = [each for each in asked if each.key not in self._called and self._rested(each, now)]
+        if not due or self._hold(case, silences, now) is not None:
             return []
-        models = {(case.incident.tenant, each.series.label("model")) for each in case.incident.findings}
+        models = {(incident.tenant, each.series.label("model")) for each in incident.findings}
         if models & under_attack(each.incident for each in self._cases.values()):
             return []  # at a later tick, once that is over
-        for key, _ in due:
-            self._called[key] = now
+        said = []
+        for each in due:
+            if not self._rested(each, now):
+                continue  # two findings of one series
+            self._called[each.key] = now
+            if each.turn:
+                self._called.pop(each.turn, None)
+                self._called[each.turn] = now
+            said.append(self._message(case, each.destination, "trigger", now, each.reason, about=each.about(incident)))
         while len(self._called) > MOST_CALLED:
             del self._called[next(iter(self._called))]
-        return [self._message(case, name, "trigger", now, "its drift policy is met") for _, name in due]
+        return said
+
+    def _rested(self, call: Call, now: int) -> bool:
+        last = self._called.get(call.turn) if call.turn else None
+        return last is None or now - last >= call.rest_ns
 
     def _tell(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
         if case.incident.late:
@@ -149,21 +192,44 @@ class Policy:
             case.untold = False
             return []
         route = self.route(case.incident)
-        said: list[Message] = []
+        hold = self._hold(case, silences, now) or self._unsteady(case, now)
         case.untold = False
-        for name in dict.fromkeys([*route.to, *asked_for(case.incident, self._drift).told]):
-            said.extend(self._tell_one(case, name, route.cooldown, now, silences))
+        said: list[Message] = []
+        if BOARD in route.to:
+            said += self._held(case, BOARD, Hold("review", "review", "for the review board"), now)
+        asked = asked_for(case.incident, self._drift).told
+        for name, on_call in self._rota.destinations([*route.to, *asked], case.incident, now):
+            found = hold or self._phased(case.incident, name, now, on_call=on_call)
+            said.extend(self._tell_one(case, name, route.cooldown, now, found))
         return said
 
-    def _tell_one(self, case: _Case, name: str, cooldown: int, now: int, silences: Sequence[Silence]) -> list[Message]:
+    def _hold(self, case: _Case, silences: Sequence[Silence], now: int) -> Hold | None:
+        return held(case.incident, self._rules, (each.incident for each in self._cases.values()), silences, now)
+
+    def _unsteady(self, case: _Case, now: int) -> Hold | None:
+        if any(case.incident.severity > before for before in case.told.values()):
+            return None  # what got worse is news, however often it came
+        return flapping(self._openings.get(case.incident.dedup_key, ()), self._rules.flapping, now)
+
+    def _phased(self, incident: Incident, name: str, now: int, *, on_call: bool) -> Hold | None:
+        phase = self._rules.phase(self._said, now)
+        return of_phase(incident, self._rules, phase, wakes=on_call or name in self._rules.pagers)
+
+    def _handed_over(self, case: _Case, now: int) -> bool:
+        """Whether somebody else is on call now than when an incident that nobody acknowledged was told."""
+        route = self.route(case.incident) if self._rota.schedules and case.told else DEFAULT_ROUTE
+        if case.incident.state is not IncidentState.OPEN or not any(map(self._rota.is_schedule, route.to)):
+            return False
+        return any(name not in case.told for name, _ in self._rota.destinations(route.to, case.incident, now))
+
+    def _tell_one(self, case: _Case, name: str, cooldown: int, now: int, hold: Hold | None) -> list[Message]:
         before = case.told.get(name)
         worse = before is None or case.incident.severity > before
         if case.incident.state is IncidentState.ACKNOWLEDGED and not worse:
             return []  # somebody is on it: only what got worse is news
-        silence = silenced_by(case.incident, silences, now)
-        if silence is not None:
+        if hold is not None:
             case.untold = True
-            return self._silenced(case, name, silence, now)
+            return self._held(case, name, hold, now)
         last = self._last.get((case.incident.dedup_key, name))
         risen = before is not None and case.incident.severity > before
         if last is not None and now - last < cooldown and not risen:
@@ -172,13 +238,14 @@ class Policy:
         action: MessageAction = "trigger" if before is None else "update"
         return [self._sent(case, name, action, now)]
 
-    def _silenced(self, case: _Case, name: str, silence: Silence, now: int) -> list[Message]:
-        key = f"{silence.id}/{name}"
-        if key in case.silenced:
+    def _held(self, case: _Case, name: str, hold: Hold, now: int) -> list[Message]:
+        """What would have been sent, written down once for each cause and destination."""
+        key = f"{hold.key}/{name}"
+        if key in case.held:
             return []
-        case.silenced.append(key)
-        _HELD.labels("silence").inc()
-        return [self._message(case, name, "trigger", now, f"silenced by {silence.id}", dry_run=True)]
+        case.held.append(key)
+        _HELD.labels(hold.reason).inc()
+        return [self._message(case, name, "trigger", now, hold.words, dry_run=True)]
 
     def _escalate(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
         route = self.route(case.incident)
@@ -186,11 +253,36 @@ class Policy:
         due = spec is not None and case.told and not case.escalated and now - case.first_told >= spec.after
         if spec is None or not due or case.incident.state is not IncidentState.OPEN:
             return []
-        if silenced_by(case.incident, silences, now) is not None:
+        if self._hold(case, silences, now) is not None:
             return []
+        if self._rules.phase(self._said, now) < LAST_PHASE:
+            hold = Hold("rollout", "escalation", "rollout: escalation begins with phase 3")
+            return [each for name in spec.to for each in self._held(case, name, hold, now)]
         case.escalated = True
-        names = [name for name in spec.to if name not in case.told]
+        names = [name for name, _ in self._rota.destinations(spec.to, case.incident, now) if name not in case.told]
         return [self._sent(case, name, "trigger", now, "nobody has acknowledged it") for name in names]
+
+    def _ticket(self, case: _Case, now: int, confirmed_by: str, reason: str) -> list[Message]:
+        """Tickets for the likeliest cause of an incident, where a rule asks for one and it has none yet."""
+        incident, said = case.incident, []
+        for rule in self._rules.tickets if incident.causes and not incident.late else ():
+            cause = incident.causes[0]
+            if rule.confirmed_by != confirmed_by or cause.score < rule.score:
+                continue
+            key = f"{incident.tenant}/{rule.name}/{cause.kind}/{cause.entity}/{cause.what}"
+            last = self._ticketed.get(key)
+            fits = matches(rule.match, self._rules.facts(incident))
+            if not fits or (last is not None and now - last < rule.again):
+                continue
+            self._ticketed.pop(key, None)
+            self._ticketed[key] = now
+            words = f"ticket {rule.name}: cause {reason or f'at score {cause.score:.2f}'}: {cause.kind} {cause.entity}"
+            # a thread of its own: the ticket is about the cause, and outlives the incident
+            about = replace(incident, dedup_key="ticket-" + hashlib.blake2b(key.encode(), digest_size=10).hexdigest())
+            said += [self._message(case, name, "trigger", now, words, about=about) for name in rule.to]
+        while len(self._ticketed) > MOST_CALLED:
+            del self._ticketed[next(iter(self._ticketed))]
+        return said
 
     def _resend(self, case: _Case, now: int) -> list[Message]:
         due = [
@@ -207,10 +299,18 @@ class Policy:
         return self._message(case, name, action, now, reason)
 
     def _message(
-        self, case: _Case, name: str, action: MessageAction, now: int, reason: str = "", *, dry_run: bool = False
+        self,
+        case: _Case,
+        name: str,
+        action: MessageAction,
+        now: int,
+        reason: str = "",
+        *,
+        dry_run: bool = False,
+        about: Incident | None = None,
     ) -> Message:
         case.sequence += 1
-        incident = case.incident
+        incident = about or case.incident
         text = f"{incident.tenant}\0{incident.id}\0{name}\0{action}\0{case.revision}\0{case.sequence}"
         return Message(
             id="msg-" + hashlib.blake2b(text.encode(), digest_size=16, person=b"tocsin.message").hexdigest(),
@@ -229,22 +329,34 @@ class Policy:
         """All state, as JSON can hold it."""
         return {
             "cases": [
-                {"incident": incident_to_json(case.incident)} | {name: getattr(case, name) for name in _PLAIN}
+                {"incident": incident_to_json(case.incident), "held": case.held}
+                | {name: getattr(case, name) for name in _PLAIN}
                 for case in self._cases.values()
             ],
             "last": [[dedup_key, name, at] for (dedup_key, name), at in self._last.items()],
             "called": dict(self._called),
+            "openings": self._openings,
+            "ticketed": self._ticketed,
+            "phase": None if self._said is None else [self._said.phase, self._said.at, self._said.by],
         }
 
     def restore(self, found: Mapping[str, Any]) -> None:
         """Take a snapshot back."""
         cases = [
-            _Case(incident_from_json(each["incident"]), **{name: each[name] for name in _PLAIN})
+            _Case(
+                incident_from_json(each["incident"]),
+                held=each.get("held", each.get("silenced", [])),  # as snapshots of before call it
+                **{name: each[name] for name in _PLAIN},
+            )
             for each in found["cases"]
         ]
         self._cases = {case.incident.id: case for case in cases}
         self._last = {(dedup_key, name): at for dedup_key, name, at in found["last"]}
         self._called = dict(found.get("called", {}))  # snapshots of before had none
+        self._openings = {key: list(at) for key, at in found.get("openings", {}).items()}
+        self._ticketed = dict(found.get("ticketed", {}))
+        said = found.get("phase")
+        self._said = PhaseSaid(*said) if said else None
 
 
-_PLAIN = ("revision", "untold", "told", "first_told", "escalated", "silenced", "sequence")
+_PLAIN = ("revision", "untold", "told", "first_told", "escalated", "sequence")

@@ -127,6 +127,19 @@ ReferenceField = Annotated[DriftReference, BeforeValidator(parse_reference), Pla
 """Pydantic field: a reference as people write it."""
 
 
+def fixed_host(url: str) -> str:
+    """An address that is called, which labels may be part of but for its host.
+
+    Raises
+    ------
+    ValueError
+        A label stands in its host.
+    """
+    if "${" in "/".join(url.split("/", 3)[:3]):
+        raise ValueError("a label may stand in the path of an address, not in its host; who is called is fixed")
+    return url
+
+
 class CallAction(Spec):
     """An action that calls an address, signed with `secret` when there is one; `allow` as in destinations.
 
@@ -141,9 +154,7 @@ class CallAction(Spec):
     @field_validator("url")
     @classmethod
     def _known_host(cls, url: str) -> str:
-        if "${" in "/".join(url.split("/", 3)[:3]):
-            raise ValueError("a label may stand in the path of an address, not in its host; who is called is fixed")
-        return url
+        return fixed_host(url)
 
 
 class NotifyAction(Spec):
