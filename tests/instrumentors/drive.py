@@ -63,11 +63,21 @@ def instrument():
         from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 
         OpenAIInstrumentor().instrument()
+    elif INSTRUMENTOR == "traceloop-alone":
+        from opentelemetry.instrumentation.langchain import LangchainInstrumentor
+
+        LangchainInstrumentor().instrument()
     elif INSTRUMENTOR == "openinference":
         import importlib
 
         module = importlib.import_module(f"openinference.instrumentation.{PROVIDER}")
-        names = {"openai": "OpenAI", "anthropic": "Anthropic", "bedrock": "Bedrock", "cohere": "Cohere"}
+        names = {
+            "openai": "OpenAI",
+            "anthropic": "Anthropic",
+            "bedrock": "Bedrock",
+            "cohere": "Cohere",
+            "langchain": "LangChain",
+        }
         getattr(module, names[PROVIDER] + "Instrumentor")().instrument()
 
 
@@ -108,6 +118,28 @@ def anthropic(scene):
     messages = [{"role": "user", "content": text(scene)}]
     found = client.messages.create(model="claude-sonnet-4-5", max_tokens=512, system=SYSTEM, messages=messages, **more)
     return list(found) if scene == "stream" else found
+
+
+def langchain(scene):
+    """One scene with LangChain over OpenAI's SDK; one retrieves documents first."""
+    from langchain_core.documents import Document
+    from langchain_core.embeddings import DeterministicFakeEmbedding
+    from langchain_core.vectorstores import InMemoryVectorStore
+    from langchain_openai import ChatOpenAI
+
+    model = ChatOpenAI(model="gpt-4o-mini", base_url=f"{ADDRESS}/v1", max_retries=0, timeout=1.0, stream_usage=True)
+    question = text(scene)
+    if scene in ("rag", "nothing found"):
+        store = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
+        titles = ["Invoice 7 is in the second drawer.", "Invoices are kept for ten years.", "Drawers are locked."]
+        store.add_documents([Document(each, metadata={"source": "handbook"}) for each in titles if scene == "rag"])
+        found = store.as_retriever(search_kwargs={"k": 3}).invoke(question)
+        question = f"{question} Known: {' '.join(each.page_content for each in found)}"
+    if scene == "tool":
+        function = {"name": "find_invoice", "description": "Finds one", "parameters": TOOL}
+        model = model.bind_tools([{"type": "function", "function": function}])
+    messages = [("system", SYSTEM), ("user", question)]
+    return list(model.stream(messages)) if scene == "stream" else model.invoke(messages)
 
 
 def cohere(scene):
@@ -156,8 +188,11 @@ def main():
     """All scenes of the provider, then what waits is exported."""
     instrument()
     tracer = trace.get_tracer("scenes")
-    play = {"openai": openai, "anthropic": anthropic, "cohere": cohere, "bedrock": bedrock}[PROVIDER]
-    more = {"openai": ["embeddings"], "cohere": ["embeddings"], "bedrock": ["invoke"]}.get(PROVIDER, [])
+    known = {"openai": openai, "anthropic": anthropic, "cohere": cohere, "bedrock": bedrock, "langchain": langchain}
+    play = known[PROVIDER]
+    more = {
+        "openai": ["embeddings"], "cohere": ["embeddings"], "bedrock": ["invoke"], "langchain": ["rag", "nothing found"],
+    }.get(PROVIDER, [])  # fmt: skip
     for scene in (*SCENES, *more):
         if scene == "tool" and PROVIDER in ("cohere", "bedrock"):
             continue

@@ -25,22 +25,25 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures" / "genai"
 NEW, ANTHROPIC, OLDER = "requirements.txt", "requirements-anthropic.txt", "requirements-older.txt"
+LANGCHAIN = "requirements-langchain.txt"
 TAKES = [
     *((NEW, "openlit", provider) for provider in ("openai", "anthropic", "cohere", "bedrock")),
     *((NEW, "traceloop", provider) for provider in ("openai", "anthropic", "bedrock")),
     *((NEW, "openinference", provider) for provider in ("openai", "cohere", "bedrock")),
     *((ANTHROPIC, instrumentor, "anthropic") for instrumentor in ("openinference", "none")),
     *((OLDER, "traceloop", provider) for provider in ("openai", "anthropic", "cohere")),
+    *((LANGCHAIN, instrumentor, "langchain") for instrumentor in ("openinference", "traceloop-alone")),
     *((OLDER, instrumentor, "openai") for instrumentor in ("openai-v2", "openinference")),
 ]
 PACKAGES = {
     "openlit": "openlit",
     "traceloop": "traceloop-sdk",
+    "traceloop-alone": "opentelemetry-instrumentation-{provider}",
     "openai-v2": "opentelemetry-instrumentation-openai-v2",
     "openinference": "openinference-instrumentation-{provider}",
     "none": "{provider}",
 }
-NAMES = {"none": "{provider}-sdk", "openai-v2": "openai-v2"}
+NAMES = {"none": "{provider}-sdk", "openai-v2": "openai-v2", "traceloop-alone": "traceloop"}
 EPOCH_NS = 1_795_000_000 * 10**9
 OWN = {
     "service.instance.id",
@@ -52,6 +55,8 @@ OWN = {
     "thread.id",
 }
 ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
+PLACE = re.compile(r'File "[^"]*/(?:site-packages|lib/python3\.\d+|tests/instrumentors)/')
+"""Where a program lies on one machine, in the tracebacks that some emitters send."""
 DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT")
 
 
@@ -122,7 +127,8 @@ def scrubbed(value):
             for key, one in value.items()
         }
     if isinstance(value, str):
-        return DATE.sub("Sun, 22 Nov 2026 12:00:00 GMT", ADDRESS.sub("127.0.0.1:8000", value))
+        value = PLACE.sub('File "', ADDRESS.sub("127.0.0.1:8000", value))
+        return DATE.sub("Sun, 22 Nov 2026 12:00:00 GMT", value)
     return value
 
 

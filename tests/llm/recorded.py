@@ -7,6 +7,7 @@ from pathlib import Path
 from ingest_world import World
 from tocsin.ingest.otlp import OtlpReceiver
 from tocsin.ingest.redact import Redactor
+from tocsin.ingest.token_counts import TokenCounts
 from tocsin.llm.calls import SPAN_COLUMNS, CallReader, Calls
 from tocsin.model.frame import FrameKind
 from tocsin.spec.packs import load_packs
@@ -23,7 +24,7 @@ class Recording:
 
     def __init__(self, file: Path) -> None:
         self.name = f"{file.parent.name}/{file.stem}"
-        world = World(Redactor((), keep_content=False, token_key=KEY), now=NOW)
+        world = World(TokenCounts(Redactor((), keep_content=False, token_key=KEY)), now=NOW)
         assert OtlpReceiver(world.edge).take("traces", file.read_bytes(), "main", as_json=True).rejected == 0
         self.frames = world.frames(FrameKind.SPANS)
         self.scenes: dict[str, list[dict]] = {}

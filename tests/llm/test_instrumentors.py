@@ -21,17 +21,32 @@ ASKED = {
     "anthropic": "claude-sonnet-4-5",
     "cohere": "command-r-08-2024",
     "bedrock": "claude-3-haiku",
+    "langchain": "gpt-4o-mini",
 }
-ANSWERED = {"openai": "gpt-4o-mini-2024-07-18", "anthropic": "claude-sonnet-4-5-20250929"}
-PROVIDER = {"openai": "openai", "anthropic": "anthropic", "cohere": "cohere", "bedrock": "aws.bedrock"}
+ANSWERED = {
+    "openai": "gpt-4o-mini-2024-07-18",
+    "anthropic": "claude-sonnet-4-5-20250929",
+    "langchain": "gpt-4o-mini-2024-07-18",
+}
+AS_ASKED = {"langchain": "gpt-4o-mini"}
+"""What LangChain gives its instrumentors as the name of the model that answered."""
+PROVIDER = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "cohere": "cohere",
+    "bedrock": "aws.bedrock",
+    "langchain": "openai",
+}
 # 300 fresh, 900 from the cache, 300 out; Anthropic's 200 fresh, 100 into and 900 from the cache
 COST = {
     "openai": (300 * 0.15 + 900 * 0.075 + 300 * 0.60) * 1e-6,
     "anthropic": (200 * 3.0 + 100 * 3.75 + 900 * 0.30 + 300 * 15.0) * 1e-6,
     "cohere": (1200 * 0.15 + 300 * 0.60) * 1e-6,
     "bedrock": (1200 * 0.25 + 300 * 1.25) * 1e-6,
+    "langchain": (300 * 0.15 + 900 * 0.075 + 300 * 0.60) * 1e-6,
 }
-LIMIT = {"openai": 128_000, "anthropic": 200_000, "cohere": 128_000, "bedrock": 200_000}
+LIMIT = {"openai": 128_000, "anthropic": 200_000, "cohere": 128_000, "bedrock": 200_000, "langchain": 128_000}
+SDKS = ("openai", "anthropic", "cohere", "bedrock")
 ERRORS = {
     "fail 429": "rate_limit",
     "fail 500": "server_error",
@@ -64,7 +79,8 @@ def name(file):
 
 def test_every_instrumentor_was_recorded():
     found = {name(file).split("-")[0] + "/" + file.stem for file in FILES}
-    assert {f"{who}/{what}" for who in ("openlit", "traceloop", "openinference") for what in PROVIDER} <= found
+    assert {f"{who}/{what}" for who in ("openlit", "traceloop", "openinference") for what in SDKS} <= found
+    assert {"openinference/langchain", "traceloop/langchain"} <= found
     assert {"openai-v2-2.1b0", "anthropic-sdk-2.12.0"} <= {
         file.parent.name for file in FILES
     }  # openai-v2, and an SDK's own spans
@@ -83,7 +99,7 @@ def test_calls_come_out_rightly(file):
         assert call["provider"] == PROVIDER[provider]
         assert call["operation"] == ("text_completion" if name(file) == "traceloop-0.47.5/anthropic" else "chat")
         assert ASKED[provider] in call["request_model"]
-        assert call["response_model"] in (ANSWERED.get(provider, call["request_model"]), "")
+        assert call["response_model"] in (ANSWERED.get(provider, call["request_model"]), AS_ASKED.get(provider, ""), "")
         assert call["finish_reason"] in ("stop", "tool_calls" if scene == "tool" else "stop", "")
         assert call["context_limit_tokens"] == LIMIT[provider]
         assert call["context_utilization_ratio"] == pytest.approx(sum(told) / LIMIT[provider])

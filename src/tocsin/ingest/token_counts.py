@@ -1,6 +1,6 @@
-"""`TokenCounts`: tokens of model calls that tell no usage, counted here because here their prompts are seen for the last time.
+"""`TokenCounts`: tokens of model calls that tell no usage, and documents that were retrieved, counted before texts go.
 
-An estimate, and marked as one: the encodings are those of one vendor, and what a chat adds around each message is
+Of tokens an estimate, and marked as one: the encodings are those of one vendor, and what a chat adds around each message is
 taken to be four tokens (docs/llm.md says how far off that is).
 """
 
@@ -19,6 +19,8 @@ import toktok
 import yaml
 
 from tocsin.ingest.identify import Redactor
+from tocsin.ingest.retrieved import Retrieved
+from tocsin.model.arrays import I8
 from tocsin.model.frame import Frame, FrameKind
 from tocsin.model.series import Labels
 from tocsin.selfmon.metrics import counter
@@ -30,7 +32,7 @@ _COUNTED = counter("tocsin_ingest_token_estimates_total", "Model calls without u
 
 
 class TokenCounts:
-    """A redactor that estimates tokens before it drops what was said.
+    """A redactor that estimates tokens and counts documents before it drops what was said.
 
     Parameters
     ----------
@@ -40,9 +42,10 @@ class TokenCounts:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._names = _Names()
+        self._documents = Retrieved()
 
     def frames(self, frames: Sequence[Frame]) -> list[Frame]:
-        """The frames without secrets and contents; calls that tell no usage have estimates."""
+        """The frames without secrets and contents; calls that tell no usage have estimates, retrievals their counts."""
         counted = [self._counted(frame) if frame.kind is FrameKind.SPANS and len(frame) else frame for frame in frames]
         return self._redactor.frames(counted)
 
@@ -53,27 +56,37 @@ class TokenCounts:
     def _counted(self, frame: Frame) -> Frame:
         attributes = frame.batch.column("attributes")
         keys = attributes.keys.dictionary_encode()
+        names = keys.dictionary.to_pylist()
         code = keys.indices.to_numpy(zero_copy_only=False)
-        kinds = np.array([self._names.kind(key) for key in keys.dictionary.to_pylist()], "i4")
-        if not (kinds == _SPOKEN).any():
-            return frame
         rows = np.repeat(np.arange(len(attributes)), np.diff(np.asarray(attributes.offsets)))
-        kind = kinds[code]
-        failed = np.array([status == "error" for status in frame.batch.column("status").to_pylist()], "?")
-        wanted = set(rows[kind == _SPOKEN].tolist()) & set(rows[kind == _MODEL].tolist())
-        wanted -= {*rows[kind == _TOLD].tolist(), *np.flatnonzero(failed).tolist()}
-        if not wanted:
+        calls = self._calls(names, code, rows, frame)
+        found = self._documents.rows(names, code, rows, attributes.items)
+        if not calls and not found:
             return frame
         pairs = attributes.to_pylist()
-        for row in sorted(wanted):
-            found = self._names.estimates(dict(pairs[row]))
-            pairs[row] += [(name, str(count)) for name, count in found]
-            _COUNTED.inc(bool(found))
+        for row in sorted(calls | found):
+            told = dict(pairs[row])
+            if row in calls:
+                estimates = self._names.estimates(told)
+                pairs[row] += [(name, str(count)) for name, count in estimates]
+                _COUNTED.inc(bool(estimates))
+            if row in found:
+                pairs[row] += self._documents.told(told)
         column = pa.array(pairs, attributes.type)
         place = frame.batch.schema.get_field_index("attributes")
         arrays = [*frame.batch.columns[:place], column, *frame.batch.columns[place + 1 :]]
         batch = pa.RecordBatch.from_arrays(arrays, schema=frame.batch.schema)
         return Frame(frame.kind, frame.tenant, frame.source, batch)
+
+    def _calls(self, names: Sequence[str], code: I8, rows: I8, frame: Frame) -> set[int]:
+        """Rows of calls that tell no usage and didn't fail."""
+        kinds = np.array([self._names.kind(name) for name in names], "i4")
+        if not (kinds == _SPOKEN).any():
+            return set()
+        kind = kinds[code]
+        failed = np.array([status == "error" for status in frame.batch.column("status").to_pylist()], "?")
+        wanted = set(rows[kind == _SPOKEN].tolist()) & set(rows[kind == _MODEL].tolist())
+        return wanted - {*rows[kind == _TOLD].tolist(), *np.flatnonzero(failed).tolist()}
 
 
 _NOTHING, _SPOKEN, _MODEL, _TOLD = range(4)
