@@ -103,7 +103,7 @@ def test_json_is_yaml():
 def test_parts_that_have_no_effect_yet_are_said():
     warnings = [str(w) for w in parse_config(EVERYTHING, "t.yaml", ENV).warnings]
     assert "t.yaml:7:23: warning: reading from kafka is not in this build; nothing is read" in warnings
-    assert any("running playbooks is not in this build" in w for w in warnings)
+    assert any("playbooks act only where `remediation: {enabled: true}` allows it" in w for w in warnings)
     assert not any("drift" in w for w in warnings)
     assert not parse_config("destinations: [{name: a, type: console}]", "t", {}).warnings  # gets everything
 

@@ -252,19 +252,22 @@ class GuardedClient:
         """
         return await self._ask("POST", url, body, headers, MAX_ANSWER_BYTES)
 
+    async def ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """Send one request; an answer of any status is given back.
+
+        Raises
+        ------
+        Retryable
+            No connection, or no answer in time.
+        Refused
+            The address may not be reached.
+        """
+        return (await self._exchange(method, url, body, headers, MAX_ANSWER_BYTES))[0]
+
     async def _ask(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], limit_bytes: int
     ) -> Answer:
-        try:
-            async with self._client.stream(method, url, content=body, headers=dict(headers)) as response:
-                answer = Answer(response.status_code, await _bounded(response, limit_bytes))
-                retry_after = response.headers.get("retry-after", "")
-        except (httpcore2.TimeoutException, httpx2.TimeoutException) as error:
-            raise Retryable(f"{_host(url)}: no answer in time ({type(error).__name__})") from error
-        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.TransportError) as error:
-            raise Retryable(f"{_host(url)}: {error or type(error).__name__}") from error
-        except (httpcore2.UnsupportedProtocol, httpx2.InvalidURL) as error:
-            raise Refused(f"{_host(url)}: {error}") from error
+        answer, retry_after = await self._exchange(method, url, body, headers, limit_bytes)
         if 200 <= answer.status < 300:
             return answer
         text = f"{_host(url)} answered {answer.status}: {answer.text()}"
@@ -273,6 +276,21 @@ class GuardedClient:
         if answer.status in _RETRYABLE or answer.status >= 500:
             raise Retryable(text, retry_after_s=_seconds(retry_after))
         raise Refused(text)
+
+    async def _exchange(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], limit_bytes: int
+    ) -> tuple[Answer, str]:
+        """An answer, and what it says of when to ask again."""
+        try:
+            async with self._client.stream(method, url, content=body, headers=dict(headers)) as response:
+                answer = Answer(response.status_code, await _bounded(response, limit_bytes))
+                return answer, response.headers.get("retry-after", "")
+        except (httpcore2.TimeoutException, httpx2.TimeoutException) as error:
+            raise Retryable(f"{_host(url)}: no answer in time ({type(error).__name__})") from error
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.TransportError) as error:
+            raise Retryable(f"{_host(url)}: {error or type(error).__name__}") from error
+        except (httpcore2.UnsupportedProtocol, httpx2.InvalidURL) as error:
+            raise Refused(f"{_host(url)}: {error}") from error
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,1 +1,1 @@
-"""Playbooks and actions."""
+"""Playbooks and actions: decided on evidence, done once, proven by the same detector, else taken back."""
