@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 from tocsin.app.lean import without_pandas
 without_pandas()
@@ -17,4 +19,11 @@ print("pandas" in sys.modules)
 
 def test_arrow_and_the_store_work_without_pandas(tmp_path):
     done = subprocess.run([sys.executable, "-c", CODE, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("process", ["hot", "cold"])
+def test_no_process_of_a_server_loads_pandas_before_it_can_say_so(process):
+    code = f"import sys, tocsin.app.{process}; print('pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -23,7 +23,7 @@ from tocsin.model.frame import Frame, FrameKind
 
 RECORD_EVENT: Final = "tocsin.record"
 EVALUATION_EVENT: Final = "gen_ai.evaluation.result"
-_EVENTS: Final = pa.array([RECORD_EVENT, EVALUATION_EVENT])
+_EVENTS: Final = (RECORD_EVENT, EVALUATION_EVENT)
 _EVENT_NAME: Final = "event.name"
 _MAPS: Final = ("features", "tags", "attributions", "attention")
 _TEXTS: Final = ("kind", "prediction_id", "model", "version")
@@ -59,7 +59,7 @@ def with_records(found: Decoded, tenant: str, received: int, limits: Limits) -> 
 
 def _has_events(frame: Frame) -> bool:
     names = frame.batch.column("event_name")
-    if pc.any(pc.is_in(names, _EVENTS)).as_py():
+    if pc.any(pc.is_in(names, pa.array(_EVENTS))).as_py():
         return True
     attributes = frame.batch.column("attributes")
     return bool(pc.any(pc.equal(attributes.keys, _EVENT_NAME)).as_py() and _named(frame))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tocsin.app.drift_files.unfold import unfolded, with_points
-from tocsin.app.score.cells import MISSING, is_text, plain, times
+from tocsin.app.score.cells import is_text, missing_words, plain, times
 from tocsin.app.score.table import Table
 from tocsin.assess.column import numbers, texts
 from tocsin.model.arrays import F8, I8
@@ -143,4 +143,4 @@ def filled(cells: Any) -> Any:
     if not is_text(cells):
         return cells.drop_null()
     lowered = pc.utf8_lower(cells)
-    return cells.filter(pc.invert(pc.fill_null(pc.is_in(lowered, value_set=MISSING.cast(lowered.type)), True)))
+    return cells.filter(pc.invert(pc.fill_null(pc.is_in(lowered, value_set=missing_words().cast(lowered.type)), True)))

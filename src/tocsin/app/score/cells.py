@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from tocsin.model.arrays import F8, I8
 from tocsin.model.errors import BadInput
 from tocsin.model.text import one_line
 
-MISSING: Final = pa.array(["", "nan", "null", "none", "na", "n/a", "-", "?"])
+_MISSING: Final = ("", "nan", "null", "none", "na", "n/a", "-", "?")
 """How people write that there is no number, in any case of letters."""
 _END: Final = 9.2e18
 """Nanoseconds since 1970 that 64 bits no longer hold."""
@@ -35,9 +36,15 @@ def plain(cells: Any) -> Any:
     return pc.utf8_trim_whitespace(cells) if is_text(cells) else cells
 
 
+@functools.cache
+def missing_words() -> Any:
+    """Words that mean that nothing is there; made at first use, since Arrow's first conversion looks for pandas."""
+    return pa.array(_MISSING)
+
+
 def _without_gaps(cells: Any) -> Any:
     """Text with null for what means that there is no number."""
-    return pc.if_else(pc.is_in(pc.utf8_lower(cells), value_set=MISSING), pa.scalar(None, cells.type), cells)
+    return pc.if_else(pc.is_in(pc.utf8_lower(cells), value_set=missing_words()), pa.scalar(None, cells.type), cells)
 
 
 def _number_or_none(text: str | None) -> float | None:
