@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 
 from tocsin.app.correlating import Correlating
-from tocsin.app.deliveries import routes_of
+from tocsin.app.routing import rota_of, rules_of
 from tocsin.correlate.reducer import Reducer
 from tocsin.engine.runner import Runner
 from tocsin.engine.snapshot import Snapshots
@@ -19,6 +19,7 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
 from tocsin.ingest.redact import Redactor
+from tocsin.ingest.token_counts import TokenCounts
 from tocsin.journal.log import SegmentLog
 from tocsin.model.access import OPEN_ACCESS
 from tocsin.model.clock import ManualClock
@@ -72,18 +73,19 @@ class Stack:
         self.catalog = Catalog()
         self.input = SegmentLog(path / "input", self.catalog, self.clock)
         self.output = SegmentLog(path / "output", self.catalog, self.clock)
-        self.edge = Edge(self.input, self.catalog, self.clock, Redactor((), False, b"k" * 32), Limits())
+        self.edge = Edge(self.input, self.catalog, self.clock, TokenCounts(Redactor((), False, b"k" * 32)), Limits())
         self.edge.control(self.config.engine_spec(self.packs).control()).result()
         self.runner = Runner(self.input, self.output, Snapshots(path / "snapshots"), self.catalog)
         self.state = StateStore(f"sqlite:///{path / 'state.db'}")
         self.destinations = open_destinations(self.config.outgoing(), Context("http://127.0.0.1:8642"))
         reducer = Reducer(self.config.engine_spec(self.packs), grader(self.config.loss), self.input)
         policy = Policy(
-            routes_of(self.config),
+            rules_of(self.config),
             dry_run=self.config.dry_run,
             resend_ns=resend_ns(self.destinations.values()),
             drift=self.config.drift,
             hooks=self.config.hooks,
+            rota=rota_of(self.config),
         )
         self.correlating = Correlating(self.output, self.catalog, self.state, reducer, policy)
         self.outbox = Outbox(self.state, self.destinations, self.clock)

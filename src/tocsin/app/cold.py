@@ -18,7 +18,7 @@ from tocsin.app.archive import archived
 from tocsin.app.child import Child, die_with_any_thread, refuse
 from tocsin.app.clock import clock_of
 from tocsin.app.correlating import Correlating
-from tocsin.app.deliveries import Deliveries, routes_of
+from tocsin.app.deliveries import Deliveries
 from tocsin.app.handover import point_sender, sender
 from tocsin.app.internal import Internal, fetch_exposition, fetch_notices
 from tocsin.app.joining import Joining
@@ -34,8 +34,11 @@ from tocsin.app.model_health.trial_watch import TrialWatch
 from tocsin.app.model_health.view import ModelHealth
 from tocsin.app.progress import Progress
 from tocsin.app.reload import ConfigFile
+from tocsin.app.remedy_world import RemedyWorld
 from tocsin.app.replays.captures import Captures
 from tocsin.app.replays.ports import Replays
+from tocsin.app.responding import Responding
+from tocsin.app.routing import rota_of, rules_of
 from tocsin.app.settings import ServeSettings, environment
 from tocsin.app.stumbles import Stumbles
 from tocsin.app.summaries import Summaries
@@ -77,6 +80,7 @@ STORE_EVERY_S = 0.5
 JOIN_EVERY_S = 1.0
 FIRST_JUDGED_S = 5.0
 JUDGE_EVERY_S = 30.0
+RESPOND_EVERY_S = 0.5
 FULL_BATCH = 256
 SEEDED = 1000
 """Open incidents whose findings the board of scores knows again after a restart."""
@@ -118,6 +122,8 @@ class Cold:
         self.captures = Captures(settings.data_dir)
         self.correlating = self._correlating(config)
         self.correlating.recall(self.clock.now())
+        world = RemedyWorld(self.telemetry, self.state, self.clock, self.packs, lambda: self.file.config.context)
+        self.responding = Responding(self.state, world, self.clock, config)
         self._remember_config()
 
     def _writer(self, config: Config) -> StoreWriter:
@@ -138,11 +144,12 @@ class Cold:
         input_log, output_log = read_logs(self.settings.data_dir, catalog)
         reducer = Reducer(config.engine_spec(self.packs), grader(config.loss), input_log)
         self.policy = Policy(
-            routes_of(config),
+            rules_of(config),
             dry_run=config.dry_run,
             resend_ns=self.deliveries.resend_ns(),
             drift=config.drift,
             hooks=config.hooks,
+            rota=rota_of(config),
         )
         open_now = self.state.incidents(None, (IncidentState.OPEN, IncidentState.ACKNOWLEDGED), limit=SEEDED)
         self.board.seed([finding for incident in open_now for finding in incident.findings], catalog)
@@ -175,11 +182,12 @@ class Cold:
         self.correlating.adopt(config.engine_spec(self.packs).control())
         self.mapper.adopt(config.llm.models)
         self.policy.adopt(
-            routes_of(config),
+            rules_of(config),
             dry_run=config.dry_run,
             resend_ns=self.deliveries.resend_ns(),
             drift=config.drift,
             hooks=config.hooks,
+            rota=rota_of(config),
         )
         self.weighing.adopt(config.loss)
         self.deliveries.adopt(config)
@@ -189,6 +197,7 @@ class Cold:
         self.days.adopt(config)
         self.groups.adopt(config)
         self.trials.adopt(config)
+        self.responding.adopt(config)
         self._remember_config()
 
     def keep_storing(self) -> None:
@@ -229,6 +238,13 @@ class Cold:
                 self.deliveries.wake()
             self._try("groups", self.groups.step)
             self._try("trials", self.trials.step)
+
+    def keep_responding(self) -> None:
+        """The thread that carries actions: the only one that begins any."""
+        while not self.stop.wait(RESPOND_EVERY_S):
+            if self._try("respond", self.responding.step):
+                self.deliveries.wake()
+        self.responding.close()
 
     def _tell_progress(self) -> int:
         output = min(self.writer.offset("output"), self.correlating.offset)
@@ -275,6 +291,7 @@ class Cold:
             config_faults=lambda: [str(each) for each in self.file.problems if each.level == "error"],
             grade_finding=self.grade_finding,
             teams=lambda: self.file.config.teams,
+            actions=self.responding,
             backup=self.backup,
             replays=Replays(self.settings.data_dir),
             allowed_hosts=LOOPBACK_HOSTS if guarded else None,
@@ -324,6 +341,7 @@ def main(argv: Sequence[str]) -> int:
         threading.Thread(target=cold.keep_correlating, name="correlate"),
         threading.Thread(target=cold.keep_joining, name="join"),
         threading.Thread(target=cold.keep_judging_days, name="days"),
+        threading.Thread(target=cold.keep_responding, name="respond"),
     ]
     for thread in threads:
         thread.start()

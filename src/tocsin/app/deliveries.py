@@ -17,18 +17,11 @@ from tocsin.model.message import Message
 from tocsin.model.summary import UNSAID
 from tocsin.notify.base import Context
 from tocsin.notify.registry import open_destinations, resend_ns
+from tocsin.respond.telling import action_log
 from tocsin.spec.config import Config
-from tocsin.spec.destination import RouteSpec
 from tocsin.store.state import StateStore
 
 TEST_LIMIT_S = 35.0
-
-
-def routes_of(config: Config) -> list[RouteSpec]:
-    """The routes; destinations without any route get everything, for nobody configures a page to get none."""
-    if config.routes or not config.destinations:
-        return list(config.routes)
-    return [RouteSpec(match={}, to=[destination.name for destination in config.destinations])]
 
 
 class Deliveries:
@@ -51,7 +44,11 @@ class Deliveries:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._config = config
         self._destinations: dict[str, Destination] = open_destinations(config.outgoing(), self._context)
-        self._outbox = Outbox(Illustrated(state, examples, summarise, clock), self._destinations, clock)
+        self._outbox = Outbox(Illustrated(state, examples, summarise, clock, self._done), self._destinations, clock)
+
+    def _done(self, incident: Incident) -> Sequence[str]:
+        """What was done about an incident, a line each."""
+        return action_log(self._state.remedies(incident.tenant, incident_id=incident.id))
 
     def resend_ns(self) -> dict[str, int]:
         """How often each destination must be told again of an open incident."""

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from tocsin.app.ical_files import with_calendars
 from tocsin.app.reference_files import with_references
 from tocsin.detect.model_file import MODEL_BYTES
 from tocsin.detect.onnx_model import OnnxModel
@@ -128,6 +129,7 @@ def model_problems(path: Path, env: Mapping[str, str], packs: Sequence[PackSpec]
     except BadSpec:  # told by the check of the file itself, or a pack
         return ()
     try:
+        loaded = with_calendars(loaded, None, strict=True)
         found = with_models(with_references(loaded, strict=True)).loaded
         return tuple(problem for problem in found.warnings if problem not in loaded.warnings)
     except BadSpec as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from tocsin.app.ical_files import ical_paths, with_calendars
 from tocsin.app.logs import redaction_key
 from tocsin.app.models import KeptModels, with_models
 from tocsin.app.reference_files import with_references
@@ -47,7 +48,7 @@ class ConfigFile:
         self._env = env
         self._packs = packs
         self._path = settings.config_path
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: list[tuple[int, int, int]] = []
         self._wake = threading.Event()
         self._ended = False
         self._guard = threading.Lock()
@@ -90,7 +91,7 @@ class ConfigFile:
         if self._path is None:
             return False
         with self._guard:
-            self._stamp = _stamp(self._path)
+            self._stamp = self._stamps()
             loaded = self._modelled(parse_config(read_text(self._path), str(self._path), self._env, self._packs))
             changed = self.loaded is None or loaded.config != self.loaded.config
             self.loaded, self.problems = loaded, loaded.warnings
@@ -103,6 +104,8 @@ class ConfigFile:
 
         A server that starts goes on with what it read of a reference before, if its file is gone.
         """
+        started = self.loaded is not None
+        loaded = with_calendars(loaded, self.loaded.config if self.loaded else None, strict=started)
         if self._kept is None:
             return loaded
         if any(policy.reference.file for policy in loaded.config.drift):
@@ -132,7 +135,7 @@ class ConfigFile:
             while not self._ended:
                 poked = self._wake.wait(every_s)
                 self._wake.clear()
-                if self._path is not None and not self._ended and (poked or _stamp(self._path) != self._stamp):
+                if self._path is not None and not self._ended and (poked or self._stamps() != self._stamp):
                     self._try(apply, refused)
 
         threading.Thread(target=run, name="config-watch", daemon=True).start()
@@ -145,6 +148,10 @@ class ConfigFile:
         """Stop watching."""
         self._ended = True
         self._wake.set()
+
+    def _stamps(self) -> list[tuple[int, int, int]]:
+        """What tells that the file, or a calendar that it names, is another than before."""
+        return [_stamp(path) for path in (self._path, *ical_paths(self.loaded)) if path is not None]
 
     def _try(self, apply: Callable[[Config], None], refused: Callable[[Sequence[Problem]], None]) -> None:
         before = self.loaded

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from tocsin.model.decision import Silence
 from tocsin.model.incident import Incident
 from tocsin.model.security import kinds_of
+from tocsin.spec.team import TeamSpec, team_of
+
+Facts: TypeAlias = dict[str, set[str]]
 
 
-def facts(incident: Incident) -> dict[str, set[str]]:
+def facts(incident: Incident, teams: Sequence[TeamSpec] = ()) -> Facts:
     """All that a route or silence can match on: labels of its findings, and what the incident is.
 
-    Keys `severity`, `state`, `kind` (`security` or `anomaly`), `monitor`, `signal`, `entity`, `cause`, `tenant` and
-    `incident` (its id) are the incident's own.
+    Keys `severity`, `urgency` (page, chat, ticket, review), `impact`, `confidence`, `state`, `kind` (`security` or
+    `anomaly`), `monitor`, `signal`, `entity`, `cause`, `team`, `tenant` and `incident` (its id) are the incident's own.
     """
     found: dict[str, set[str]] = {}
     for finding in incident.findings:
@@ -29,8 +33,22 @@ def facts(incident: Incident) -> dict[str, set[str]]:
         "cause": {cause.kind for cause in incident.causes[:1]},
         "tenant": {incident.tenant},
         "incident": {incident.id},
+        "team": {team.name for each in incident.findings if (team := team_of(teams, each.monitor, each.series.labels))},
     }
-    return found | own
+    return found | own | _place(incident)
+
+
+def _place(incident: Incident) -> Facts:
+    """Its place in the 2x2 of impact and confidence, once it was graded."""
+    quadrant = str(incident.impact.get("quadrant", ""))
+    if not quadrant:
+        return {}
+    impact, _, confidence = quadrant.partition(" impact, ")
+    return {
+        "urgency": {str(incident.impact.get("urgency", ""))},
+        "impact": {impact},
+        "confidence": {confidence.removesuffix(" confidence")},
+    }
 
 
 def matches(match: Mapping[str, Iterable[str]], known: Mapping[str, set[str]]) -> bool:
@@ -38,12 +56,15 @@ def matches(match: Mapping[str, Iterable[str]], known: Mapping[str, set[str]]) -
     return all(known.get(key, set()) & set(values) for key, values in match.items())
 
 
-def silenced_by(incident: Incident, silences: Iterable[Silence], now: int) -> Silence | None:
+def silenced_by(
+    incident: Incident, silences: Iterable[Silence], now: int, known: Facts | None = None
+) -> Silence | None:
     """The silence that holds back pages about an incident at `now` (ns); the first that does.
 
-    A silence holds from when it is known: `now` is the log's time, which lags behind that of who asked for silence.
+    A silence holds from when it is known: `now` is the log's time, which lags behind that of who asked for silence. `known` are
+    its facts, where they were gathered already.
     """
-    known = facts(incident)
+    known = facts(incident) if known is None else known
     for silence in silences:
         wanted = {key: [value] for key, value in silence.matchers.items()}
         in_force = silence.tenant == incident.tenant and now < silence.ends_at

@@ -187,11 +187,11 @@ class Outbox:
 
     async def _hand_over(self, message: Message) -> None:
         name = message.destination
-        if name not in self._destinations:
-            await self._settle(message, "failed", f"no destination is called {name!r} any more")
-            return
         if message.dry_run:
             await self._settle(message, "dropped", message.reason or "dry run: recorded, not sent")
+            return
+        if name not in self._destinations:
+            await self._settle(message, "failed", f"no destination is called {name!r} any more")
             return
         if message.id in self._claimed:
             return  # still in our hands: the lease ended while a slow destination was busy with others

@@ -39,7 +39,8 @@ class _Case:
 
     incident: Incident
     revision: int
-    untold: bool = False
+    untold: bool = False  # there is news for everybody
+    waiting: list[str] = field(default_factory=list)  # destinations that news was held back from, or cools down for
     told: dict[str, int] = field(default_factory=dict)  # destination -> severity it was last told
     first_told: int = 0
     escalated: bool = False
@@ -106,7 +107,7 @@ class Policy:
         if tick:
             for key in sorted(self._cases):
                 case = self._cases[key]
-                if case.untold or self._handed_over(case, now):
+                if case.untold or case.waiting or self._handed_over(case, now):
                     said.extend(self._tell(case, now, silences))
                 said.extend(self._call(case, now, silences))
                 said.extend(self._escalate(case, now, silences))
@@ -189,16 +190,19 @@ class Policy:
     def _tell(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
         if case.incident.late:
             _HELD.labels("late").inc()
-            case.untold = False
+            case.untold, case.waiting = False, []
             return []
         route = self.route(case.incident)
         hold = self._hold(case, silences, now) or self._unsteady(case, now)
-        case.untold = False
+        everybody, owed = case.untold, case.waiting
+        case.untold, case.waiting = False, []
         said: list[Message] = []
         if BOARD in route.to:
             said += self._held(case, BOARD, Hold("review", "review", "for the review board"), now)
         asked = asked_for(case.incident, self._drift).told
         for name, on_call in self._rota.destinations([*route.to, *asked], case.incident, now):
+            if not everybody and name not in owed and name in case.told:
+                continue
             found = hold or self._phased(case.incident, name, now, on_call=on_call)
             said.extend(self._tell_one(case, name, route.cooldown, now, found))
         return said
@@ -228,12 +232,12 @@ class Policy:
         if case.incident.state is IncidentState.ACKNOWLEDGED and not worse:
             return []  # somebody is on it: only what got worse is news
         if hold is not None:
-            case.untold = True
+            case.waiting.append(name)
             return self._held(case, name, hold, now)
         last = self._last.get((case.incident.dedup_key, name))
         risen = before is not None and case.incident.severity > before
         if last is not None and now - last < cooldown and not risen:
-            case.untold = True  # told at the first tick after the cool-down, as it is then
+            case.waiting.append(name)  # told at the first tick after the cool-down, as it is then
             return []
         action: MessageAction = "trigger" if before is None else "update"
         return [self._sent(case, name, action, now)]
@@ -329,7 +333,7 @@ class Policy:
         """All state, as JSON can hold it."""
         return {
             "cases": [
-                {"incident": incident_to_json(case.incident), "held": case.held}
+                {"incident": incident_to_json(case.incident), "held": case.held, "waiting": case.waiting}
                 | {name: getattr(case, name) for name in _PLAIN}
                 for case in self._cases.values()
             ],
@@ -337,7 +341,6 @@ class Policy:
             "called": dict(self._called),
             "openings": self._openings,
             "ticketed": self._ticketed,
-            "phase": None if self._said is None else [self._said.phase, self._said.at, self._said.by],
         }
 
     def restore(self, found: Mapping[str, Any]) -> None:
@@ -346,6 +349,7 @@ class Policy:
             _Case(
                 incident_from_json(each["incident"]),
                 held=each.get("held", each.get("silenced", [])),  # as snapshots of before call it
+                waiting=each.get("waiting", []),
                 **{name: each[name] for name in _PLAIN},
             )
             for each in found["cases"]
@@ -355,8 +359,6 @@ class Policy:
         self._called = dict(found.get("called", {}))  # snapshots of before had none
         self._openings = {key: list(at) for key, at in found.get("openings", {}).items()}
         self._ticketed = dict(found.get("ticketed", {}))
-        said = found.get("phase")
-        self._said = PhaseSaid(*said) if said else None
 
 
 _PLAIN = ("revision", "untold", "told", "first_told", "escalated", "sequence")
