@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from tocsin.api import (
+    actions,
     days,
     experiments,
     history,
@@ -22,6 +23,7 @@ from tocsin.api import (
     problem,
     replays,
     review,
+    routing,
     session,
     signals,
     silences,
@@ -51,6 +53,7 @@ def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
     app.state.places = stream.Places(deps.max_streams)
     problem.install(app, (static / "index.html").read_bytes())
     for module in (
+        actions,
         overview,
         incidents,
         llm,
@@ -65,6 +68,7 @@ def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
         history,
         replays,
         review,
+        routing,
         session,
         stream,
         traces,

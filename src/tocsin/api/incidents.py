@@ -12,8 +12,10 @@ from tocsin.api.examples import example_document, examples_of, services_of
 from tocsin.api.ports import Action, Deps, Line
 from tocsin.api.present import Document, feedback_document, line_document, silence_document, summary, whole
 from tocsin.api.problem import RESPONSES, HttpProblem
+from tocsin.api.review_board import place_document
 from tocsin.api.silences import silencing
 from tocsin.api.times import NS, parse_time_ns
+from tocsin.incident.rota import owner_of
 from tocsin.model.access import Access
 from tocsin.model.codec import change_to_json
 from tocsin.model.decision import Verdict
@@ -92,14 +94,25 @@ def _incident(deps: Deps, access: Access, incident_id: str) -> Incident:
     return found
 
 
+def runbooks_of(incident: Incident) -> list[str]:
+    """Addresses of runbooks that the monitors of its findings name, each once."""
+    told = (each.evidence.get("runbook") for each in incident.findings)
+    return list(dict.fromkeys(each for each in told if isinstance(each, str) and each))
+
+
 def _whole(deps: Deps, access: Access, incident: Incident) -> Document:
     pages = deps.state.pages(access.tenant, incident.id)
     events = deps.state.incident_events(access.tenant, incident.id)
     silence = silencing(deps, access.tenant, [incident]).get(incident.id)
     said = deps.state.feedback(access.tenant, incident.id)
+    team = owner_of(deps.teams(), incident)
     return Document(
         {
             **whole(incident, pages, events, deps.grade_finding),
+            **place_document(incident),
+            "team": None if team is None else team.name,
+            "route": "" if deps.routing is None else deps.routing.route(incident),
+            "runbooks": runbooks_of(incident),
             "silenced": None if silence is None else silence_document(silence),
             "feedback": [feedback_document(each) for each in said],
             "now": time_to_json(deps.clock.now()),

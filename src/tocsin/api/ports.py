@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from tocsin.api.action_ports import Actions
 from tocsin.api.call_ports import Calls
 from tocsin.api.model_ports import LiveExperiments, Models
 from tocsin.api.replay_ports import Replays
+from tocsin.api.routing_ports import Routing
 from tocsin.api.trace_ports import Traces
 from tocsin.incident.severity import finding_severity
 from tocsin.model.access import Authorise
@@ -251,7 +253,7 @@ class Deps:
     """Everything the control API is built from.
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
-    `summarise` says an incident in sentences with their sources;
+    `unseen` says what no telemetry can show; `summarise` says an incident in sentences with their sources;
     `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
     `models` is None where no inference records are kept, `traces` and `calls` where no spans are; `machines` gives hosts with their devices; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
     groups of a tenant's model, by a tag, were treated over time;
@@ -268,8 +270,10 @@ class Deps:
     notices: Callable[[str], Sequence[str]] = _no_notices
     config_faults: Callable[[], Sequence[str]] = tuple
     grade_finding: Callable[[Finding], Severity] = finding_severity
+    unseen: Callable[[], Sequence[str]] = tuple
     summarise: Callable[[Incident], Summary] = lambda _: UNSAID
     teams: Callable[[], Sequence[TeamSpec]] = tuple
+    routing: Routing | None = None
     ready: Callable[[], Sequence[str]] = field(default=list)
     models: Models | None = None
     traces: Traces | None = None
@@ -278,6 +282,7 @@ class Deps:
     days: Callable[[str], Sequence[Row]] = _no_days
     experiments: LiveExperiments | None = None
     groups: Callable[[str, str, str], Row] | None = None
+    actions: Actions | None = None
     backup: Callable[[], Iterator[bytes]] | None = None
     replays: Replays | None = None
     allowed_hosts: frozenset[str] | None = LOOPBACK_HOSTS

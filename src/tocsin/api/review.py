@@ -14,12 +14,14 @@ from tocsin.api.incidents import ALL_STATES
 from tocsin.api.ports import Deps
 from tocsin.api.present import Document, feedback_document, summary
 from tocsin.api.problem import RESPONSES
+from tocsin.api.review_board import NOBODY, board, paged, pagers_of, place_document, why_quiet
 from tocsin.api.times import NS
+from tocsin.incident.rota import owner_of
 from tocsin.model.codec import Json
 from tocsin.model.decision import Feedback
 from tocsin.model.incident import Incident
 from tocsin.model.times import time_to_json
-from tocsin.spec.team import TeamSpec, team_of
+from tocsin.spec.team import TeamSpec
 
 router = APIRouter(prefix="/api", tags=["review"], responses=RESPONSES)
 DAY_NS = 86_400 * NS
@@ -38,6 +40,9 @@ class Fired:
     team: str
     said: Feedback | None
     sent: int
+    paged: bool
+    why: Sequence[Json]
+    route: str
 
     @property
     def verdict(self) -> str:
@@ -47,14 +52,21 @@ class Fired:
     def document(self) -> Json:
         """The JSON of it."""
         said = None if self.said is None else feedback_document(self.said)
-        return {**summary(self.incident), "team": self.team, "said": said, "sent": self.sent}
+        return {
+            **summary(self.incident),
+            **place_document(self.incident),
+            "team": self.team,
+            "said": said,
+            "sent": self.sent,
+            "paged": self.paged,
+            "why": list(self.why),
+            "route": self.route,
+        }
 
 
 def owner(teams: Sequence[TeamSpec], incident: Incident) -> TeamSpec:
     """The team of the finding that founded an incident."""
-    first = min(incident.findings, key=lambda each: (each.start, each.id), default=None)
-    found = None if first is None else team_of(teams, first.monitor, first.series.labels)
-    return found or REST
+    return owner_of(teams, incident) or REST
 
 
 def reckoned(team: TeamSpec, fired: Sequence[Fired], weeks: float, findings: dict[str, float]) -> Json:
@@ -96,13 +108,17 @@ def realised(deps: Deps) -> dict[str, dict[str, float]]:
 def fired_since(deps: Deps, tenant: str, start: int) -> list[Fired]:
     """Incidents opened since a time (ns), newest first."""
     teams = deps.teams()
+    pagers = pagers_of((each.name, each.type) for each in deps.destinations.all(tenant))
     found = []
     for each in deps.state.incidents(tenant, ALL_STATES, start, MOST):
         if each.opened_at >= start:
             said = list(deps.state.feedback(tenant, each.id))
             pages = deps.state.pages(tenant, each.id)
             sent = sum(page.message.action == "trigger" and page.state == "sent" for page in pages)
-            found.append(Fired(each, owner(teams, each).name, said[-1] if said else None, sent))
+            last = said[-1] if said else None
+            route = NOBODY if deps.routing is None else deps.routing.route(each)
+            why = why_quiet(each, pages)
+            found.append(Fired(each, owner(teams, each).name, last, sent, paged(pages, pagers), why, route))
     return sorted(found, key=lambda each: -each.incident.opened_at)
 
 
@@ -115,12 +131,14 @@ def review(access: Reader, deps: DepsIn, days: Annotated[int, Query(ge=1, le=140
     if all(team.owns for team in teams):
         teams.append(REST)
     counted = realised(deps)
+    rows = [each.document() for each in fired]
     return Document(
         {
             "from": time_to_json(now - days * DAY_NS),
             "to": time_to_json(now),
             "days": days,
             "teams": [reckoned(team, fired, days / 7, counted.get(team.name, {})) for team in teams],
-            "incidents": [each.document() for each in fired],
+            "board": board(rows),
+            "incidents": rows,
         }
     )

@@ -38,7 +38,8 @@ from tocsin.app.remedy_world import RemedyWorld
 from tocsin.app.replays.captures import Captures
 from tocsin.app.replays.ports import Replays
 from tocsin.app.responding import Responding
-from tocsin.app.routing import rota_of, rules_of
+from tocsin.app.review_digest import ReviewDigest
+from tocsin.app.routing import RoutingView, rota_of, rules_of
 from tocsin.app.settings import ServeSettings, environment
 from tocsin.app.stumbles import Stumbles
 from tocsin.app.summaries import Summaries
@@ -58,7 +59,7 @@ from tocsin.notify.base import Context
 from tocsin.selfmon.logs import set_up
 from tocsin.selfmon.metrics import exposition
 from tocsin.spec.config import Config
-from tocsin.spec.packs import load_packs
+from tocsin.spec.packs import load_packs, unseen
 from tocsin.store.backup import frozen
 from tocsin.store.experiment_rows import ExperimentRows
 from tocsin.store.genai import SpanMapper
@@ -121,6 +122,7 @@ class Cold:
         self.groups = GroupWatch(groups, self.state, self.days.tenants, self.packs, config, self.clock, points)
         self.captures = Captures(settings.data_dir)
         self.correlating = self._correlating(config)
+        self.routing = RoutingView(lambda: self.file.config, self.state, self.policy)
         self.correlating.recall(self.clock.now())
         world = RemedyWorld(self.telemetry, self.state, self.clock, self.packs, lambda: self.file.config.context)
         self.responding = Responding(self.state, world, self.clock, config)
@@ -232,12 +234,14 @@ class Cold:
     def keep_judging_days(self) -> None:
         """The thread that judges the health of each day once it is over."""
         wait = FIRST_JUDGED_S
+        digest = ReviewDigest(self.deps(), self.state, lambda: self.file.config, self.days.tenants, self.clock)
         while not self.stop.wait(wait):
             wait = JUDGE_EVERY_S
             if self._try("days", self.days.step):
                 self.deliveries.wake()
             self._try("groups", self.groups.step)
             self._try("trials", self.trials.step)
+            self._try("review", digest.step)
 
     def keep_responding(self) -> None:
         """The thread that carries actions: the only one that begins any."""
@@ -273,7 +277,7 @@ class Cold:
         guarded = self.settings.open_access and not self.settings.insecure
         return Deps(
             telemetry=TelemetryView(self.telemetry, self.state),
-            state=StateView(self.state, self.act),
+            state=StateView(self.state, self.act, self.correlating.confirm),
             traces=TraceRows(self.telemetry.db),
             calls=LlmRows(self.telemetry.db, self.packs),
             machines=self.machines.hosts,
@@ -283,6 +287,7 @@ class Cold:
             experiments=self.experiments,
             destinations=self.deliveries,
             summarise=self.summaries.whole,
+            unseen=lambda: unseen(self.packs),
             authorise=self.keys.authorise,
             clock=self.clock,
             expositions=self.expositions,
@@ -291,6 +296,7 @@ class Cold:
             config_faults=lambda: [str(each) for each in self.file.problems if each.level == "error"],
             grade_finding=self.grade_finding,
             teams=lambda: self.file.config.teams,
+            routing=self.routing,
             actions=self.responding,
             backup=self.backup,
             replays=Replays(self.settings.data_dir),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tocsin.app.weighing import Weighing
+from tocsin.correlate.lanes import HISTORY_NS
 from tocsin.correlate.reducer import Reducer, human_action
 from tocsin.incident.policy import Policy
 from tocsin.model.incident import Incident, IncidentState
@@ -22,6 +23,8 @@ from tocsin.store.state import StateStore
 CURSOR = "correlate"
 BATCH = 256
 COMMIT_EVERY_NS = 5 * 10**9
+REMEMBERED = 50_000
+"""Records that are read again at most when the fold goes on."""
 ACTS = 10_000
 ACTS_NS = 24 * 3600 * 10**9
 _ACTIONS = {IncidentState.ACKNOWLEDGED: "ack", IncidentState.RESOLVED: "resolve"}
@@ -84,20 +87,46 @@ class Correlating:
         self._reducer = reducer
         self._policy = policy
         self._acts: deque[Control] = deque()
+        self._confirmed: deque[tuple[Incident, str]] = deque()
         offset, blob = state.cursor(CURSOR)
         if blob is not None:
             saved = json.loads(blob)
             reducer.restore(saved["reducer"].encode())
             policy.restore(saved["policy"])
         self.offset = max(offset, reader.first())
+        self._remember()
         self._committed_at = 0
         self._received = 0
         self._transitions: list[Transition] = []
         self._messages: list[Message] = []
 
+    def _remember(self) -> None:
+        """Let the fold see again what was measured shortly before the place where it goes on."""
+        last = self._reader.read(self.offset - 1, 1) if self.offset > self._reader.first() else ()
+        if not last or not isinstance(last[0].entry, Output):
+            return
+        since = last[0].entry.received - HISTORY_NS
+        low, high = max(self._reader.first(), self.offset - REMEMBERED), self.offset
+        while low < high:
+            middle = (low + high) // 2
+            found = self._reader.read(middle, 1)
+            if found and isinstance(found[0].entry, Output) and found[0].entry.received < since:
+                low = middle + 1
+            else:
+                high = middle
+        while low < self.offset and (records := self._reader.read(low, min(BATCH, self.offset - low))):
+            for record in records:
+                if isinstance(record.entry, Output):
+                    self._reducer.remember(record.entry)
+            low = records[-1].offset + 1
+
     def act(self, incident: Incident, action: str, by: str, at: int) -> None:
         """Tell the fold what a person decided; thread-safe, taken in by the next step."""
         self._acts.append(human_action(incident.tenant, incident.id, action, by=by, at=at))
+
+    def confirm(self, incident: Incident, by: str) -> None:
+        """Tell the policy that a person called an incident real; thread-safe, taken in by the next step."""
+        self._confirmed.append((incident, by))
 
     def recall(self, now: int) -> None:
         """Tell the fold again what people of any tenant decided just before a crash: it may not have heard of it.
@@ -111,6 +140,9 @@ class Correlating:
             said = [each for each in events if each.by and each.kind == incident.state.value]
             if said:
                 self.act(incident, _ACTIONS[incident.state], said[-1].by, said[-1].time)
+            verdicts = self._state.feedback(incident.tenant, incident.id) if self._policy.asks_people else ()
+            if verdicts and verdicts[-1].verdict == "real_problem":
+                self.confirm(incident, verdicts[-1].by)
 
     def adopt(self, control: Control) -> None:
         """Put a new spec into force; thread-safe, taken in by the next step."""
@@ -132,6 +164,8 @@ class Correlating:
             said = self._weighed(self._reducer.fold(self._acts.popleft(), self._catalog), tick=False)
             transitions += said
             messages += self._policy.fold(said, self._received, tick=False)
+        while records and self._confirmed:
+            messages += self._policy.confirm(*self._confirmed.popleft(), self._received)
         for record in records:
             entry = record.entry
             assert isinstance(entry, Output)

@@ -178,11 +178,17 @@ def _pane(curve: PaneCurve) -> Line:
 
 
 class StateView:
-    """`tocsin.api.ports.State`; what people do also reaches the fold, through `told`."""
+    """`tocsin.api.ports.State`; what people do also reaches the fold, through `told`, and that it was real `confirmed`."""
 
-    def __init__(self, state: StateStore, told: Callable[[Incident, str, str, int], None]) -> None:
+    def __init__(
+        self,
+        state: StateStore,
+        told: Callable[[Incident, str, str, int], None],
+        confirmed: Callable[[Incident, str], None] = lambda *_: None,
+    ) -> None:
         self._state = state
         self._told = told
+        self._confirmed = confirmed
 
     def incidents(self, tenant: str, states: frozenset[IncidentState], since: int, limit: int) -> Sequence[Incident]:
         """Incidents in these states, newest first."""
@@ -224,7 +230,11 @@ class StateView:
         self, tenant: str, incident_id: str, verdict: Verdict, *, by: str, at: int, note: str = ""
     ) -> bool:
         """Record what a person said of an incident."""
-        return self._state.add_feedback(tenant, incident_id, verdict, by=by, at=at, note=note)
+        known = self._state.add_feedback(tenant, incident_id, verdict, by=by, at=at, note=note)
+        incident = self._state.incident(tenant, incident_id) if known and verdict == "real_problem" else None
+        if incident is not None:
+            self._confirmed(incident, by)
+        return known
 
     def feedback(self, tenant: str, incident_id: str) -> Sequence[Feedback]:
         """What people said of an incident."""

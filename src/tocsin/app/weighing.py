@@ -15,7 +15,7 @@ from tocsin.incident.toll_scope import scope_of
 from tocsin.model.errors import TocsinError
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.toll import Toll
-from tocsin.model.transition import Transition
+from tocsin.model.transition import Transition, TransitionAction
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.loss import LossSpec
 from tocsin.store.toll_rows import TollAsked
@@ -122,7 +122,7 @@ class Weighing:
         before, case.shown = case.shown, shown
         if shown == before:
             return None
-        action = "update" if shown.severity != before.severity else "refresh"
+        action: TransitionAction = "update" if shown.severity != before.severity else "refresh"
         return replace(case.said, action=action, incident=shown, at=now, by="")
 
     def _ask(self, case: _Case, now: int) -> None:

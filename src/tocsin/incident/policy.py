@@ -127,6 +127,11 @@ class Policy:
         known = self._rules.facts(incident)
         return next((route for route in self._rules.routes if matches(route.match, known)), DEFAULT_ROUTE)
 
+    @property
+    def asks_people(self) -> bool:
+        """Whether any ticket waits for a person's word."""
+        return any(rule.confirmed_by == "person" for rule in self._rules.tickets)
+
     def enter(self, said: PhaseSaid | None) -> None:
         """A person put Tocsin in a phase of its rollout."""
         self._said = said

@@ -21,6 +21,7 @@ from tocsin.notify.guard import Resolve, resolve_name
 from tocsin.spec.destination import DestinationBase
 
 MAX_LINES = 8
+DONE_LINES = 20
 _LOOK = "Open the incident, and look at what was out of line first."
 
 S = TypeVar("S", bound=DestinationBase)
@@ -58,6 +59,11 @@ def link(incident: Incident, base_url: str) -> str:
     return f"{base_url.rstrip('/')}/incidents/{quote(incident.id, safe='')}"
 
 
+def actions_link(incident: Incident, base_url: str) -> str:
+    """Address of the page of what was done about an incident."""
+    return f"{base_url.rstrip('/')}/actions?incident={quote(incident.id, safe='')}"
+
+
 def trace_link(example: TraceExample, base_url: str) -> str:
     """Address of the page of a trace."""
     return f"{base_url.rstrip('/')}/traces/{quote(example.trace_id, safe='')}"
@@ -80,7 +86,9 @@ def lineage_lines(incident: Incident) -> list[str]:
 
 def page_of(message: Message, base_url: str) -> str:
     """Address of the page that a notice is about."""
-    return f"{base_url.rstrip('/')}/models" if message.action == "digest" else link(message.incident, base_url)
+    if message.action != "digest":
+        return link(message.incident, base_url)
+    return f"{base_url.rstrip('/')}/{'review' if message.dedup_key.startswith('digest-review-') else 'models'}"
 
 
 def first_steps(message: Message) -> list[str]:
@@ -137,6 +145,7 @@ def notice(message: Message, base_url: str) -> dict[str, Any]:
             for each in message.traces
         ],
         "incident": incident_to_json(incident),
+        **({"done": list(message.done)} if message.done else {}),
     }
 
 
@@ -165,6 +174,9 @@ def text_body(message: Message, base_url: str) -> str:
     if message.summary.rephrased:
         lines += ["", f"In the words of {one_line(message.summary.model, 80)}, proven from the above:"]
         lines += [f"- {each.text}" for each in message.summary.rephrased]
+    if message.done:
+        lines += ["", "Done about it:"] + [f"- {one_line(each, 400)}" for each in message.done[-DONE_LINES:]]
+        lines += [f"Find out why, and see what is to be taken back: {actions_link(message.incident, base_url)}"]
     if traces := trace_lines(message, base_url):
         lines += ["", "Example traces:"] + [f"- {each}" for each in traces]
     lines += ["", "Start here:"] + [f"- {step}" for step in first_steps(message)]

@@ -1,0 +1,30 @@
+"""What the API needs of routing, as a port that `app` fills."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from tocsin.model.incident import Incident
+
+
+class Routing(Protocol):
+    """Routes, on-call schedules and the rollout, as they are in force."""
+
+    def route(self, incident: Incident) -> str:
+        """The route that an incident takes, by its name or what it matches."""
+
+    def on_call(self, now: int) -> Sequence[Mapping[str, Any]]:
+        """Rows `schedule, people, to` of who is on call at `now` (ns)."""
+
+    def rollout(self, now: int) -> Mapping[str, Any]:
+        """`phase` at `now` (ns) of 3, and if there is a rollout `since, by, second, third` (ns or None)."""
+
+    def enter(self, phase: int, *, by: str, at: int) -> None:
+        """Put Tocsin in a phase of its rollout by a person's word.
+
+        Raises
+        ------
+        BadInput
+            There is no rollout, or no such phase.
+        """
