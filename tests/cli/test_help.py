@@ -18,6 +18,7 @@ GOLDEN = Path(__file__).with_name("help")
 COMMANDS = [
     "", "serve", "run", "demo", "check", "review", "rules", "incidents", "explain", "ack", "feedback", "silence", "silences", "unsilence", "event", "export", "import", "import records", "key", "key create", "key list",
     "key revoke", "audit", "audit list", "audit verify", "backup", "restore", "score", "drift", "train", "gate", "ab", "diagnose", "bench", "doctor", "incident", "incident export", "replay",
+    "actions", "actions list", "actions show", "actions propose", "actions approve", "actions reject", "actions undo", "actions stop", "actions resume",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Messages with example traces and a summary, made when they are delivered: what is stored stays what was decided."""
+"""Messages with example traces, a summary and what was done, made when they are delivered: what is stored stays what was decided."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tocsin.selfmon.metrics import counter
 
 Examples = Callable[[Incident], Sequence[TraceExample]]
 Summarise = Callable[[Incident, Sequence[TraceExample]], Summary]
+Done = Callable[[Incident], Sequence[str]]
 MOST_NS: Final = 2 * SECOND
 """A page must not wait for its examples: messages claimed after this go without."""
 _ACTIONS = ("trigger", "update", "resolve")
@@ -28,11 +29,19 @@ _WITHOUT = counter(
 class Illustrated:
     """A store of messages that adds example traces and a summary to those that are claimed."""
 
-    def __init__(self, store: MessageStore, examples: Examples, summarise: Summarise, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: MessageStore,
+        examples: Examples,
+        summarise: Summarise,
+        clock: Clock,
+        done: Done = lambda _: (),
+    ) -> None:
         self._store = store
         self._examples = examples
         self._summarise = summarise
         self._clock = clock
+        self._done = done
 
     def claim(self, now: int, limit: int = BATCH, lease_ns: int = LEASE_NS) -> Sequence[Message]:
         """Due messages, leased, with their example traces and summaries."""
@@ -50,7 +59,8 @@ class Illustrated:
                 if incident.id not in known:
                     known[incident.id] = self._of(incident, late=self._clock.now() - began > MOST_NS)
                 traces = known[incident.id]
-            found.append(replace(message, traces=traces, summary=self._summarise(incident, traces)))
+            summary, done = self._summarise(incident, traces), tuple(self._done(incident))
+            found.append(replace(message, traces=traces, summary=summary, done=done))
         return found
 
     def _of(self, incident: Incident, *, late: bool) -> tuple[TraceExample, ...]:

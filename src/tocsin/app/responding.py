@@ -17,6 +17,7 @@ from tocsin.notify.guard import GuardedClient
 from tocsin.notify.webhook import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from tocsin.respond import people
 from tocsin.respond.call import Call
+from tocsin.respond.careful import Careful
 from tocsin.respond.command import Command
 from tocsin.respond.kubernetes import Kubernetes
 from tocsin.respond.ports import Act, Evidence
@@ -99,7 +100,7 @@ class Responding:
             A file of the cluster's certificate can't be used.
         """
         clients: list[GuardedClient] = []
-        acts = {each.name: _act(each, config, clients) for each in config.playbooks}
+        acts = {each.name: Careful(_act(each, config, clients)) for each in config.playbooks}
         self._config = config
         playbooks = {each.name: each for each in config.playbooks}
         self._responder.adopt(config.remediation, playbooks, acts, dry_run=config.dry_run)

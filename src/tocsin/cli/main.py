@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tocsin.cli import (
+    acting,
     archive,
     auditing,
     bench,
@@ -52,6 +53,7 @@ for part in (
     demo,
     checking,
     incidents,
+    acting,
     explaining,
     silencing,
     events,

@@ -37,8 +37,8 @@ class Message:
     """One notice for one destination.
 
     `id` is deterministic (incident, destination, action, revision), so that a replayed transition can't page
-    twice; `dry_run` messages are recorded and never sent; times are nanoseconds. `traces` and `summary` are
-    made when it is delivered: they are no part of what is stored.
+    twice; `dry_run` messages are recorded and never sent; times are nanoseconds. `traces`, `summary`
+    and `done` (what was done about it, a line each) are made when it is delivered: they are no part of what is stored.
     """
 
     id: str
@@ -54,3 +54,4 @@ class Message:
     reason: str = ""
     traces: tuple[TraceExample, ...] = ()
     summary: Summary = UNSAID
+    done: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from tocsin.model.incident import Severity
 from tocsin.model.message import ROLES, Message
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
-from tocsin.notify.base import Context, Notifier, finding_line, first_steps, headline, link, trace_link
+from tocsin.notify.base import DONE_LINES, Context, Notifier, finding_line, first_steps, headline, link, trace_link
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import PagerdutyDestination
 
@@ -73,6 +73,7 @@ def payload(message: Message, routing_key: str, base_url: str) -> dict[str, Any]
             ],
             "first_steps": first_steps(message),
             "reason": message.reason,
+            **({"done": list(message.done[-DONE_LINES:])} if message.done else {}),
         },
     }
     event["links"] = [{"href": link(incident, base_url), "text": "Incident in Tocsin"}]

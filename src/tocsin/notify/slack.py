@@ -12,9 +12,11 @@ from tocsin.model.lineage import lineage_of_all
 from tocsin.model.message import ROLES, Message
 from tocsin.model.text import one_line
 from tocsin.notify.base import (
+    DONE_LINES,
     MAX_LINES,
     Context,
     Notifier,
+    actions_link,
     finding_line,
     first_steps,
     headline,
@@ -64,12 +66,16 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
         f" {escape(one_line(each.service, 60))}, {each.duration_ns / 1e9:.3g} s"
         for each in message.traces
     ]
+    done = [f"• {escape(one_line(each, 400))}" for each in message.done[-DONE_LINES:]]
+    if done:
+        done.append(f"<{actions_link(incident, base_url)}|Find out why, and see what is to be taken back>")
     sections = [
         f"*<{link(incident, base_url)}|{head}>*",
         escape(incident.statement),
         "*Out of line*\n" + "\n".join(lines) if lines else "",
         "*Compared with*\n" + "\n".join(origins) if origins else "",
         "*Likely causes*\n" + "\n".join(causes) if causes else "",
+        "*Done about it*\n" + "\n".join(done) if done else "",
         "*Example traces*\n" + "\n".join(traces) if traces else "",
         "*Start here*\n" + "\n".join(steps),
     ]

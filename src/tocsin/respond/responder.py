@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -105,7 +105,7 @@ class Responder:
     async def _carry(self, remedy: Remedy) -> int:
         """Move one remedy until it has to wait."""
         made = 0
-        while made < 2 * ATTEMPTS:
+        while remedy.state in ACTIVE and made < 2 * ATTEMPTS:
             after = await self._next(remedy)
             if after is None:
                 return made
@@ -176,7 +176,7 @@ class Responder:
 
     def _weighed(self, remedy: Remedy, playbook: PlaybookSpec, weighed: Weighed, now: int) -> Remedy:
         """A remedy with its conditions looked at: held, for somebody to approve, approved, or only told of."""
-        known = {"checks": weighed.checks, "context": weighed.context or remedy.context}
+        known: dict[str, Any] = {"checks": weighed.checks, "context": weighed.context or remedy.context}
         if not weighed.ok or weighed.plan is None:
             against = "; ".join(f"{each.name}: {each.said}" for each in weighed.checks if not each.ok)
             return remedy.moved(now, f"held back: {against}", state="held", **known)

@@ -59,7 +59,7 @@ class Remedies(Sql):
     ) -> list[Remedy]:
         """Remedies of a tenant (None: of all), the last changed first."""
         table = REMEDIES.c
-        where = [sa.true()]
+        where: list[sa.ColumnElement[bool]] = [sa.true()]
         if tenant is not None:
             where.append(table.tenant == tenant)
         if states is not None:
