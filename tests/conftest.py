@@ -32,8 +32,9 @@ ROOT = Path(__file__).parents[1]
 @functools.cache
 def group_of(file):
     """What runs in one worker, one after another: all that starts programs; else the tests of a file."""
-    whole = Path(file).parent.name in {"system", "acceptance", "packaging"}
-    return PROGRAMS if whole or "mark.system" in (ROOT / file).read_text(encoding="utf-8") else file
+    folder, text = Path(file).parent.name, (ROOT / file).read_text(encoding="utf-8")
+    starts = folder in {"system", "packaging"} or (folder == "acceptance" and "import subprocess" in text)
+    return PROGRAMS if starts or "mark.system" in text else file
 
 
 @pytest.hookimpl(trylast=True)

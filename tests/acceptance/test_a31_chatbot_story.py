@@ -37,6 +37,7 @@ def test_a31_one_incident_whose_first_cause_is_the_prompt():
     story(STORY_SEED)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(1000)
 def test_a31_decoys_alone_open_no_incident():
     assert demo("--seed", str(CALM_SEED), "--no-fault") == []
