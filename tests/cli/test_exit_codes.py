@@ -332,6 +332,7 @@ def test_doctor(tocsin, tmp_path):
     found = json.loads(done.stdout)
     assert done.returncode == (0 if found["ok"] else 1)
     assert {"python", "packs", "data directory", "disk", "port"} <= {check["name"] for check in found["checks"]}
+    assert any(check["name"] == "not seen" and "credentials" in check["text"] for check in found["checks"])
     blocked = tmp_path / "file"
     blocked.write_text("")
     done = tocsin("doctor", "--json", "--data", blocked / "d")

@@ -8,6 +8,7 @@ from tocsin.derive.votes import Vote
 from tocsin.engine.agent_watch import MOST_RUNS
 from tocsin.engine.snapshot import pack, unpack
 from tocsin.model.finding import Phase
+from tocsin.model.security import is_security
 from tocsin.model.series import Catalog
 
 
@@ -174,7 +175,7 @@ def test_a_user_who_takes_far_more_than_anyone_did_and_repeats_a_prompt_is_named
     ]
     found, _ = followed(watch, abuse)
     assert named(found) == {"usage-tokens", "usage-repeats"}
-    assert {each.evidence["class"] for _, each in found} == {"security"}
+    assert all(is_security(each) for _, each in found)
     assert {each.evidence["user"] for _, each in found} == {"mallory"}
 
 

@@ -10,6 +10,9 @@ export interface Summary {
   silenced: Silence | null;
 }
 export interface Silence { id: string; matchers: Record<string, string>; starts_at: string; ends_at: string; by: string; note: string; over: boolean; incidents?: number }
+export type Urgency = "page" | "chat" | "ticket" | "review";
+/** Its place between impact and confidence; empty where it was never graded. */
+export interface Place { impact_level: "" | "high" | "low" | "unknown"; confidence_level: "" | "high" | "low"; urgency: "" | Urgency; expected_loss: number | null }
 export type Verdict = "real_problem" | "false_alarm";
 export interface Feedback { time: string; verdict: Verdict; by: string; note: string }
 export interface Change { time: string; kind: string; entity: string; what: string; source: string }
@@ -37,7 +40,8 @@ export interface Example { role: string; words: string; trace_id: string; servic
 export interface Moment extends Change { type: "change" | "finding" | "life" }
 /** What a reference stems from; the link is "" or a plain address. */
 export interface Origin { kind: "experiment" | "run" | "dataset"; name: string; link: string }
-export interface Incident extends Omit<Summary, "findings" | "cause"> {
+export interface Incident extends Omit<Summary, "findings" | "cause">, Place {
+  team: string | null; route: string; runbooks: string[];
   now: string; severity_arithmetic: string; impact: Record<string, unknown>; dedup_key: string;
   findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[]; feedback: Feedback[];
   lineage: Origin[];
@@ -56,7 +60,7 @@ export interface Lines { from: number; to: number; lines: Line[] }
 export interface SignalRow { name: string; unit: string; kind: string; series: number; last_time: string | null }
 export interface SeriesRow { id: string; labels: Record<string, string>; unit: string; last_time: string | null; last_value: number | null; state: string; since: string | null; cadence_s?: number }
 export interface Destination { name: string; type: string; target: string; dry_run: boolean; pending: number; failed: number; last_ok_at: string | null; last_error: string }
-export interface Status { now: string; version: string; not_ready: string[]; notices: string[]; config_faults: string[]; states: Record<string, number>; learning: Learning; own: Own; scopes: string[] }
+export interface Status { now: string; version: string; not_ready: string[]; notices: string[]; config_faults: string[]; unseen: string[]; states: Record<string, number>; learning: Learning; own: Own; scopes: string[] }
 export interface Applied { time: string; sha256: string; by: string; size_bytes: number }
 export interface AuditEntry { seq: number; time: string; actor: string; action: string; subject: string }
 export interface Session { signed_in: boolean; open: boolean; tenant: string; scopes: string[] }
@@ -65,8 +69,11 @@ export interface TeamReview {
   team: string; promised_per_week: number; incidents: number; real: number; false_alarms: number; unsaid: number;
   false_per_week: number; at_most_per_week: number; kept: "yes" | "no" | "unsaid";
 }
-export interface Reviewed extends Summary { team: string; said: Feedback | null; sent: number }
-export interface Review { from: string; to: string; days: number; teams: TeamReview[]; incidents: Reviewed[] }
+export interface Reviewed extends Summary, Place { team: string; said: Feedback | null; sent: number; paged: boolean; why: { reason: string; to: string[] }[]; route: string }
+export interface RouteReview { route: string; incidents: number; paged: number; held: number; unsaid: number }
+export interface Rollout { phase: 1 | 2 | 3; configured: boolean; words: string; since?: string; by?: string; second?: string | null; third?: string | null }
+export interface OnCall { schedule: string; people: string[]; to: string[] }
+export interface Review { from: string; to: string; days: number; teams: TeamReview[]; board: { squares: Record<Urgency, number>; routes: RouteReview[] }; incidents: Reviewed[] }
 
 export class Problem extends Error {
   constructor(readonly status: number, readonly detail: string, readonly next: string) { super(detail); }

@@ -106,6 +106,7 @@ def status(access: Reader, deps: DepsIn) -> Document:
             "learning": _learning(deps.telemetry.learning(tenant)),
             "notices": list(deps.notices(tenant)),
             "config_faults": list(deps.config_faults()),
+            "unseen": list(deps.unseen()),
             "own": own_health(deps.expositions(), tenant).document(),
             "scopes": sorted(scope.value for scope in access.scopes),
         }

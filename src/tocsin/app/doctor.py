@@ -16,7 +16,7 @@ from typing import Literal
 
 from tocsin.app.defaults import OTLP_GRPC_PORT, OTLP_HTTP_PORT, PORT
 from tocsin.app.ports import holder, is_free
-from tocsin.spec.packs import load_packs
+from tocsin.spec.packs import load_packs, unseen
 from tocsin.spec.problem import BadSpec
 
 _FREE_BYTES = 2 << 30
@@ -36,7 +36,7 @@ def examine(data_dir: Path) -> Iterator[Check]:
     """Look at everything, the most basic things first."""
     yield Check("python", "ok", f"{platform.python_version()} on {platform.machine()} {platform.system()}")
     yield from _libraries()
-    yield _packs()
+    yield from _packs()
     yield from _directory(data_dir)
     yield from _keys(data_dir / "keys.json")
     yield _open_files()
@@ -56,14 +56,16 @@ def _libraries() -> Iterator[Check]:
             yield Check(name, "ok", str(getattr(module, "__version__", "")) or "loads")
 
 
-def _packs() -> Check:
+def _packs() -> Iterator[Check]:
     try:
         packs = load_packs()
     except BadSpec as error:
-        return Check("packs", "error", str(error).splitlines()[0])
-    return Check(
-        "packs", "ok" if packs else "error", f"{len(packs)} with {sum(len(p.monitors) for p in packs)} monitors"
-    )
+        yield Check("packs", "error", str(error).splitlines()[0])
+        return
+    count = sum(len(p.monitors) for p in packs)
+    yield Check("packs", "ok" if packs else "error", f"{len(packs)} with {count} monitors")
+    for text in unseen(packs):
+        yield Check("not seen", "ok", text)
 
 
 def _directory(path: Path) -> Iterator[Check]:

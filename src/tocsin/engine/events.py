@@ -15,7 +15,9 @@ from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
 from tocsin.derive.records import RecordFields, RecordSignals
 from tocsin.derive.spans import SpanSignals
+from tocsin.derive.visits import visits_of_logs, visits_of_spans
 from tocsin.derive.votes import votes_of_records, votes_of_spans
+from tocsin.engine.access_watch import AccessWatch
 from tocsin.engine.intake import Intake
 from tocsin.engine.log_lines import LogLines
 from tocsin.model.arrays import I8
@@ -37,6 +39,7 @@ class EventReaders:
     records: RecordSignals
     evaluations: Evaluations
     lines: LogLines
+    access: AccessWatch
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class EventFrames:
                 of_logs = readers.fields.read(frames)
                 drawn.append((readers.logs.draw(frames, of_logs), np.array(places)))
                 readers.lines.take(frames, of_logs)
+                readers.access.take(frames[0].tenant, visits_of_logs(frames, of_logs, readers.access.logs))
                 continue
             fields: ByField
             if kind is FrameKind.RECORDS:
@@ -82,6 +86,7 @@ class EventFrames:
             else:
                 fields = of_spans = readers.fields.read(frames)
                 drawn.append((readers.spans.draw(frames, of_spans), np.array(places)))
+                readers.access.take(frames[0].tenant, visits_of_spans(frames, of_spans))
                 told = zip(places, calls_of(frames, of_spans), votes_of_spans(frames, of_spans), strict=True)
                 for place, calls, votes in told:
                     held[place][0].take_calls(calls, votes)

@@ -23,12 +23,14 @@ from tocsin.derive.records import RecordSignals
 from tocsin.derive.shares import Shares
 from tocsin.derive.spans import SpanSignals
 from tocsin.derive.vocabulary import Vocabulary
+from tocsin.engine.access_watch import AccessWatch
 from tocsin.engine.budget import TeamBudgets
 from tocsin.engine.call_watch import CallWatch
 from tocsin.engine.drift_watch import DriftWatch
 from tocsin.engine.events import EventFrames, EventReaders
 from tocsin.engine.histograms import distributions_of
 from tocsin.engine.intake import Intake, distribution_of, readings_of
+from tocsin.engine.labels import Labels
 from tocsin.engine.log_lines import LogLines
 from tocsin.engine.model_shelf import ModelShelf
 from tocsin.engine.report import ENGINE, PaneRows, panes_frames
@@ -76,7 +78,9 @@ class Pipeline:
         self.drift = DriftWatch()
         self.lines = LogLines(self.rows)
         self.calls = CallWatch()
+        self.access = AccessWatch()
         self.joint = Joint((), (), self.rows)
+        self.labels = Labels()
         self._adopt(EngineSpec().control(), None, [])
 
     def fold(self, record: LogRecord) -> Output | None:
@@ -93,6 +97,9 @@ class Pipeline:
             self.shelf.put(entry)
         if isinstance(entry, Control) and entry.kind == "level":
             self.budget.adopt(entry)
+        if isinstance(entry, Control) and entry.kind == "feedback":
+            self.labels = Labels.of(entry)
+            self.roster.ask(self.labels)
         return None
 
     def _adopt(self, control: Control, before: Roster | None, known: list[list[Any]]) -> None:
@@ -107,16 +114,19 @@ class Pipeline:
             RecordSignals(self.spec.packs, self.words),
             Evaluations(self.spec.packs),
             self.lines,
+            self.access,
         )
         self.shares = Shares(self.spec.packs, self.rows)
         self.joint = Joint(self.spec.packs, self.spec.inventory, self.rows).after(self.joint)
         self.changes = Changes(self.spec.packs)
         self.changes.restore(known)
         self.roster = Roster(self.spec, self.rows, before, self.shelf)
+        self.roster.ask(self.labels)
         self.shelf.keep(self.spec.all_monitors())
         self.budget.promise(self.roster.owned)
         self.drift.adopt(self.spec.drift, [tag for pack in self.spec.packs for tag in pack.clients])
         self.calls.adopt(self.spec)
+        self.access.adopt(self.spec)
 
     # -- frames: per-point rules at once, all else waits for its watermark ------------------------------------------
 
@@ -180,6 +190,7 @@ class Pipeline:
             sum(intake.readings.late + intake.events.late + intake.late_calls for intake in self.intakes.values())
             + self.drift.late
             + self.lines.late
+            + self.access.late
         )
 
     def left_out(self) -> int:
@@ -188,6 +199,7 @@ class Pipeline:
             self.words.left_out
             + self.drift.left_out
             + self.calls.left_out
+            + self.access.left_out
             + self.joint.things.left_out
             + self.lines.counted_out()
         )
@@ -217,7 +229,7 @@ class Pipeline:
         for tenant in sorted({key[0] for key in watermarks}):
             watermarks[tenant, JOINT] = max(mark for key, mark in watermarks.items() if key[0] == tenant)
         frames += self._judge(watermarks, away) + self._findings(self.drift.close(watermarks, self.received))
-        frames += self._findings(self.calls.close(self.received))
+        frames += self._findings(self.calls.close(self.received) + self.access.close(self.received))
         frames += [change_frame(change) for change in self.calls.changes()]
         frames += self.calls.points(self.received, self.rows.catalog)
         frames += self._presence(tick)
@@ -349,7 +361,9 @@ class Pipeline:
             "lines": self.lines.snapshot(),
             "joint": self.joint.snapshot(),
             "calls": self.calls.snapshot(),
+            "access": self.access.snapshot(),
             "roster": self.roster.snapshot(),
+            "labels": self.labels.snapshot(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -367,15 +381,13 @@ class Pipeline:
         self.growth.last = {d[0]: distribution_of(d) for d in state["growth"]}
         self.presences.restore(state["presences"])
         self.budget.restore(state["budget"])
-        if "drift" in state:  # snapshots of before had none
-            self.drift.restore(state["drift"])
-        if "lines" in state:
-            self.lines.restore(state["lines"])
-        if "joint" in state:
-            self.joint.restore(state["joint"])
-        if "calls" in state:
-            self.calls.restore(state["calls"])
+        parts = ("drift", self.drift), ("lines", self.lines), ("joint", self.joint), ("calls", self.calls)
+        for name, part in (*parts, ("access", self.access)):
+            if name in state:  # snapshots of before had none
+                part.restore(state[name])
         self.roster.restore(state["roster"])
+        self.labels = Labels.restored(state.get("labels", []))  # snapshots of before had none
+        self.roster.ask(self.labels)
 
 
 def _series_state(s: Series) -> list[Any]:

@@ -11,6 +11,7 @@ from tocsin.spec.joint import JointSpec, PlaceSpec, ReadingSpec
 from tocsin.spec.llm import ModelSpec, ScopeSpec
 from tocsin.spec.mapping import MappingSpec
 from tocsin.spec.monitor import MonitorSpec, Spec
+from tocsin.spec.text import Pattern
 from tocsin.spec.wire import LogChangeSpec, StatusPageSpec, WebhookSpec, WireSpec
 
 
@@ -67,6 +68,16 @@ class EdgeSpec(Spec):
     within: Literal["entity", "anywhere"] = "entity"
 
 
+class AccessLogSpec(Spec):
+    """Lines of access logs: those that contain a text and match a pattern (RE2) with named groups.
+
+    Groups are of `client principal endpoint code tool country`; `-` is none.
+    """
+
+    contains: str = Field(min_length=1)
+    pattern: Pattern
+
+
 class GuideSpec(Spec):
     """What to look at next where the likeliest cause, or a finding, is of a kind; `{entity}` and `{what}` are the cause's."""
 
@@ -115,6 +126,8 @@ class PackSpec(Spec):
     monitors: list[MonitorSpec] = []
     edges: list[EdgeSpec] = []
     guide: list[GuideSpec] = []
+    access_logs: list[AccessLogSpec] = []
+    unseen: list[str] = []  # what no telemetry of this kind can show, in words
     families: list[FamilySpec] = []
     wires: list[WireSpec] = []
     webhooks: list[WebhookSpec] = []

@@ -75,3 +75,8 @@ def _shipped() -> Iterable[Text]:
 def _in_directory(path: Path) -> Iterable[Text]:
     for entry in sorted(path.glob("*.yaml")):
         yield str(entry), read_text(entry)
+
+
+def unseen(packs: Iterable[PackSpec]) -> list[str]:
+    """What no telemetry can show, as packs say it."""
+    return [text for pack in packs for text in pack.unseen]

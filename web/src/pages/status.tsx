@@ -44,6 +44,7 @@ export function Status({ scopes }: { scopes: string[] }) {
         <Configurations faults={it.config_faults} />
         {scopes.includes("admin") && <Trail />}
       </div>
+      {it.unseen.length > 0 && <Panel title="What telemetry can't show" id="unseen" note="of attacks: look for these in other ways"><ul class="list">{it.unseen.map((each) => <li key={each}>{each}</li>)}</ul></Panel>}
       <Panel title="Take data out" id="export" note="everything stored can be read back">
         <p class="links">{EXPORTS.map((kind) => <a key={kind} href={`/api/export/${kind}`} download={`tocsin-${kind}.jsonl`}>{kind}</a>)}</p>
         <Copy text="tocsin export points --format parquet --out points.parquet" label="command to export" />
