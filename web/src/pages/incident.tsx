@@ -8,6 +8,7 @@ import { Lineage } from "../lineage";
 import { Matchers, SilenceForm, VerdictForm } from "../people";
 import { A, brief, Fault, Labels, Loading, Name, Panel, Said, Sev, Time } from "../parts";
 import { InShort } from "../told";
+import { Loss } from "../severity";
 import { set, usePlace } from "../url";
 
 const MOST = 6;
@@ -50,6 +51,7 @@ function Body({ it, theme, may, path }: { it: Answer; theme: string; may: boolea
       <Facts it={it} />
       <InShort path={path} />
       <Causes causes={it.causes} />
+      <Loss it={it} />
       <Examples path={path} it={it} />
       <Timeline it={it} theme={theme} path={path} />
       <Findings it={it} />
@@ -103,10 +105,11 @@ function Facts({ it }: { it: Answer }) {
   return (
     <dl class="facts panel">
       <div><dt>Since</dt><dd><Time at={it.opened_at} seconds /><span class="note">{it.resolved_at ? `lasted ${span((end - Date.parse(it.opened_at)) / 1000)}` : `for ${span((end - Date.parse(it.opened_at)) / 1000)}`}</span></dd></div>
-      <div><dt>Severity</dt><dd><Sev severity={it.severity} /><span class="note">{it.severity_arithmetic || "no arithmetic was recorded"}</span></dd></div>
+      <div><dt>Severity</dt><dd><Sev severity={it.severity} /><span class="note">{it.impact_level ? `${it.impact_level === "unknown" ? "impact not known" : `${it.impact_level} impact`}, ${it.confidence_level} confidence` : "the sum is below"}</span></dd></div>
       <div><dt>How sure</dt><dd>{surest ? <>{rarity(surest.log10_p, surest.n_eff)}<span class="note">strongest finding: {surest.monitor}{surest.level !== null && surest.log10_p !== null ? `, log10 p ${surest.log10_p.toFixed(1)} where ${surest.level.toFixed(1)} was needed` : ""}</span></> : "–"}</dd></div>
       <div><dt>Where</dt><dd>{it.entities.length ? it.entities.map((each) => <A key={each} class="tag" to={query("/signals", { entity: each })}><Said text={each} most={80} /></A>) : "–"}{impact.length > 0 && <span class="note">impact: {impact.map(([key, value]) => `${key.replaceAll("_", " ")} ${String(value)}`).join(", ")}</span>}</dd></div>
       {it.lineage.length > 0 && <div><dt>Compared with</dt><dd><Lineage origins={it.lineage} /></dd></div>}
+      {(it.team || it.runbooks.length > 0) && <div><dt>Whose</dt><dd>{it.team ? <bdi>{it.team}</bdi> : "no team owns it"}{it.route && <span class="note">route <bdi>{it.route}</bdi></span>}{it.runbooks.map((each) => <span key={each} class="note">runbook: {/^https?:\/\//.test(each) ? <a href={each} rel="noreferrer noopener">{brief(each, 120)}</a> : <Said text={each} most={200} />}</span>)}</dd></div>}
       {models.length > 0 && <div><dt>Models</dt><dd>{models.map((each) => <A key={each.name} class="tag" to={each.to}><Said text={each.name} most={80} /></A>)}<span class="note">performance, drift and segments since it began, beside the time before</span></dd></div>}
     </dl>
   );

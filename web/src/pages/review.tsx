@@ -1,9 +1,10 @@
 // The review of alerts: what fired, what people said of it, and whether each team's budget was kept.
-import { act, query, type Review as Answer, type Reviewed, type TeamReview, type Verdict } from "../api";
+import { act, query, type Review as Answer, type Reviewed, type RouteReview, type TeamReview, type Verdict } from "../api";
 import { count } from "../format";
 import { useAsk } from "../live";
 import { A, Fault, Loading, Panel, Sev, Time } from "../parts";
 import { useAct } from "../people";
+import { Square } from "../severity";
 import { go, usePlace } from "../url";
 
 const SPANS: [number, string][] = [[1, "day"], [7, "week"], [28, "4 weeks"], [140, "20 weeks"]];
@@ -16,6 +17,8 @@ export function Review({ scopes }: { scopes: string[] }) {
   const answer = useAsk<Answer>(query("/api/review", { days }), 30);
   const it = answer.data;
   const may = scopes.includes("operate") || scopes.includes("admin");
+  const quiet = (it?.incidents ?? []).filter((each) => !each.paged).sort((a, b) => (b.expected_loss ?? 0) - (a.expected_loss ?? 0));
+  const loud = (it?.incidents ?? []).filter((each) => each.paged);
   return (
     <main id="main">
       <h1 tabIndex={-1}>Review of alerts</h1>
@@ -23,11 +26,30 @@ export function Review({ scopes }: { scopes: string[] }) {
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {!it ? !answer.error && <Loading what="the review" /> : <>
         <Panel title="Budgets" id="budgets" note="false pages a week: promised, and what came"><Budgets teams={it.teams} /></Panel>
-        <Panel title="What fired" id="fired" note={count(it.incidents.length, "incident")}>
-          {it.incidents.length === 0 ? <p class="quiet">Nothing fired in this time.</p> : <ul class="list">{it.incidents.map((each) => <Row key={each.id} it={each} may={may} />)}</ul>}
+        <div class="pair">
+          <Panel title="Impact and confidence" id="square" note={count(it.incidents.length, "incident")}><Square squares={it.board.squares} /></Panel>
+          <Panel title="By route" id="routes"><Routes routes={it.board.routes} /></Panel>
+        </div>
+        <Panel title="Board: what paged nobody" id="board" note={count(quiet.length, "incident")}>
+          {quiet.length === 0 ? <p class="quiet">All that fired in this time paged somebody.</p> : <ul class="list">{quiet.map((each) => <Row key={each.id} it={each} may={may} />)}</ul>}
+        </Panel>
+        <Panel title="What paged" id="fired" note={count(loud.length, "incident")}>
+          {loud.length === 0 ? <p class="quiet">Nobody was paged in this time.</p> : <ul class="list">{loud.map((each) => <Row key={each.id} it={each} may={may} />)}</ul>}
         </Panel>
       </>}
     </main>
+  );
+}
+
+function Routes({ routes }: { routes: RouteReview[] }) {
+  if (!routes.length) return <p class="quiet">Nothing fired in this time.</p>;
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Incidents by route">
+      <table>
+        <thead><tr><th scope="col">Route</th><th scope="col" class="num">Incidents</th><th scope="col" class="num">Paged</th><th scope="col" class="num">Held back</th><th scope="col" class="num">Not judged</th></tr></thead>
+        <tbody>{routes.map((each) => <tr key={each.route}><th scope="row"><bdi>{each.route}</bdi></th><td class="num">{each.incidents}</td><td class="num">{each.paged}</td><td class="num">{each.held}</td><td class="num">{each.unsaid}</td></tr>)}</tbody>
+      </table>
+    </div>
   );
 }
 
@@ -53,7 +75,8 @@ function Row({ it, may }: { it: Reviewed; may: boolean }) {
         {it.said && <span class="tag">{SAID[it.said.verdict]}</span>}
         {may && (["real_problem", "false_alarm"] as const).filter((each) => each !== it.said?.verdict).map((each) => <button key={each} type="button" class="btn small" disabled={busy !== ""} aria-label={`${SAID[each]}: ${it.title}`} onClick={() => say(each)}>{SAID[each]}</button>)}
       </span>
-      <span class="note"><Time at={it.opened_at} /> · <bdi>{it.team}</bdi> · {it.sent ? `${count(it.sent, "page")} sent` : "nobody was paged"}{it.said && <> · said by <bdi>{it.said.by}</bdi>{it.said.note && <>: <bdi>{it.said.note}</bdi></>}</>}</span>
+      <span class="note"><Time at={it.opened_at} /> · <bdi>{it.team}</bdi> · {it.sent ? `${count(it.sent, "page")} sent` : "nobody was told"}{it.impact_level && ` · ${it.impact_level === "unknown" ? "impact not known" : `${it.impact_level} impact`}, ${it.confidence_level} confidence`}{it.said && <> · said by <bdi>{it.said.by}</bdi>{it.said.note && <>: <bdi>{it.said.note}</bdi></>}</>}</span>
+      {it.why.map((each) => <span key={each.reason} class="note">held back: <bdi>{each.reason}</bdi>{each.to.length > 0 && <> · would have told <bdi>{each.to.join(", ")}</bdi></>}</span>)}
       {error && <Fault error={error} />}
     </li>
   );

@@ -1,8 +1,9 @@
 // Tocsin's own health: what it received, dropped and refused, what lags, where it sends.
 import { useState } from "preact/hooks";
-import { act, Problem, type Applied, type AuditEntry, type Destination, type OwnNumber, type Status as Answer } from "../api";
+import { act, Problem, type Applied, type AuditEntry, type Destination, type OnCall, type OwnNumber, type Rollout, type Status as Answer } from "../api";
 import { inBase, quantity, scaleOf, span } from "../format";
 import { refresh, useAsk, useLink } from "../live";
+import { useAct } from "../people";
 import { A, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
 
 const STATES: [string, string][] = [
@@ -40,6 +41,7 @@ export function Status({ scopes }: { scopes: string[] }) {
         </Panel>
       </div>
       <Destinations may={may} />
+      <Routing may={may} />
       <div class="pair">
         <Configurations faults={it.config_faults} />
         {scopes.includes("admin") && <Trail />}
@@ -118,6 +120,35 @@ function Trail() {
         <ul class="list acts">{rows.map((row) => <li key={row.seq}><Time at={row.time} seconds /><span><b>{row.action.replaceAll("_", " ")}</b> <bdi>{row.subject.length > 40 ? `${row.subject.slice(0, 12)}…` : row.subject}</bdi> <span class="note">by <bdi>{row.actor}</bdi></span></span></li>)}</ul>
       )}
     </Panel>
+  );
+}
+
+const PHASES: Record<number, string> = { 1: "latency, errors, volume", 2: "everything", 3: "everything, and on-call" };
+
+/** Who is on call, and which phase of the rollout holds. */
+function Routing({ may }: { may: boolean }) {
+  const phase = useAsk<Rollout>("/api/rollout", 30);
+  const people = useAsk<{ oncall: OnCall[] }>("/api/oncall", 60);
+  const { busy, error, run } = useAct();
+  const [at, rows] = [phase.data, people.data?.oncall ?? []];
+  if (!at || (!at.configured && !rows.length)) return phase.error ? <Fault error={phase.error} again={phase.again} /> : null;
+  return (
+    <div class="pair">
+      {at.configured && (
+        <Panel title={`Rollout: phase ${at.phase} of 3`} id="rollout" note={at.since ? <>since <Time at={at.since} /> by <bdi>{at.by}</bdi></> : undefined}>
+          <p>{at.words}.</p>
+          {([["second", 2], ["third", 3]] as const).map(([key, number]) => at[key] && at.phase < number && <p key={key} class="note">Phase {number} begins <Time at={at[key] ?? null} />: {PHASES[number]}.</p>)}
+          {at.phase < 3 && <p class="note">What is held back is on the <A to="/review">review board</A>, as it would have been sent.</p>}
+          {may && <p class="row">{[1, 2, 3].filter((each) => each !== at.phase).map((each) => <button key={each} type="button" class="btn small" disabled={busy !== ""} onClick={() => void run(`phase ${each}`, () => act("/api/rollout", { phase: each }))}>{each < at.phase ? "Back to" : "Go to"} phase {each}: {PHASES[each]}</button>)}</p>}
+          {error && <Fault error={error} />}
+        </Panel>
+      )}
+      {rows.length > 0 && (
+        <Panel title="On call now" id="oncall">
+          <ul class="list">{rows.map((each) => <li key={each.schedule}><span><b><bdi>{each.schedule}</bdi></b> {each.people.length ? <bdi>{each.people.join(", ")}</bdi> : "nobody by the calendar"}</span><span class="note">told at <bdi>{each.to.join(", ")}</bdi></span></li>)}</ul>
+        </Panel>
+      )}
+    </div>
   );
 }
 
