@@ -6,10 +6,12 @@ import pytest
 from llm_world import DAY, HOUR, MINUTE, MONDAY, S, call, daily, followed, watching
 from tocsin.derive.votes import Vote
 from tocsin.engine.agent_watch import MOST_RUNS
+from tocsin.engine.call_watch import CallWatch
 from tocsin.engine.snapshot import pack, unpack
 from tocsin.model.finding import Phase
 from tocsin.model.security import is_security
 from tocsin.model.series import Catalog
+from tocsin.spec.engine import EngineSpec
 
 
 def tool(at, number, arguments="a", **said):
@@ -202,6 +204,25 @@ def test_thumbs_down_beyond_ten_per_cent_within_an_hour():
     assert at <= MONDAY + 49 * HOUR
     assert finding.value > 0.1
     assert found[-1][1].evidence["segment"] == "prompt.version=v2"
+
+
+@pytest.mark.parametrize("limit", [None, 0.0, 1.5])
+def test_votes_without_a_limit_that_can_be_passed_break_nothing(limit):
+    mine = (
+        []
+        if limit is None
+        else [
+            {
+                "name": "feedback-negative",
+                "signal": "gen_ai.feedback.negative_ratio",
+                "detect": {"threshold": {"above": limit}},
+            }
+        ]
+    )
+    watch = CallWatch()
+    watch.adopt(EngineSpec.model_validate({"monitors": mine}))
+    found, _ = followed(watch, (), votes(np.random.default_rng(4), 3, 0.5))
+    assert bool(found) == (limit == 0.0)
 
 
 def test_votes_are_joined_to_the_call_of_their_trace():

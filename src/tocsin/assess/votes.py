@@ -59,7 +59,7 @@ class Tally:
             return None
         past, past_bad = self.votes - n, self.bad - bad
         usual = past_bad / past if past >= LEAST_PAST else math.nan
-        against = limit
+        against = min(max(limit, 1e-6), 0.999)
         if past >= LEAST_PAST:  # what is usual is not known exactly: one standard error more
             rate = (past_bad + 1) / (past + 2)
             against = min(rate + math.sqrt(rate * (1 - rate) / past), 0.999)

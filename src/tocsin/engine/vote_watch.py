@@ -83,6 +83,8 @@ class VoteWatch:
         self._judged = received // EVERY_NS
         limit = self._episodes.limit(BAD.name)
         touched, self._touched = self._touched, {}
+        if limit >= 1.0:
+            return  # nobody asks, or for more than all
         for of, at in touched.items():
             tallies = self._tallies.get(of, {})
             last = max((tally.last for tally in tallies.values()), default=0)
