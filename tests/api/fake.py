@@ -204,6 +204,10 @@ class FakeState:
         message = Message(
             "m1", "main", "pagerduty", "trigger", found, found.dedup_key, found.opened_at, found.opened_at
         )
+        if found.impact.get("urgency") == "chat":
+            rests = {"destination": "pagerduty", "dry_run": True}
+            held = replace(message, id="m3", reason="rollout: on-call is told from phase 3 on", **rests)
+            return [Page(replace(held, reason="maintenance nightly"), "dropped"), Page(held, "dropped")]
         failed = replace(message, id="m2", destination="slack", attempts=3)
         return [Page(message, "sent", found.opened_at + NS), Page(failed, "pending", error="503 from hooks.slack.com")]
 
@@ -295,6 +299,25 @@ def expositions() -> Mapping[str, str]:
     return {"hot": hot, "cold": cold}
 
 
+class FakeRouting:
+    """Routing of this world: a rollout in its second phase, one schedule."""
+
+    def __init__(self) -> None:
+        self.phase = {"phase": 2, "since": NOW - 86_400 * NS, "by": "ann", "second": None, "third": NOW + 86_400 * NS}
+
+    def route(self, incident: Incident) -> str:
+        return "page" if incident.severity > 3 else "service.name=web"
+
+    def on_call(self, now: int) -> Sequence[Row]:
+        return [{"schedule": "primary", "people": ["ann"], "to": ["pagerduty"]}]
+
+    def rollout(self, now: int) -> Row:
+        return self.phase
+
+    def enter(self, phase: int, *, by: str, at: int) -> None:
+        self.phase = {**self.phase, "phase": phase, "since": at, "by": by}
+
+
 def locked(header: str | None) -> Access | None:
     """Keys are needed: `reader`, `operator`, `boss`."""
     name = (header or "").removeprefix("Bearer ")
@@ -317,6 +340,7 @@ def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
         models=ModelHealth(rows, ManualClock(NOW)),
         experiments=Experiments(FakeTrials(rows)),
         groups=groups_of_world,
+        routing=FakeRouting() if full else None,
         backup=lambda: iter((b"tar", b"ball")),
         version="0.1.0",
         poll_s=0.05,

@@ -6,9 +6,12 @@ import math
 from dataclasses import replace
 
 from tocsin.api.ports import Line
+from tocsin.incident.severity import weighed
 from tocsin.model.finding import Finding, Phase, finding_id
 from tocsin.model.incident import Cause, Change, Incident, IncidentState, Severity, incident_id
 from tocsin.model.series import Kind, Series, Signal
+from tocsin.model.toll import Spent, Toll
+from tocsin.spec.loss import LossSpec
 
 NS = 1_000_000_000
 NOW = 1_795_275_000 * NS  # 2026-11-21 14:30 UTC
@@ -143,6 +146,18 @@ def story() -> Incident:
     )
 
 
+TOLL = Toll(
+    "requests", ("web",), NOW - 90 * 60 * NS, NOW, Spent(5200, 900, 880, 2_400_000, 31.5), 410, 320, 700, 130, 61,
+    Spent(410, 60, 60, 90_000, 1.1), Spent(5000, 870, 860, 1_400_000, 19.0),
+)  # fmt: skip
+LOSS = LossSpec.model_validate(
+    {
+        "severity": {"worth": [{"match": {}, "usd_per_request": 0.05}], "compliance": [{"tag": "gdpr", "match": {}}]},
+        "objectives": [{"name": "web-availability", "match": {}, "target": "99.9%", "within": "500ms"}],
+    }
+)
+
+
 def others() -> list[Incident]:
     """A warning with a hostile title, an acknowledged one, a resolved one."""
     base = story()
@@ -172,4 +187,6 @@ def others() -> list[Incident]:
                 resolved_at=None if resolved is None else NOW - resolved * 60 * NS,
             )
         )
+    weak = replace(found[0].findings[0], log10_p=-8.1, level=-7.9)
+    found[0] = weighed(replace(found[0], findings=(weak,), impact={}), LOSS, TOLL)
     return found

@@ -1,4 +1,4 @@
-"""`review`: what fired, what was said of it, and whether the budgets were kept."""
+"""`review`: what fired, what paged nobody and why, what was said of it, and whether the budgets were kept."""
 
 from __future__ import annotations
 
@@ -21,28 +21,37 @@ def register(app: typer.Typer) -> None:
 
 def review(
     days: Annotated[int, typer.Option(min=1, max=140, help="How far back.")] = 7,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only those that paged nobody, and why.")] = False,
     unsaid: Annotated[bool, typer.Option("--unsaid", help="Only those that nobody has judged yet.")] = False,
     url: Url = DEFAULT_URL,
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the incidents of the last days with the verdict on each, and each team's budget beside what came."""
+    """List the incidents of the last days, where each lies between impact and confidence, by route, with verdicts and budgets."""
     found = Server(url, key).get("/api/review", {"days": days})
-    shown = [each for each in found["incidents"] if not (unsaid and each["said"])]
+    shown = [each for each in found["incidents"] if not (unsaid and each["said"]) and not (quiet and each["paged"])]
     if as_json:
         document({**found, "incidents": shown})
         return
-    heads = ["id", "severity", "opened", "team", "verdict", "title"]
-    table(heads, [_row(each) for each in shown])
+    heads = ["id", "severity", "opened", "team", "verdict", "title", "place"]
+    table([*heads, "held back"] if quiet else heads, [_row(each, quiet=quiet) for each in shown])
+    for route in found["board"]["routes"]:
+        say(_route(route))
     for team in found["teams"]:
         say(_sentence(team))
     if any(not each["said"] for each in shown):
         say("say what each was: `tocsin feedback ID real` or `tocsin feedback ID false-alarm`")
 
 
-def _row(each: dict[str, Any]) -> list[object]:
+def _row(each: dict[str, Any], *, quiet: bool) -> list[object]:
     verdict = _SAID.get(each["said"]["verdict"], "") if each["said"] else ""
-    return [each["id"], each["severity"], each["opened_at"], each["team"], verdict, each["title"]]
+    row = [each["id"], each["severity"], each["opened_at"], each["team"], verdict, each["title"], each["urgency"]]
+    return [*row, "; ".join(why["reason"] for why in each["why"])] if quiet else row
+
+
+def _route(each: dict[str, Any]) -> str:
+    incidents = f"{each['incidents']} incident{'' if each['incidents'] == 1 else 's'}"
+    return f"route {each['route']}: {incidents}, {each['paged']} paged, {each['held']} held back, {each['unsaid']} not judged"
 
 
 def _sentence(team: dict[str, Any]) -> str:
