@@ -43,17 +43,29 @@ class Request:
     output_tokens: int
     left: float = 0.0
     made: float = 0.0
+    asked: int = 0
+    begun: int = 0
+    ended: int = 0
 
 
 @dataclass
 class Server:
-    """A model server, second by second; `wedged` it holds what it has and computes nothing."""
+    """A model server, second by second; `wedged` it holds what it has and computes nothing.
+
+    `longer` makes prompts longer by a factor, `slower` is the share of its speed that is left. What no longer fits into
+    its KV cache is thrown out, the newest first, and computed anew. `done` are requests that ended since it was emptied.
+    """
 
     seed: int = 1
     clients: tuple[str, ...] = ("chunk-0", "chunk-16", "chunk-69")
     traffic: float = 1.0
     wedged: bool = False
     gauges_lie: bool = False
+    longer: float = 1.0
+    slower: float = 1.0
+    kv_tokens: int = KV_TOKENS
+    now: int = 0
+    done: list[Request] = field(default_factory=list)
     waiting: list[Request] = field(default_factory=list)
     running: list[Request] = field(default_factory=list)
     totals: dict[str, float] = field(default_factory=dict)
@@ -64,12 +76,14 @@ class Server:
 
     def second(self, at: int) -> None:
         rng = np.random.default_rng([self.seed, at // S])
+        self.now = at
         for name in self.clients:
             told = CLIENTS[name]
             rate = told["rates"][int(at / S / 600) % 144] * self.traffic
             for _ in range(int(rng.poisson(rate))):
-                self.ask(Request(tokens(rng, told, "input"), tokens(rng, told, "output")))
-        for name in ("prompt_tokens", "generation_tokens", "iterations", "finished", "arrived"):
+                asked = round(tokens(rng, told, "input") * self.longer)
+                self.ask(Request(asked, tokens(rng, told, "output"), asked=at))
+        for name in ("prompt_tokens", "generation_tokens", "iterations", "finished", "arrived", "preempted"):
             self.count(name, 0.0)
         computed = 0.0 if self.wedged else self.compute()
         self.busy += (computed - self.busy) * 0.5
@@ -80,8 +94,9 @@ class Server:
         self.waiting.append(request)
 
     def compute(self) -> float:
-        budget = float(PREFILL_PER_S)
-        while self.waiting and budget > 0 and len(self.running) < BATCH:
+        budget = PREFILL_PER_S * self.slower
+        whole = budget
+        while self.waiting and budget > 0 and len(self.running) < BATCH and self.fits(self.waiting[0]):
             first = self.waiting[0]
             part = min(first.left, budget)
             first.left -= part
@@ -90,22 +105,37 @@ class Server:
                 return 1.0
             self.waiting.pop(0)
             self.running.append(first)
+            first.begun = first.begun or self.now
             self.count("prompt_tokens", first.input_tokens)
             self.count("iterations", 1)
-        share = budget / PREFILL_PER_S
+        share = budget / whole
         for request in list(self.running):
-            made = min(DECODE_PER_S * share, request.output_tokens - request.made)
+            made = min(DECODE_PER_S * self.slower * share, request.output_tokens - request.made)
             request.made += made
             self.count("generation_tokens", made)
             self.count("iterations", made)
             if request.made >= request.output_tokens:
                 self.running.remove(request)
+                request.ended = self.now
+                self.done.append(request)
                 self.count("finished", 1)
+        while self.held > self.kv_tokens and len(self.running) > 1:
+            out = self.running.pop()
+            out.left = out.input_tokens
+            self.waiting.insert(0, out)
+            self.count("preempted", 1)
         return max(1 - share, min(1.0, 0.35 + 0.05 * len(self.running)) if self.running else 0.0)
+
+    def fits(self, request: Request) -> bool:
+        return not self.running or self.held + request.input_tokens <= self.kv_tokens
+
+    @property
+    def held(self) -> float:
+        return sum(r.input_tokens + r.made for r in self.running)
 
     @property
     def kv(self) -> float:
-        return min(1.0, sum(r.input_tokens + r.made for r in self.running) / KV_TOKENS)
+        return min(1.0, self.held / self.kv_tokens)
 
 
 def tokens(rng: np.random.Generator, told: dict[str, float], which: str) -> int:
@@ -128,6 +158,7 @@ class House:
         self.findings, self.incidents = [], {}
         self.memory = 0.91
         self.muted: set[str] = set()
+        self.others: set[str] = set()  # sources that are fed beside the pages
         self.extra: list[tuple[str, Signal, dict[str, str], float]] = []
         self.begin()
 
@@ -160,7 +191,7 @@ class House:
             self.beat()
 
     def beat(self):
-        marks = {}
+        marks = {("main", source): self.now for source in self.others}
         for source, rows in self.pages().items():
             if source in self.muted or not rows:
                 continue
@@ -180,7 +211,7 @@ class House:
             counter("vllm:prompt_tokens_total", VLLM, s.totals["prompt_tokens"]),
             counter("vllm:generation_tokens_total", VLLM, s.totals["generation_tokens"]),
             counter("vllm:request_success_total", VLLM | {"finished_reason": "stop"}, s.totals["finished"]),
-            counter("vllm:num_preemptions_total", VLLM, 0.0),
+            counter("vllm:num_preemptions_total", VLLM, s.totals["preempted"]),
             gauge("up", {"instance": VLLM["instance"], "job": "vllm"}, 1),
         ]
         pages = {"vllm": [*vllm, *((sig, lab, val) for src, sig, lab, val in self.extra if src == "vllm")]}
@@ -204,11 +235,15 @@ class House:
     def freeze(self):
         return pack(self.pipeline.snapshot()), self.reducer.snapshot()
 
+    def alike(self):
+        """A new house of the same kind."""
+        return House(self.packs, gpu=self.gpu, gateway=self.gateway, config=self.config)
+
     def after(self, frozen):
         """A house that goes on from a frozen one by itself."""
-        other = House(self.packs, gpu=self.gpu, gateway=self.gateway, config=self.config)
+        other = self.alike()
         s = self.server
-        other.server = Server(s.seed, s.clients, s.traffic)
+        other.server = Server(s.seed, s.clients, s.traffic, kv_tokens=s.kv_tokens)
         other.server.totals, other.server.busy = dict(s.totals), s.busy
         other.server.running = [Request(**vars(r)) for r in s.running]
         other.server.waiting = [Request(**vars(r)) for r in s.waiting]

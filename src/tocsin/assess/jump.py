@@ -13,6 +13,10 @@ BLOCK_CALLS: Final = 50
 MOST_BLOCKS: Final = 40
 LEAST_BLOCKS: Final = 4
 """So many blocks of the past must be known: how a series jumps by itself is learned from it."""
+LEAST_ASKED: Final = 10
+"""Values of one asker before, and since, to say how they moved."""
+MOST_OTHERS: Final = 1 / 3
+"""So large a share of askers may see nothing of a jump: what is the same for all of them made it, not their own work."""
 _PRIOR_JUMPS: Final = 6
 """Calls that are independent of each other are believed in as if so many jumps had shown them."""
 
@@ -39,6 +43,33 @@ def rank_deviates(before: Sequence[float], after: Sequence[float]) -> float:
     size = m + n
     variance = m * n / 12 * (size + 1 - ties / (size * (size - 1))) if size > 1 else 0.0
     return (total - n * (size + 1) / 2) / math.sqrt(variance) if variance > 0 else 0.0
+
+
+Asked = tuple[str, float]
+"""Who asked, and a value of the call."""
+
+
+def within(before: Sequence[Asked], after: Sequence[Asked], least: float) -> tuple[list[float], list[float]] | None:
+    """Values less the mean before of whoever asked, so that another mix of askers is no jump.
+
+    Askers with fewer than ten values on either side are left out. None where those left made less than half of the
+    calls since, or where more than a third of them did not rise by half of `least`.
+
+    >>> one, two = [("a", 1.0)] * 40 + [("b", 5.0)] * 10, [("a", 1.0)] * 10 + [("b", 5.0)] * 40
+    >>> within(one, two, 0.3), within(one, [(who, value + 0.5) for who, value in two], 0.3)[1][0]
+    (None, 0.5)
+    """
+    usual: dict[str, float] = {}
+    rises = []
+    for asker in sorted({who for who, _ in after}):
+        mine, now = ([value for who, value in side if who == asker] for side in (before, after))
+        if min(len(mine), len(now)) >= LEAST_ASKED:
+            usual[asker] = math.fsum(mine) / len(mine)
+            rises.append(math.fsum(now) / len(now) - usual[asker])
+    if sum(each < least / 2 for each in rises) > MOST_OTHERS * len(rises):
+        return None
+    one, two = ([value - usual[who] for who, value in side if who in usual] for side in (before, after))
+    return (one, two) if len(two) >= len(after) / 2 else None
 
 
 @dataclass(slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from tocsin.assess.jump import Blocks, rank_deviates
+from tocsin.assess.jump import Asked, Blocks, rank_deviates, within
 from tocsin.assess.tails import student_tail
 
 MOST_VERSIONS: Final = 8
@@ -59,12 +60,12 @@ class Rise(NamedTuple):
 
 @dataclass(slots=True)
 class Trial:
-    """A new version: logarithms of calls before it and of its own, and how such prompts jump by themselves."""
+    """A new version: askers and logarithms of calls before it and its own, and how such prompts jump by themselves."""
 
     version_before: str
-    before: list[float]
+    before: list[Asked]
     usual: list[tuple[float, int] | None]
-    after: list[float] = field(default_factory=list)
+    after: list[Asked] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -82,23 +83,23 @@ class Versions:
     of: dict[str, LogMean] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=LOOKS[-1]))
+    recent: deque[Asked] = field(default_factory=lambda: deque(maxlen=LOOKS[-1]))
     latest: str = ""
     blocks: Blocks = field(default_factory=Blocks)
     raised: Rise | None = None
 
-    def add(self, version: str, time_ns: int, value: float, *, limit: float) -> None:
+    def add(self, version: str, time_ns: int, value: float, *, limit: float, asker: str = "") -> None:
         """Take a call of a version in; a rise by more than `limit` is then in `raised`."""
         if version not in self.of:
             self._begin(version, time_ns)
         self.of[version].add(value)
         log = math.log(value)
-        self.recent.append(log)
+        self.recent.append((asker, log))
         self.blocks.add(log)
         self.latest = version
         trial = self.trials.get(version)
         if trial is not None:
-            trial.after.append(log)
+            trial.after.append((asker, log))
             if len(trial.after) in LOOKS:
                 self._look(version, trial, limit)
 
@@ -122,23 +123,31 @@ class Versions:
         before, usual = trial.before[-n:], trial.usual[LOOKS.index(n)]
         if len(before) < n or usual is None:
             return
-        base = math.fsum(before) / n
-        gap = math.fsum(trial.after) / n - base
+        same = within(before, trial.after, math.log(limit))
+        if same is None:
+            return
+        one, two = same
+        gap = math.fsum(two) / len(two) - math.fsum(one) / len(one)
         if gap <= math.log(limit):
             return
-        p = 0.5 * math.erfc(rank_deviates(before, trial.after) / math.sqrt(2))
+        p = 0.5 * math.erfc(rank_deviates(one, two) / math.sqrt(2))
         sd, worth = usual
         if p > RANK_LEVEL or student_tail(gap / max(sd, 1e-6), worth) > JUMP_LEVEL:
             return
         self.trials.pop(version, None)
         self.blocks = Blocks()  # what came before says nothing of how it jumps from here on
-        old = self.raised
+        self._raise(version, trial, gap, p)
+
+    def _raise(self, version: str, trial: Trial, gap: float, p: float) -> None:
+        old, n = self.raised, len(trial.after)
         if old is not None and old.ratio >= math.exp(gap):
             return
+        before, after = ([log for _, log in side] for side in (trial.before[-n:], trial.after))
+        base = math.fsum(before) / n
         self.raised = Rise(
-            version, trial.version_before, self.first[version], math.exp(gap),
-            math.fsum(math.exp(each) for each in before) / n, math.fsum(math.exp(each) for each in trial.after) / n,
-            n, math.log10(max(p, 1e-300)), base if old is None else min(base, old.base),
+            version, trial.version_before, self.first[version], math.exp(gap), _average(before), _average(after), n,
+            math.log10(max(p, 1e-300)),
+            base if old is None else min(base, old.base),
         )  # fmt: skip
 
     def ratio(self, version: str) -> float | None:
@@ -153,11 +162,11 @@ class Versions:
         return {
             "of": [[name, self.first[name], each.n, each.total, each.logs] for name, each in self.of.items()],
             "trials": [
-                [name, each.version_before, list(each.before), [list(one) if one else None for one in each.usual],
-                 list(each.after)]
+                [name, each.version_before, _plain(each.before), [list(one) if one else None for one in each.usual],
+                 _plain(each.after)]
                 for name, each in self.trials.items()
             ],
-            "recent": list(self.recent),
+            "recent": _plain(self.recent),
             "latest": self.latest,
             "blocks": self.blocks.snapshot(),
             "raised": None if self.raised is None else list(self.raised),
@@ -171,7 +180,19 @@ class Versions:
             found.of[name], found.first[name] = LogMean(*rest), first
         for name, before_name, before, usual, after in state["trials"]:
             known = [None if one is None else (one[0], one[1]) for one in usual]
-            found.trials[name] = Trial(before_name, before, known, after)
-        found.recent.extend(state["recent"])
+            found.trials[name] = Trial(before_name, _asked(before), known, _asked(after))
+        found.recent.extend(_asked(state["recent"]))
         found.raised = None if state["raised"] is None else Rise(*state["raised"])
         return found
+
+
+def _average(logs: list[float]) -> float:
+    return math.fsum(math.exp(each) for each in logs) / len(logs)
+
+
+def _plain(calls: Iterable[Asked]) -> list[list[str | float]]:
+    return [[who, value] for who, value in calls]
+
+
+def _asked(state: Iterable[Any]) -> list[Asked]:
+    return [(who, value) for who, value in state]

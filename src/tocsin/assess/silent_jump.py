@@ -6,16 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from tocsin.assess.jump import rank_deviates
+from tocsin.assess.jump import LEAST_ASKED, MOST_OTHERS, rank_deviates
 
 LEAST_DEVIATES: Final = 4.9
 """Of ranks just before and since, one chance in two million: they are asked for at most every ten minutes."""
 MOST_INPUT_DEVIATES: Final = 2.6
 MOST_INPUT_RATIO: Final = 1.2
-LEAST_ASKED: Final = 10
-"""Answers to one asker before, and since, to say how they moved."""
-MOST_OTHERS: Final = 1 / 3
-"""So large a share of askers may see nothing of it: a model is behind all of them, a change of work is not."""
 
 
 class Answer(NamedTuple):

@@ -43,7 +43,7 @@ class PromptWatch:
                 return
             versions = self._prompts[key] = Versions()
         limit = self._episodes.limit(signal.name)
-        versions.add(call.version, call.time, value, limit=limit)
+        versions.add(call.version, call.time, value, limit=limit, asker=call.customer)
         if versions.raised is not None and versions.of[call.version].n % _EVERY == 0:
             self._judge(signal, key, versions, call, limit)
 
