@@ -139,3 +139,13 @@ def test_what_is_over_is_counted_no_more():
     [end] = scale.fold([Transition("resolve", over, T0 + 2 * MINUTE, 2)], T0 + 2 * MINUTE, tick=True)
     assert end.incident.impact["requests_hit"] == 300.0
     assert scale.fold([], T0 + 10 * MINUTE, tick=True) == []
+
+
+def test_what_its_monitor_states_stays_when_it_is_weighed_again():
+    stated = opening()
+    stated = replace(stated, incident=replace(stated.incident, impact={"users": "high"}))
+    [once] = weighing(Clerk(OUTAGE)).fold([stated], T0 + MINUTE, tick=True)
+    restarted = Weighing(Clerk(HARMLESS), LossSpec(), [once.incident], executor=Clerk())
+    [again] = restarted.fold([replace(once, action="refresh")], T0 + 2 * MINUTE, tick=True)
+    assert again.incident.impact["users"] == "high"
+    assert "impact 3 (users high" in again.incident.severity_arithmetic

@@ -34,7 +34,7 @@ function figures(impact: Record<string, unknown>): [string, string][] {
   const rows: [string, string][] = [];
   if (has("requests_hit")) rows.push(["Requests hit", `${of("requests_hit", "requests")}: ${number(impact["requests_failed"])} failed${has("requests_slow") ? `, ${number(impact["requests_slow"])} too slow` : ""}`]);
   else if (has("requests")) rows.push([impact["counted"] === "records" ? "Predictions" : "Requests", number(impact["requests"])]);
-  if (has("users_hit")) rows.push(["Users hit", of("users_hit", "users")]);
+  if (has("users_hit")) rows.push(["Users hit", of("users_hit", "users_counted")]);
   if (has("tokens_burnt")) rows.push(["Tokens burnt", of("tokens_burnt", "tokens")]);
   if (has("usd_burnt")) rows.push(["Money burnt", `${usd(impact["usd_burnt"])} of ${usd(impact["usd"])}`]);
   if (has("revenue_at_risk_usd")) rows.push(["Revenue at risk", usd(impact["revenue_at_risk_usd"])]);

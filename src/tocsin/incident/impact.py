@@ -102,7 +102,7 @@ def _counted(findings: Sequence[Finding], spec: LossSpec, toll: Toll, figures: F
             if about(each.match, findings):
                 yield _burn(each, toll, high.burn_rate, figures)
     if toll.users is not None and toll.users_hit is not None:
-        figures["users"], figures["users_hit"] = float(toll.users), float(toll.users_hit)
+        figures["users_counted"], figures["users_hit"] = float(toll.users), float(toll.users_hit)
         yield _term(f"{toll.users_hit:,} of {toll.users:,} users hit", toll.users_hit / high.users)
     if (tokens := toll.burnt_tokens()) is not None:
         figures["tokens"], figures["tokens_burnt"] = float(toll.spent.tokens), tokens

@@ -257,7 +257,7 @@ function SentTo({ it }: { it: Answer }) {
       {it.pages.length === 0 ? <p class="quiet">Nobody: no route matched, or no destination is configured. See <A to="/status">Status</A>.</p> : (
         <ul class="list">
           {it.pages.map((each) => (
-            <li key={each.id}><span><b>{each.destination}</b> {each.action} <span class={`tag ${each.state === "sent" ? "" : "warn"}`}>{each.dry_run ? "dry run" : each.state}</span></span>
+            <li key={each.id}><span><b>{each.destination}</b> {each.action} <span class={`tag ${each.state === "sent" ? "" : "warn"}`}>{each.dry_run ? (each.reason === "dry run" ? "dry run" : "held back") : each.state}</span></span>
               <span class="note"><Time at={each.sent_at ?? each.created_at} seconds />{each.attempts > 1 && `, ${count(each.attempts, "attempt")}`}{each.reason && `: ${each.reason}`}</span></li>
           ))}
         </ul>
