@@ -18,7 +18,8 @@ from tocsin.respond.ports import Act, Evidence, Kept, Order, Plan
 from tocsin.spec.playbook import PlaybookSpec, RemediationSpec, RequireSpec
 
 HOUR_NS: Final = 3600 * SECOND
-BEFORE_NS: Final = 900 * SECOND
+BEFORE_NS: Final = (5400 * SECOND, 1800 * SECOND)
+"""How values were spread before: an hour that ended well before the finding, whose window may have begun earlier."""
 MOST_READINGS: Final = 20
 MODEL: Final = ("gen_ai.request.model", "gen_ai.response.model", "model")
 ENDPOINT: Final = ("http.route", "url.path", "server.address", "endpoint")
@@ -118,7 +119,8 @@ class Weighing:
         found["finding"] = {
             key: told[key] for key in told if not (isinstance(told[key], float) and math.isnan(told[key]))
         }
-        spread = dict(self._evidence.distribution(finding, finding.start - BEFORE_NS, finding.start))
+        first, last = (finding.start - length for length in BEFORE_NS)
+        spread = dict(self._evidence.distribution(finding, first, last))
         found["distribution"] = {
             "before": spread,
             "now": dict(self._evidence.distribution(finding, finding.start, now)),
