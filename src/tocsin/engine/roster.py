@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tocsin.engine.entity_monitor import EntityMonitor
+from tocsin.engine.labels import Labels
 from tocsin.engine.match import Matcher
 from tocsin.engine.metric_family import MetricFamilies
 from tocsin.engine.model_shelf import ModelShelf
@@ -80,6 +81,11 @@ class Roster:
         self._assigned = have
         for watch in self.watches.values():
             watch.told.extend()
+
+    def ask(self, labels: Labels) -> None:
+        """Put what people's labels ask for into force."""
+        for watch in self.watches.values():
+            watch.ask(labels.asks.get(watch.spec.name, {}))
 
     def watching(self, rows: I4) -> list[Watch]:
         """The watches that see any of these rows, (n,); asking all of them would cost more than what they see."""

@@ -65,6 +65,8 @@ class Watch:
         self.episodes = Episodes()
         self._owned = Ownership()
         self._team: I4 = np.zeros(0, "i4")
+        self._asked: Mapping[bytes, float] = {}
+        self._asks: F8 = np.zeros(0)
         self.heard: Heard | None = None  # who replays the log listens to what is judged; no state
 
     def watch(self, row: int, series: Series) -> None:
@@ -89,6 +91,20 @@ class Watch:
             new = [self._owned.number(self.spec.name, self.groups.series(r)) for r in range(have, len(self.groups))]
             self._team = np.concatenate([self._team, np.array(new, "i4")])
         return self._team
+
+    def ask(self, asked: Mapping[bytes, float]) -> None:
+        """Put other labels into force: the log10 p that each of these groups must pass, by id, where it is the lower."""
+        self._asked = asked
+        self._asks = np.zeros(0)
+
+    def _needed(self, rows: I4, family: I4, levels: F8) -> F8:
+        have = len(self._asks)
+        if not self._asked:
+            return np.asarray(levels[family])
+        if have < len(self.groups):
+            more = [self._asked.get(self.groups.series(row).id, 0.0) for row in range(have, len(self.groups))]
+            self._asks = np.concatenate([self._asks, np.array(more)])
+        return np.minimum(levels[family], self._asks[rows])
 
     def push(self, source: tuple[str, str], flavour: Flavour, samples: Samples) -> None:
         """Take those of a source's samples that this monitor watches."""
@@ -162,7 +178,7 @@ class Watch:
         scores = self.detector.score(step)
         log10_p, n_eff = self.calibrator.log10_p(rows, scores.value)
         family = self.team()[rows] * FAMILIES + self.calibrator.family(rows)
-        wanted = levels[family]
+        wanted = self._needed(rows, family, levels)
         needed = self.calibrator.score_at(rows, wanted)
         band = self._band(step, needed)
         direction = np.sign(closed.value - band.centre)
