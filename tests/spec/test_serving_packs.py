@@ -52,6 +52,10 @@ WATCHED = {
     "ray_serve": ["queued_queries", "processing_latency_ms", "error_counter_total", "replica_healthy"],
     "dcgm": ["GPU_TEMP", "FB_USED", "ROW_REMAP_FAILURE", "PCIE_REPLAY_COUNTER_total", "SM_CLOCK"],
     "amd": ["vram_used_bytes", "gpu_busy_percent", "temperature_celsius"],
+    "qdrant": ["rest_responses_duration_seconds", "grpc_responses_duration_seconds", "collection_dead_replicas"],
+    "qdrant_2024": ["rest_responses_duration_seconds", "rest_responses_fail_total"],
+    "milvus": ["proxy_sq_latency", "querynode_sq_queue_latency"],
+    "weaviate": ["queries_durations_ms", "http_request_duration_seconds"],
 }  # fmt: skip
 
 
