@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from ingest_world import NOW, World, call, open_to_all
 from tocsin.ingest.http import ingest_app
+from tocsin.ingest.logfile import follow_log, line_time
 from tocsin.ingest.loki import labels_of
 from tocsin.ingest.redact import Redactor
 from tocsin.model.access import Access, Scope
@@ -214,3 +216,43 @@ def test_bent_pushes_are_refused_or_give_valid_frames(given_):
     assert sent(world, body, headers).status in {204, 400, 413}
     for frame in world.frames():
         frame.batch.validate(full=True)
+
+
+LINES = (
+    "2025-06-15T10:40:00.125Z ERROR payment of alice@example.org failed: took 31 ms",
+    "2025-06-15T10:40:00.5Z WARN retrying call to http://inventory:8080/stock after timeout",
+    '2025-06-15T10:40:01Z {"level":"info","msg":"user signed in","ms":12}',
+    "2025-06-15T10:40:02.000000001Z request 17 done in 3.5 ms",
+    '2025-06-15T10:40:03+00:00 level=error msg="no route" password=hunter2',
+)  # fmt: skip
+
+
+async def followed(follow, path):
+    """Follow a file from its end, through the lines that are written then."""
+    await follow.step()
+    path.write_text("".join(f"{line}\n" for line in LINES))
+    await follow.step()
+    follow._tail.close()
+
+
+def test_a_push_gives_the_rows_that_the_followed_file_gives(tmp_path):
+    now = 1_750_000_000 * 10**9
+    tailed, pushed = (World(Redactor([], keep_content=False, token_key=bytes(32)), now) for _ in range(2))
+    path = tmp_path / "api.log"
+    path.write_text("")
+    resource = {"service.name": "api"}
+    asyncio.run(followed(follow_log("api", str(path), (), tailed.edge, tmp_path / "state", resource=resource), path))
+    times = [line_time(line, now, 0) for line in LINES]
+    assert all(time < now for time in times)
+    body = push(*([str(time), line] for time, line in zip(times, LINES, strict=True)), app="api")
+    assert sent(pushed, body).status == 204
+    one, two = (
+        [
+            (row["time"], row["severity"], row["severity_number"], row["body"], dict(row["resource"])["service.name"])
+            for row in world.rows(FrameKind.LOGS)
+        ]
+        for world in (tailed, pushed)
+    )
+    assert [(time, name) for time, *_, name in one] == [(time, "api") for time in times]
+    assert one == two
+    assert not any("hunter2" in body or "alice@" in body for _, _, _, body, _ in one)
