@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.spec.config import Config
 from tocsin.spec.load import load_config, parse_config
 from tocsin.spec.monitor import MonitorSpec
 from tocsin.spec.pack import PackSpec
@@ -102,7 +103,7 @@ def test_json_is_yaml():
 
 def test_parts_that_have_no_effect_yet_are_said():
     warnings = [str(w) for w in parse_config(EVERYTHING, "t.yaml", ENV).warnings]
-    assert "t.yaml:7:23: warning: reading from kafka is not in this build; nothing is read" in warnings
+    assert any(w.startswith("t.yaml:7:23: warning: no broker is named, so nothing is read") for w in warnings)
     assert any("playbooks act only where `remediation: {enabled: true}` allows it" in w for w in warnings)
     assert not any("drift" in w for w in warnings)
     assert not parse_config("destinations: [{name: a, type: console}]", "t", {}).warnings  # gets everything
@@ -114,11 +115,7 @@ def test_parts_that_have_no_effect_yet_are_said():
         ("dry_rn: true", "t.yaml:1:1: unknown key `dry_rn`; did you mean `dry_run`?"),
         (
             "q: 1",
-            (
-                "t.yaml:1:1: unknown key `q`; known here: ab, budgets, calendars, context, destinations, drift, dry_run, "
-                "fairness, families, health, inventory, lateness, limits, llm, monitors, playbooks, redaction, remediation, "
-                "routes, scores, severity, sources, teams"
-            ),
+            f"t.yaml:1:1: unknown key `q`; known here: {', '.join(sorted(Config.model_fields))}",
         ),
         (
             "sources:\n  - {name: b, type: promethius}",

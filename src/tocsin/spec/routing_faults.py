@@ -47,14 +47,10 @@ def _name_faults(config: Config) -> Iterator[tuple[Loc, str]]:
         if key == "oncall":
             yield (key, number, "name"), f"`{name}` is taken in routes; call the schedule otherwise"
     for loc, names in _told(config):
-        known = destinations
-        if loc[0] in ("routes", "teams"):
-            known = [*destinations, *schedules, *([BOARD, OWNER] if loc[0] == "routes" else [])]
+        known = [*destinations, *(schedules if loc[0] in ("routes", "teams") else [])]
         for index, name in enumerate(names):
-            if name not in known:
-                hint = (
-                    nearest(name, known if destinations else ()) or "; there are none yet: add it under `destinations:`"
-                )
+            if name not in known and not (loc[0] == "routes" and name in (BOARD, OWNER)):
+                hint = nearest(name, known) or "; there are none yet: add it under `destinations:`"
                 yield (*loc, index), f"no destination is called `{name}`{hint}"
 
 
