@@ -44,9 +44,15 @@ def world(**told):
     ],
 )  # fmt: skip
 def test_c15_a_silent_change_of_model_is_dated_and_named(told, monitor, shown):
-    found, changes = folded(world(**told), genai_packs(*MONITORS))
+    incidents = {}
+    found, changes = folded(world(**told), genai_packs(*MONITORS), incidents=incidents)
     assert {each.monitor for _, each in found} == {monitor}
     assert shown in found[0][1].evidence["deviation"]
+    if monitor == "model-fingerprint":  # that is only the provider's word for a change of its own
+        assert incidents == {}
+    else:
+        (incident,) = incidents.values()
+        assert "->" in incident.statement
     (change,) = changes
     assert (change["kind"], change["entity"]) == ("model", "bot")
     moment = MONDAY + (CHANGED + 1) * 30 * S
@@ -57,3 +63,26 @@ def test_c15_a_silent_change_of_model_is_dated_and_named(told, monitor, shown):
 def test_c15_a_model_that_stays_the_same_says_nothing():
     same = {"answered": ("a", "a"), "fingerprint": ("f", "f"), "canary": ("x", "x")}
     assert folded(world(**same), genai_packs(*MONITORS)) == ([], [])
+
+
+def test_c15_other_work_is_no_other_model():
+    """Answers get shorter, but prompts as well; or only for one customer of three."""
+    rng = np.random.default_rng(4)
+    worlds = [[], []]
+    for k in range(1440):
+        later = k >= CHANGED
+        customer = k % 3
+        for rows, moved, prompt in (
+            (worlds[0], later, 2000 if later else 500),
+            (worlds[1], later and customer == 0, 500),
+        ):
+            said = {
+                "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o",
+                "gen_ai.usage.input_tokens": round(prompt * rng.lognormal(0, 0.2)), "tenant.id": f"c{customer}",
+                "gen_ai.usage.output_tokens": round((40 if moved else 180) * rng.lognormal(0, 0.4)) + 1,
+                "gen_ai.response.finish_reasons": '["stop"]',
+            }  # fmt: skip
+            rows.append((MONDAY + (k + 1) * 30 * S, said, {}))
+    for rows in worlds:
+        frames = [spans_frame(rows[k : k + 120]) for k in range(0, len(rows), 120)]
+        assert folded(frames, genai_packs(*MONITORS)) == ([], [])
