@@ -15,11 +15,12 @@ from tocsin.api.app import control_app
 from tocsin.api.examples import examples_of
 from tocsin.api.ports import LOOPBACK_HOSTS, Deps
 from tocsin.app.archive import archived
+from tocsin.app.backtest.service import Backtests
 from tocsin.app.child import Child, die_with_any_thread, refuse
 from tocsin.app.clock import clock_of
 from tocsin.app.correlating import Correlating
 from tocsin.app.deliveries import Deliveries
-from tocsin.app.handover import point_sender, sender
+from tocsin.app.handover import label_sender, point_sender, sender
 from tocsin.app.internal import Internal, fetch_exposition, fetch_notices
 from tocsin.app.joining import Joining
 from tocsin.app.keys import KeyRing
@@ -65,6 +66,7 @@ from tocsin.store.experiment_rows import ExperimentRows
 from tocsin.store.genai import SpanMapper
 from tocsin.store.group_rows import GroupRows
 from tocsin.store.health_rows import HealthRows
+from tocsin.store.history_rows import HistoryRows
 from tocsin.store.latest_rows import LatestRows
 from tocsin.store.llm_rows import LlmRows
 from tocsin.store.model_rows import ModelRows
@@ -121,6 +123,11 @@ class Cold:
         groups = GroupRows(self.telemetry.db)
         self.groups = GroupWatch(groups, self.state, self.days.tenants, self.packs, config, self.clock, points)
         self.captures = Captures(settings.data_dir)
+        labels = label_sender(settings.hot_socket, settings.internal_secret)
+        backtests = Backtests(HistoryRows(self.telemetry.db), self.state, self.packs, labels)
+        self.replays = Replays(
+            settings, self.file, self.state, backtests, self.clock, env=environment(), packs=self.packs, send=points
+        )
         self.correlating = self._correlating(config)
         self.routing = RoutingView(lambda: self.file.config, self.state, self.policy)
         self.correlating.recall(self.clock.now())
@@ -299,7 +306,7 @@ class Cold:
             routing=self.routing,
             actions=self.responding,
             backup=self.backup,
-            replays=Replays(self.settings.data_dir),
+            replays=self.replays,
             allowed_hosts=LOOPBACK_HOSTS if guarded else None,
             version=version("tocsin"),
             base_url=self.settings.page_url,

@@ -8,21 +8,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from tocsin.app.internal import OUTCOMES_PATH, POINTS_PATH, SECRET_HEADER, TENANT_HEADER, UnixConnection
+from tocsin.app.internal import LABELS_PATH, OUTCOMES_PATH, POINTS_PATH, SECRET_HEADER, TENANT_HEADER, UnixConnection
 from tocsin.model.errors import BadInput, Unreachable
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind, points_frame
 from tocsin.model.record import OUTCOMES_SOURCE
-from tocsin.model.series import Labels, Signal, canonical
+from tocsin.model.series import MAIN_TENANT, Labels, Signal, canonical
 
 _TIMEOUT_S: Final = 30.0
 Send: TypeAlias = Callable[[str, pa.RecordBatch], None]
 """Takes outcomes of a tenant; returns when they are durable."""
 ASSESSED_SOURCE: Final = "assessed"
+JUDGE_SOURCE: Final = "judge"
 
 
 class Point(NamedTuple):
@@ -40,16 +41,21 @@ Ref: TypeAlias = Callable[[str, str, Signal, Labels], int]
 """Number of a series by tenant, source, signal and labels."""
 
 
-def sender(socket: Path, secret: str) -> Send:
-    """Hands outcomes over to the process behind a socket; blocking, until they are durable."""
+def sender(socket: Path, secret: str, path: str = OUTCOMES_PATH) -> Send:
+    """Hands outcomes (or what else `path` takes) over to the process behind a socket; blocking, until they are durable."""
 
     def send(tenant: str, batch: pa.RecordBatch) -> None:
         sink = BytesIO()
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
-        _hand_over(socket, secret, tenant, OUTCOMES_PATH, sink.getvalue())
+        _hand_over(socket, secret, tenant, path, sink.getvalue())
 
     return send
+
+
+def evaluation_sender(socket: Path, secret: str) -> Send:
+    """Hands what a judge said of answers over, as log records."""
+    return sender(socket, secret, EVALUATIONS_PATH)
 
 
 def point_sender(socket: Path, secret: str) -> SendPoints:
@@ -58,6 +64,15 @@ def point_sender(socket: Path, secret: str) -> SendPoints:
     def send(tenant: str, points: Sequence[Point]) -> None:
         if points:
             _hand_over(socket, secret, tenant, POINTS_PATH, json.dumps(points).encode())
+
+    return send
+
+
+def label_sender(socket: Path, secret: str) -> Callable[[Sequence[Sequence[Any]]], None]:
+    """Hands what labels ask for over to the process behind a socket; blocking, until it is durable."""
+
+    def send(asks: Sequence[Sequence[Any]]) -> None:
+        _hand_over(socket, secret, MAIN_TENANT, LABELS_PATH, json.dumps({"asks": asks}).encode())
 
     return send
 
@@ -103,12 +118,27 @@ def outcomes_frame(tenant: str, body: bytes) -> Frame:
     BadInput
         It is something else.
     """
+    return _sent(FrameKind.RECORDS, tenant, OUTCOMES_SOURCE, body)
+
+
+def evaluations_frame(tenant: str, body: bytes) -> Frame:
+    """What an `evaluation_sender` sent, as a frame of log records.
+
+    Raises
+    ------
+    BadInput
+        It is something else.
+    """
+    return _sent(FrameKind.LOGS, tenant, JUDGE_SOURCE, body)
+
+
+def _sent(kind: FrameKind, tenant: str, source: str, body: bytes) -> Frame:
     try:
         with pa.ipc.open_stream(body) as reader:
             table = reader.read_all().combine_chunks()
     except (pa.ArrowException, OSError) as bad:
-        raise BadInput(f"these are no outcomes: {bad}") from bad
-    if not table.schema.equals(SCHEMAS[FrameKind.RECORDS]):
-        raise BadInput("outcomes have the columns of records")
+        raise BadInput(f"this is no batch of {kind.value}: {bad}") from bad
+    if not table.schema.equals(SCHEMAS[kind]):
+        raise BadInput(f"{source} have the columns of {kind.value}")
     batch = next(iter(table.to_batches()), pa.RecordBatch.from_pylist([], schema=table.schema))
-    return Frame(FrameKind.RECORDS, tenant, OUTCOMES_SOURCE, batch)
+    return Frame(kind, tenant, source, batch)

@@ -17,7 +17,7 @@ from tocsin.api.ports import LOOPBACK_HOSTS
 from tocsin.app.child import Child, die_with_any_thread, refuse
 from tocsin.app.clock import clock_of
 from tocsin.app.front import Front, NoForeignPages, SupervisorCollector, unknown
-from tocsin.app.handover import assessed_frame, outcomes_frame
+from tocsin.app.handover import assessed_frame, evaluations_frame, outcomes_frame
 from tocsin.app.internal import Internal
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
@@ -30,9 +30,11 @@ from tocsin.app.reload import ConfigFile
 from tocsin.app.serve import grpc_taken
 from tocsin.app.settings import ServeSettings, cache_kernels, environment
 from tocsin.app.warming import compile_aside
+from tocsin.engine.labels import Labels
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
+from tocsin.ingest.places import Places
 from tocsin.ingest.redact import Redactor, Rule
 from tocsin.ingest.senders import Senders
 from tocsin.ingest.token_counts import TokenCounts
@@ -74,7 +76,9 @@ class Hot:
         redactor = Redactor(rules, self.config.redaction.keep_content, redaction_key(settings.data_dir))
         counting = TokenCounts(redactor)
         self.edge = Edge(self.input, self.catalog, self.clock, counting, edge_limits(self.config))
-        self.edge.recover(_tail(self.input))
+        tail = _tail(self.input)
+        self.edge.recover(tail)
+        self.places = Places(tail)
         self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
         self.waiting = ["the engine's kernels are compiled", "the log is folded in again"]
         self.runner: Runner | None = None
@@ -152,9 +156,19 @@ class Hot:
         """Take truth and feedback that the cold process joined to their predictions; returns when they are durable."""
         await self.edge.accept([outcomes_frame(tenant, body)])
 
+    async def take_evaluations(self, tenant: str, body: bytes) -> None:
+        """Take what a judge said of answers; returns when it is durable."""
+        await self.edge.accept([evaluations_frame(tenant, body)])
+
     async def take_points(self, tenant: str, body: bytes) -> None:
         """Take points that the cold process made of what is stored; returns when they are durable."""
         await self.edge.accept([assessed_frame(tenant, body, self.edge.identifier.resolve)])
+
+    async def take_labels(self, _: str, body: bytes) -> None:
+        """Put into force what labels of people ask for; returns when it is durable."""
+        control = Control.of("feedback", body)
+        Labels.of(control)  # refused here, not in the fold
+        await asyncio.wrap_future(self.edge.control(control))
 
     def tick(self) -> None:
         """Append a tick, and remember why not: the log that takes none takes nothing else."""
@@ -259,7 +273,14 @@ async def _serve(hot: Hot, child: Child) -> None:
         Listener(front, fd=settings.main_fd),
         Listener(NoForeignPages(ingest, LOOPBACK_HOSTS if guarded else None), fd=settings.otlp_http_fd),
         Listener(
-            Internal(ingest, settings.internal_secret, hot.notices, outcomes=hot.take_outcomes, points=hot.take_points),
+            Internal(
+                ingest,
+                settings.internal_secret,
+                hot.notices,
+                outcomes=hot.take_outcomes,
+                points=hot.take_points,
+                labels=hot.take_labels,
+            ),
             uds=settings.hot_socket,
         ),
     ]
@@ -290,12 +311,15 @@ async def _serve(hot: Hot, child: Child) -> None:
 
 async def _collect(hot: Hot) -> None:
     """Run all collectors; in a demo world not before its clock goes, for what is read now belongs to now."""
+    from tocsin.app.brokers import Brokers  # noqa: PLC0415 - see below
     from tocsin.app.collectors import Collectors  # noqa: PLC0415 - pulls in clients that a bare edge needs not
+    from tocsin.ingest.otlp import OtlpReceiver  # noqa: PLC0415
 
     clock = hot.settings.clock
     while clock is not None and not clock.started.exists():  # noqa: ASYNC110 - a file tells, not an event
         await asyncio.sleep(0.1)
-    hot.collectors = Collectors(hot.settings, hot.file.config, hot.edge, hot.clock, hot.packs)
+    brokers = Brokers(hot.edge, OtlpReceiver(hot.edge, hot.senders), hot.places)
+    hot.collectors = Collectors(hot.settings, hot.file.config, hot.edge, hot.clock, hot.packs, brokers)
     await hot.collectors.run()
 
 

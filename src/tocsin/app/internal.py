@@ -24,6 +24,8 @@ TENANT_HEADER = "x-tocsin-tenant"
 NOTICES_PATH = "/internal/notices"
 OUTCOMES_PATH = "/internal/outcomes"
 POINTS_PATH = "/internal/points"
+EVALUATIONS_PATH = "/internal/evaluations"
+LABELS_PATH = "/internal/labels"
 MAX_EXPOSITION_BYTES = 8 << 20
 
 
@@ -48,9 +50,11 @@ class Internal:
         scores: Scores = lambda _: "",
         outcomes: Outcomes | None = None,
         points: Points | None = None,
+        evaluations: Outcomes | None = None,
+        labels: Outcomes | None = None,
     ) -> None:
         self._app = app
-        self._takes = {OUTCOMES_PATH: outcomes, POINTS_PATH: points}
+        self._takes = {OUTCOMES_PATH: outcomes, POINTS_PATH: points, LABELS_PATH: labels}
         self._scores = scores
         self._notices = notices
         self._secret = secret.encode()

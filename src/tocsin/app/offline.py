@@ -13,17 +13,22 @@ from tocsin.api.incidents import states_of
 from tocsin.api.present import clean, summary
 from tocsin.api.signals import where_of
 from tocsin.api.times import parse_time_ns
+from tocsin.app.backtest.service import Backtests
 from tocsin.app.datadir import stopped
 from tocsin.app.logs import read_logs
 from tocsin.app.replays.bundle import export_incident
+from tocsin.app.settings import environment
 from tocsin.app.views import TelemetryView
 from tocsin.correlate.summary import Summariser
+from tocsin.model.codec import Json
 from tocsin.model.errors import BadInput
 from tocsin.model.series import Catalog
 from tocsin.model.summary import summary_to_json
+from tocsin.spec.load import parse_config
 from tocsin.spec.packs import load_packs
 from tocsin.store.copied import copied
 from tocsin.store.export import Form
+from tocsin.store.history_rows import HistoryRows
 from tocsin.store.state import StateStore
 from tocsin.store.telemetry import TelemetryStore
 from tocsin.store.trace_rows import TraceRows
@@ -102,6 +107,21 @@ def exported_incident(data_dir: Path, incident_id: str, tenant: str) -> Iterator
         if incident is None:
             raise BadInput(f"there is no incident {incident_id[:60]!r} in {data_dir}; `tocsin incidents` lists them")
         yield export_incident(data_dir, incident)
+
+
+def planned(data_dir: Path, text: str, against: str, tenant: str, days: float) -> Json:
+    """What a configuration would have come to in the last days that a stopped server stored.
+
+    Raises
+    ------
+    BadInput
+        There is no such directory, or a configuration can't take effect.
+    """
+    packs = load_packs()
+    after, before = (parse_config(each, "the configuration", environment(), packs).config for each in (text, against))
+    with offline(data_dir) as found:
+        rows = HistoryRows(found.telemetry.db)
+        return Backtests(rows, found.state, packs).plan(before, after, tenant, rows.last(tenant), days)
 
 
 @contextmanager

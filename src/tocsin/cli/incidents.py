@@ -8,8 +8,10 @@ from urllib.parse import quote
 import typer
 
 from tocsin.cli.client import Server
+from tocsin.cli.labelling import show_label
 from tocsin.cli.options import DEFAULT_URL, AsJson, Key, Stopped, Tenant, Url
 from tocsin.cli.output import document, say, table, when
+from tocsin.cli.planning import LONG_S
 from tocsin.model.series import MAIN_TENANT
 
 
@@ -57,18 +59,42 @@ def feedback(
     incident_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the incident.")],
     verdict: Annotated[Literal["real", "false-alarm"], typer.Argument(metavar="VERDICT", help="real, false-alarm.")],
     note: Annotated[str, typer.Option(help="Why.")] = "",
+    *,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Say what acting on it would have changed; note nothing.")
+    ] = False,
+    put: Annotated[
+        bool, typer.Option("--apply", help="Act on it, after showing what that would have changed and asking.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="No longer act on it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    days: Annotated[float, typer.Option(min=0.01, max=400, help="How much history is judged again.")] = 14,
     url: Url = DEFAULT_URL,
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say whether an incident was a real problem or a false alarm."""
+    """Say whether an incident was a real problem or a false alarm, and have future alerts go by it if you wish."""
     said = {"real": "real_problem", "false-alarm": "false_alarm"}[verdict]
-    body = {"verdict": said, "note": note}
-    found = Server(url, key).post(f"/api/incidents/{quote(incident_id, safe='')}/feedback", body)
-    if as_json:
-        document(found)
+    path = f"/api/incidents/{quote(incident_id, safe='')}"
+    if undo:
+        done: Any = Server(url, key).delete(f"{path}/label")
+        words = f"what was said of {incident_id} asks for nothing any more"
+    elif not (preview or put):
+        done = Server(url, key).post(f"{path}/feedback", {"verdict": said, "note": note})
+        words = f"{incident_id} was a {said.replace('_', ' ')}: noted"
     else:
-        say(f"{incident_id} was a {said.replace('_', ' ')}: noted")
+        label = {"verdict": said, "days": days}
+        done = Server(url, key, timeout_s=LONG_S).post(f"{path}/label/preview", label)
+        if not as_json:
+            show_label(done)
+        words = "nothing was put into force"
+        if put and (yes or typer.confirm("put this into force?", err=True)):
+            done = Server(url, key).post(f"{path}/label", label)
+            words = f"in force; `tocsin feedback {incident_id} {verdict} --undo` takes it back"
+    if as_json:
+        document(done)
+    else:
+        say(words)
 
 
 def ack(
