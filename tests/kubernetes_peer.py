@@ -3,6 +3,7 @@
 After https://kubernetes.io/docs/reference/using-api/api-concepts/: what it refuses, the real one refuses too.
 """
 
+import contextlib
 import copy
 import json
 from dataclasses import dataclass, field
@@ -81,6 +82,11 @@ class KubernetesPeer(Peer):
     dry_runs: int = 0
     meddle: object = None
     down: int = 0
+
+    async def handle(self, reader, writer):
+        await super().handle(reader, writer)
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     def add(self, *found):
         for each in found:
