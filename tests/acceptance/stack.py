@@ -87,6 +87,7 @@ class Stack:
             hooks=self.config.hooks,
             rota=rota_of(self.config),
         )
+        self.policy = policy
         self.correlating = Correlating(self.output, self.catalog, self.state, reducer, policy)
         self.outbox = Outbox(self.state, self.destinations, self.clock)
         transport = httpx2.ASGITransport(app=ingest_app(self.edge, lambda _: OPEN_ACCESS))

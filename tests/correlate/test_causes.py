@@ -5,10 +5,10 @@ import pytest
 import yaml
 
 from incident_world import BOT, MINUTE, SECOND, T0, World, event, finding, packs, prompt_change
-from tocsin.correlate.causes import BAR, Case, rank
+from tocsin.correlate.diagnosis import BAR, diagnose, named
 from tocsin.correlate.edges import CausalGraph
+from tocsin.correlate.evidence import Scene
 from tocsin.correlate.statement import Symptom
-from tocsin.correlate.topology import Topology
 from tocsin.model.finding import Finding
 from tocsin.spec.monitor import MonitorSpec
 
@@ -196,7 +196,8 @@ def test_many_events_stay_cheap_and_bounded():
 
 
 def test_no_symptoms_no_causes():
-    assert rank(Case((), (), GRAPH, Topology())) == ()
+    empty = Scene(0.0, 300.0, T0, ())
+    assert named(empty, diagnose(empty)) == ()
 
 
 def test_odd_numbers_in_findings_do_no_harm():

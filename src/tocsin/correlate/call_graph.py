@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -108,6 +109,11 @@ class CallGraph:
             np.bincount(self.group[side], minlength=n).astype("f8"),
             np.bincount(self.group[side], value[side], minlength=n).astype("f8"),
         )
+
+    @cached_property
+    def aspects(self) -> tuple[Aspect, Aspect, Aspect]:
+        """Latency, errors and shape."""
+        return self.latency(), self.errors(), self.shape()
 
     def latency(self) -> Aspect:
         """Own time of operations and calls beyond what they took before."""

@@ -7,16 +7,17 @@ reasons do. Then what neighbours show is taken off: who only waits for a callee 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tocsin.correlate.causes import CLOSENESS_NS, LOOKBACK_NS, SLACK_NS
-from tocsin.correlate.evidence import Known, Scene, of_aspect, of_refutation, of_saying, of_shift
+from tocsin.correlate.changes import changes
+from tocsin.correlate.evidence import Known, Scene, link, of_aspect, of_refutation, of_saying, of_shift
 from tocsin.correlate.lead_lag import lag
 from tocsin.correlate.metric_shift import Shift
-from tocsin.correlate.statement import span
+from tocsin.correlate.statement import Symptom, sentence, span
+from tocsin.correlate.states import SECOND, VICTIM, carried, discount, ordered, states
 from tocsin.model.arrays import Mask
 from tocsin.model.incident import Cause
 
@@ -28,16 +29,13 @@ OFF_PATH = 0.3
 """What metrics of an entity count that requests pass otherwise, and none of those that were looked at."""
 UNLINKED = 0.5
 """What they count where requests are known, and neither a request nor an edge leads to it."""
-SECOND = 0.3
-"""What a metric of another role adds to the strongest: metrics of one entity are not independent."""
-VICTIM = 0.6
-"""Share of a symptom that is taken off an entity whose callee is as far out of line."""
+UNCALLED = 0.5
+"""What a metric counts beside an incident's findings that no monitor called out of line."""
 FOLLOWS = 0.8
-CHANGED = 0.6
-CHANGE_ALONE = 0.2
-BESIDE = 0.35
-"""What a change next to an entity that is out of line counts beside one on it."""
+MOST_PAIRS = 100
+"""Edges along which who leads is looked at: those between what moved most."""
 MOST_SHIFTS = 3
+MAX_CAUSES = 10
 LEAST_SHARE = 0.005
 LEAST_SURE = 0.02
 
@@ -56,18 +54,49 @@ def diagnose(scene: Scene) -> Verdict:
     _requests(scene, known)
     _lines(scene, known)
     _metrics(scene, known)
+    states(scene, known)
     _lead(scene, known)
-    _changes(scene, known)
-    found = [_cause(each) for each in known.values() if each.strength > 0]
-    found.sort(key=lambda cause: (-cause.score, cause.entity))
+    carried(scene, known)
+    others, leading = changes(scene, known)
+    if leading is not None and leading.strength >= BAR:
+        change = leading.event.change
+        discount(scene, known, change.kind, leading.name, change.what)
+    found = [_cause(each) for each in (*known.values(), *others) if each.strength > 0 or each.refuted]
+    found.sort(key=lambda cause: (-cause.score, cause.entity, cause.kind, cause.what))
     return Verdict(tuple(found), bool(found) and found[0].score >= BAR)
+
+
+def named(scene: Scene, verdict: Verdict) -> tuple[Cause, ...]:
+    """Causes as an incident tells them, at most `MAX_CAUSES`: `unknown` leads when none is above the bar."""
+    best = verdict.causes[:MAX_CAUSES]
+    symptoms = ordered(scene)
+    if not symptoms or verdict.above_bar:
+        return best
+    entity = symptoms[0].entities[0] if symptoms[0].entities else ""
+    looked = f"{len(verdict.causes)} candidate(s) looked at, the best reaches {best[0].score:.2f}" if best else ""
+    evidence = (f"no cause above the bar of {BAR}: {looked or 'nothing changed'}", sentence(symptoms[0]))
+    return (Cause("unknown", entity, "no cause above the bar", BAR, evidence), *best[: MAX_CAUSES - 1])
+
+
+def lead(scene: Scene, causes: Sequence[Cause]) -> Symptom | None:
+    """The symptom on the likeliest cause's own entity that it acts on most directly; None: none is."""
+    if not causes or causes[0].kind == "unknown":
+        return None
+    best = causes[0]
+    reached = [
+        (-path.strength, symptom.finding.start, symptom.finding.id, symptom)
+        for symptom in scene.symptoms
+        if best.entity in symptom.entities
+        and (path := scene.causal.path(best.kind, symptom.finding.series.signal.name)) is not None
+    ]
+    return min(reached, key=lambda each: each[:3])[3] if reached else None
 
 
 def _requests(scene: Scene, known: dict[str, Known]) -> None:
     graph = scene.graph
     if graph is None:
         return
-    for aspect in (graph.latency(), graph.errors(), graph.shape()):
+    for aspect in graph.aspects:
         for code, share in enumerate(aspect.share.tolist()):
             if share < LEAST_SHARE or aspect.sureness < LEAST_SURE:
                 continue
@@ -75,7 +104,8 @@ def _requests(scene: Scene, known: dict[str, Known]) -> None:
             entity.against.extend(of_refutation(graph, aspect, code))
             what = {"latency": "slow", "errors": "failing", "shape": "calls others than before"}[aspect.name]
             strength = ASPECT_WEIGHT[aspect.name] * aspect.sureness * share
-            entity.add(strength, "dependency", what, of_aspect(graph, aspect, code))
+            seen = link("traces", service=entity.entity)
+            entity.add(strength, "dependency", what, of_aspect(graph, aspect, code), seen)
 
 
 def _lines(scene: Scene, known: dict[str, Known]) -> None:
@@ -90,14 +120,16 @@ def _lines(scene: Scene, known: dict[str, Known]) -> None:
         said = [of_saying(each) for each in scene.logs.sayings if each.entity == code]
         if not said:
             continue
-        known[name].add(float(strength), "unknown", "logs other lines than before", said[:MOST_SHIFTS])
+        known[name].add(
+            float(strength), "unknown", "logs other lines than before", said[:MOST_SHIFTS], link("logs", service=name)
+        )
         if passed_on > 0.5:
             known[name].against.append("what it calls logs other lines too: it may pass on what it gets")
 
 
 def _metrics(scene: Scene, known: dict[str, Known]) -> None:
     best: dict[str, dict[str, Shift]] = {}
-    for each in scene.shifts:
+    for each in _as_told(scene):
         roles = best.setdefault(each.entity, {})
         if each.weight > (roles[each.role].weight if each.role in roles else 0.0):
             roles[each.role] = each
@@ -105,6 +137,7 @@ def _metrics(scene: Scene, known: dict[str, Known]) -> None:
     linked = frozenset(name for edge in scene.edges for name in edge)
     linked |= _names(scene, scene.graph.seen()) if scene.graph is not None else frozenset()
     symptom = {name: _strength(roles, ("symptom", "flow")) for name, roles in best.items()}
+    waits = _waits(scene)
     for name, roles in sorted(best.items()):
         entity = known[name]
         below = {callee: symptom.get(callee, 0.0) for caller, callee in scene.edges if caller == name}
@@ -115,10 +148,38 @@ def _metrics(scene: Scene, known: dict[str, Known]) -> None:
             entity.against.append(why)
         if passed_on > 0:
             entity.against.append(f"{worst}, which it calls, is out of line too: it may only wait for it")
+        passed_on = max(passed_on, waits.get(name, 0.0))
         said = [(_own(each, factor, passed_on), each) for each in roles.values()]
         for rank, (strength, each) in enumerate(sorted(said, key=lambda one: (-one[0], one[1].role))):
             what = f"{each.metric} {'up' if each.up else 'down'}"
-            entity.add(strength * (1.0 if rank == 0 else SECOND), _kind(each), what, [of_shift(each, scene.at)])
+            entity.add(
+                strength * (1.0 if rank == 0 else SECOND),
+                _kind(each),
+                what,
+                [of_shift(each, scene.at)],
+                link("signals", signal=each.metric),
+            )
+
+
+def _as_told(scene: Scene) -> list[Shift]:
+    """Moves of metrics; of an incident with what its findings say of them.
+
+    What was found on a state is told by the finding. What was found on anything else is a symptom, and what no
+    monitor called out of line says less. One entity alone that shows a symptom says nothing of whose fault it is.
+    """
+    if not scene.symptoms:
+        return list(scene.shifts)
+    told = {(each.entities[0], each.finding.series.signal.name) for each in scene.symptoms if each.entities}
+    several = len({each.entity for each in scene.shifts}) > 1
+    called = frozenset(name for edge in scene.edges for name in edge)
+    found = []
+    for each in scene.shifts:
+        if (each.entity, each.metric) not in told:
+            found.append(replace(each, strength=each.strength * UNCALLED))
+        elif several and not scene.causal.kinds_of(each.metric):
+            placed = 1.0 if each.entity in called else UNLINKED
+            found.append(replace(each, role="symptom", strength=each.strength * placed))
+    return found
 
 
 def _kind(each: Shift) -> str:
@@ -130,6 +191,18 @@ def _kind(each: Shift) -> str:
     return "dependency" if each.role == "symptom" else "unknown"
 
 
+def _waits(scene: Scene) -> dict[str, float]:
+    """How surely requests show that who takes part in them owes no time of its own to what is slow, in [0, 1]."""
+    if scene.graph is None:
+        return {}
+    latency = scene.graph.aspects[0]
+    names = scene.graph.spans.entities
+    path = scene.graph.on_path().tolist()
+    return {
+        names[code]: latency.sureness * (1.0 - share) for code, share in enumerate(latency.share.tolist()) if path[code]
+    }
+
+
 def _own(each: Shift, factor: float, passed_on: float) -> float:
     """Strength of a move less what a callee explains of it."""
     waits = each.role in ("symptom", "flow")
@@ -137,7 +210,7 @@ def _own(each: Shift, factor: float, passed_on: float) -> float:
 
 
 def _linked(scene: Scene, name: str, linked: frozenset[str], path: frozenset[str]) -> tuple[float, str]:
-    if scene.graph is None or name in path:
+    if scene.graph is None or name in path or any(name in pair for pair in scene.relations):
         return 1.0, ""
     if name in linked:
         return OFF_PATH, "no request after the onset passes it"
@@ -158,9 +231,9 @@ def _lead(scene: Scene, known: dict[str, Known]) -> None:
     for each in scene.shifts:
         if each.weight > (best[each.entity].weight if each.entity in best else 0.1):
             best[each.entity] = each
-    for caller, callee in sorted(scene.edges):
-        if caller not in best or callee not in best:
-            continue
+    pairs = sorted(pair for pair in scene.edges | scene.relations if pair[0] in best and pair[1] in best)
+    pairs.sort(key=lambda pair: -min(best[pair[0]].weight, best[pair[1]].weight))
+    for caller, callee in pairs[:MOST_PAIRS]:
         one, other = best[callee], best[caller]
         found = lag(one.time, one.residual, other.time, other.residual)
         if found is None or not found.agreed:
@@ -172,49 +245,10 @@ def _lead(scene: Scene, known: dict[str, Known]) -> None:
         known[second].strength *= FOLLOWS
 
 
-def _changes(scene: Scene, known: dict[str, Known]) -> None:
-    at_ns = scene.origin_ns + round(scene.at * 1e9)
-    out_of_line = {name: each.strength for name, each in known.items()}
-    for change in sorted(scene.changes, key=lambda each: (each.time, each.kind, each.entity, each.what)):
-        since = at_ns - change.time
-        if since > LOOKBACK_NS:
-            continue
-        name = _named(change.entity, known)
-        if name is None:
-            name = change.entity or "(no entity)"
-            known[name] = Known(name)
-            out_of_line[name] = 0.0
-        entity = known[name]
-        if since < -SLACK_NS:
-            if entity.strength > 0 or change.entity:
-                entity.against.append(f"{change.kind} {change.what!r} came {span(-since)} after the onset")
-            continue
-        near = 1.0 / (1.0 + max(0, since) / CLOSENESS_NS)
-        around = max((out_of_line[each] for each in _neighbours(scene, name)), default=0.0)
-        strength = near * max(CHANGE_ALONE, CHANGED * min(1.0, 2 * max(out_of_line[name], BESIDE * around)))
-        said = f"{change.kind} {change.what!r} {span(max(0, since))} before the onset"
-        entity.add(strength, change.kind, change.what, [said])
-        entity.kinds[change.kind] += 2.0  # before any state of the entity
-        if out_of_line[name] == 0:
-            entity.against.append("nothing measured on it moved")
-
-
-def _named(name: str, known: dict[str, Known]) -> str | None:
-    """The entity that a change names: itself, or the only ones that its name begins (a service of pods)."""
-    if name in known:
-        return name
-    pods = [each for each in known if name and each.startswith((f"{name}-", f"{name}.", f"{name}/", f"{name}:"))]
-    return max(pods, key=lambda each: (known[each].strength, each)) if pods else None
-
-
-def _neighbours(scene: Scene, name: str) -> set[str]:
-    found = {callee for caller, callee in scene.edges if caller == name}
-    return (found | {caller for caller, callee in scene.edges if callee == name}) & set(scene.entities)
-
-
 def _cause(each: Known) -> Cause:
     kind, what = each.leading
-    return Cause(kind, each.entity, what, round(each.strength, 4), tuple(each.pro), (*each.against, _test(kind)))
+    refuted = (*each.against, _test(kind))
+    return Cause(kind, each.entity, what, round(each.strength, 4), tuple(each.pro), refuted, tuple(each.links))
 
 
 def _test(kind: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from tocsin.correlate.call_graph import Aspect, CallGraph, Kind
+from tocsin.correlate.edges import CausalGraph
 from tocsin.correlate.log_shift import LogShift, Saying
 from tocsin.correlate.metric_shift import Shift
-from tocsin.correlate.statement import number, span
+from tocsin.correlate.statement import Symptom, number, span
 from tocsin.model.incident import Change
 
 MOST_SAID = 3
@@ -19,9 +21,36 @@ IS_CAUSE = 0.3
 """A resource that moved with this strength is the cause, and slow requests of its entity are the symptom."""
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change event with the attributes it came with."""
+
+    change: Change
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def link(page: str, **query: str) -> str:
+    """Path of a page with what it is asked.
+
+    >>> link("traces", service="a b")
+    '/traces?service=a+b'
+    """
+    return f"/{page}?{urlencode(query)}"
+
+
+def _itself(entities: Sequence[str]) -> Mapping[str, int]:
+    """Nothing is known to be near anything but itself."""
+    return dict.fromkeys(entities, 0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """All that is known around `at` (seconds since `origin_ns`): each part may be missing."""
+    """All that is known around `at` (seconds since `origin_ns`): each part may be missing.
+
+    `edges` are calls (caller, callee) and `relations` what else belongs together, each way once. An incident brings
+    its findings (`symptoms`, the first at `at`), the causal edges of packs, and how vague (ns) the start of the
+    findings of a monitor is; a folder has none of these. `near` gives entities with their distance from some.
+    """
 
     at: float
     window_s: float
@@ -31,7 +60,17 @@ class Scene:
     edges: frozenset[tuple[str, str]] = frozenset()
     logs: LogShift | None = None
     shifts: tuple[Shift, ...] = ()
-    changes: tuple[Change, ...] = ()
+    events: tuple[Event, ...] = ()
+    relations: frozenset[tuple[str, str]] = frozenset()
+    symptoms: tuple[Symptom, ...] = ()
+    causal: CausalGraph = field(default_factory=lambda: CausalGraph(()))
+    near: Callable[[Sequence[str]], Mapping[str, int]] = _itself
+    slack_ns: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def at_ns(self) -> int:
+        """The onset, ns since 1970."""
+        return self.origin_ns + round(self.at * 1e9)
 
 
 @dataclass(slots=True)
@@ -44,15 +83,19 @@ class Known:
     against: list[str] = field(default_factory=list)
     kinds: dict[str, float] = field(default_factory=dict)
     what: dict[str, tuple[float, str]] = field(default_factory=dict)
+    refuted: bool = False
+    links: list[str] = field(default_factory=list)
 
-    def add(self, strength: float, kind: str, what: str, said: Sequence[str]) -> None:
-        """Take something in that speaks for it: independent reasons add up as chances do."""
+    def add(self, strength: float, kind: str, what: str, said: Sequence[str], link: str = "") -> None:
+        """Take something in that speaks for it, seen at a path of the page: independent reasons add up as chances do."""
         if strength <= 0:
             return
         self.strength = 1.0 - (1.0 - self.strength) * (1.0 - min(strength, 0.999))
         self.kinds[kind] = self.kinds.get(kind, 0.0) + strength
         self.what[kind] = max(self.what.get(kind, (0.0, "")), (strength, what))
         self.pro.extend(each for each in said if each not in self.pro)
+        if link and link not in self.links:
+            self.links.append(link)
 
     @property
     def leading(self) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tocsin.correlate.causes import Event
+from tocsin.correlate.evidence import Event
 from tocsin.correlate.statement import WORST_VALUE, Symptom, statement, storm_title, title
 from tocsin.model.codec import (
     cause_from_json,
@@ -18,7 +18,7 @@ from tocsin.model.codec import (
     finding_to_json,
 )
 from tocsin.model.finding import Finding, Phase
-from tocsin.model.incident import Cause, Change, Incident, IncidentState, Severity
+from tocsin.model.incident import Cause, Change, Incident, IncidentState, Runbook, Severity
 from tocsin.model.transition import Grade
 
 MAX_MEMBERS = 200
@@ -100,6 +100,9 @@ class Group:
     reopening: bool = False
     told: str = ""
     lead: str = ""
+    runbooks: tuple[Runbook, ...] = ()
+    looked: tuple[int, int] = (0, 0)
+    """Offset of the input log and time (ns) up to which its surroundings were looked at; zeros: not yet."""
 
     @property
     def active(self) -> bool:
@@ -234,6 +237,7 @@ class Group:
             reopened=self.reopened,
             statement=statement(led, self.causes, more),
             impact={**self.grade.impact, "findings": float(len(symptoms) + more)},
+            runbooks=self.runbooks,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -245,6 +249,8 @@ class Group:
             "others": {found.hex(): is_open for found, is_open in self.others.items()},
             "causes": [cause_to_json(cause) for cause in self.causes],
             "changes": [change_to_json(change) for change in self.changes],
+            "looked": list(self.looked),
+            "runbooks": [[each.title, each.url] for each in self.runbooks],
             "grade": [self.grade.severity.value, self.grade.arithmetic, self.grade.impact],
         }
 
@@ -256,6 +262,8 @@ class Group:
         return Group(
             **{name: found[name] for name in _PLAIN},
             state=IncidentState(found["state"]),
+            runbooks=tuple(Runbook(*each) for each in found.get("runbooks", ())),
+            looked=tuple(found.get("looked", (0, 0))),  # snapshots of before had not looked
             members={member.finding.id: member for member in members},
             others={bytes.fromhex(key): is_open for key, is_open in found["others"].items()},
             causes=tuple(cause_from_json(cause) for cause in found["causes"]),

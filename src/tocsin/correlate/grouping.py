@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tocsin.correlate.calls import Calls
 from tocsin.correlate.group import Group, Member
 from tocsin.correlate.statement import monitor_words
 from tocsin.correlate.topology import EntityKeys, Topology
@@ -28,6 +29,7 @@ STORM_GROUPS = 9
 """With the incident of the storm itself no more than ten are opened at once."""
 MAX_ACTIVE = 200
 MAX_WAITING = 500
+MAX_REACH = 500
 
 _WAITING = counter("tocsin_correlate_support_dropped_total", "Supporting findings that no incident took", ["reason"])
 _FULL = counter("tocsin_correlate_findings_unkept_total", "Findings of an incident that already has too many")
@@ -44,10 +46,13 @@ class Grouping:
         self.monitors = monitors
         self.packs: frozenset[str] = frozenset()
         self.topology = Topology()
+        self.calls = Calls()
         self.groups: dict[str, Group] = {}
         self.merged: list[tuple[Group, str]] = []
         self._by_finding: dict[bytes, str] = {}
         self._by_entity: dict[str, dict[str, None]] = {}
+        self._by_reach: dict[str, dict[str, None]] = {}
+        self._reach: dict[str, dict[str, None]] = {}
         self._waiting: dict[bytes, Member] = {}
 
     def entities(self, finding: Finding) -> tuple[str, ...]:
@@ -107,10 +112,23 @@ class Grouping:
         past = sorted((group for group in found if not group.active), key=lambda group: group.resolved_at or 0)
         return past[-1] if past else None
 
+    def around(self, entities: Sequence[str]) -> dict[str, int]:
+        """Entities that these belong to, call or are called by, and what those they call run on, with distances."""
+        found = self.topology.around(entities, DISTANCE)
+        if any(self.calls.knows(each) for each in found):
+            for callee, steps in self.calls.reach(list(found), DISTANCE).items():
+                found.setdefault(callee, steps)
+            for under, steps in self.topology.around(self.calls.callees(list(entities), DISTANCE), DISTANCE).items():
+                found.setdefault(under, steps + 1)
+        return found
+
     def _near(self, member: Member) -> Iterator[Group]:
         ids: dict[str, None] = {}
-        for entity in self.topology.around(member.entities, DISTANCE):
+        for entity in self.around(member.entities):
             ids.update(self._by_entity.get(entity, {}))
+        for entity in member.entities:
+            if not self.topology.is_hub(entity):
+                ids.update(self._by_reach.get(entity, {}))
         return (self.groups[each] for each in ids)
 
     def _fits(self, group: Group, member: Member) -> bool:
@@ -175,8 +193,9 @@ class Grouping:
         if group.storm:
             return  # what a storm brought has nothing in common: it must draw nothing else in
         self._index(group, member.entities)
+        self._extend(group, self.around(member.entities))
         for waiting in list(self._waiting.values()):
-            near = self.topology.around(waiting.entities, DISTANCE)
+            near = self.around(waiting.entities)
             fits = any(entity in group.entities for entity in near) and self._fits(group, waiting)
             if fits and self._waiting.pop(waiting.finding.id, None) is not None:  # a join may take others along
                 self._join(group, waiting)
@@ -184,6 +203,14 @@ class Grouping:
     def _index(self, group: Group, entities: Iterable[str]) -> None:
         for entity in entities:
             self._by_entity.setdefault(entity, {})[group.id] = None
+
+    def _extend(self, group: Group, entities: Iterable[str]) -> None:
+        """Let what is near an incident's findings find it."""
+        reach = self._reach.setdefault(group.id, {})
+        for entity in entities:
+            if entity not in reach and len(reach) < MAX_REACH:
+                reach[entity] = None
+                self._by_reach.setdefault(entity, {})[group.id] = None
 
     def _wait(self, member: Member) -> None:
         if len(self._waiting) >= MAX_WAITING:
@@ -195,6 +222,7 @@ class Grouping:
     def _merge(self, group: Group, other: Group) -> None:
         group.absorb(other)
         self._index(group, group.entities)
+        self._extend(group, self._reach.get(other.id, {}))
         for finding in (*other.members, *other.others):
             self._by_finding[finding] = group.id
         self._remove(other)
@@ -203,11 +231,12 @@ class Grouping:
 
     def _remove(self, group: Group) -> None:
         del self.groups[group.id]
-        for entity in group.entities:
-            ids = self._by_entity.get(entity, {})
-            ids.pop(group.id, None)
-            if not ids:
-                self._by_entity.pop(entity, None)
+        for index, entities in ((self._by_entity, group.entities), (self._by_reach, self._reach.pop(group.id, {}))):
+            for entity in entities:
+                ids = index.get(entity, {})
+                ids.pop(group.id, None)
+                if not ids:
+                    index.pop(entity, None)
 
     def expire(self, now: int) -> None:
         """Forget incidents too long resolved to reopen, and supporting findings too old to join."""
@@ -229,6 +258,8 @@ class Grouping:
             "merged": [[group.to_json(), into] for group, into in self.merged],
             "waiting": [member.to_json() for member in self._waiting.values()],
             "topology": self.topology.snapshot(),
+            "calls": self.calls.snapshot(),
+            "reach": {name: list(reach) for name, reach in self._reach.items()},
         }
 
     def restore(self, found: Mapping[str, Any]) -> None:
@@ -239,8 +270,10 @@ class Grouping:
         members = [Member.from_json(each) for each in found["waiting"]]
         self._waiting = {member.finding.id: member for member in members}
         self.topology.restore(found["topology"])
+        self.calls.restore(found.get("calls", ()))  # snapshots of before had none
         self._by_finding = {each: group.id for group in groups for each in (*group.members, *group.others)}
-        self._by_entity = {}
+        self._by_entity, self._by_reach, self._reach = {}, {}, {}
         for group in groups:
             if not group.storm:
                 self._index(group, group.entities)
+                self._extend(group, found.get("reach", {}).get(group.id, ()))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
+from tocsin.correlate.past import Past, Reader
 from tocsin.correlate.tenant import TenantReducer
+from tocsin.correlate.topology import EntityKeys
 from tocsin.model.errors import BadInput, Corrupt
+from tocsin.model.frame import FrameKind
 from tocsin.model.log import Control, Output
 from tocsin.model.series import Catalog
 from tocsin.model.transition import Grader, Transition
@@ -33,12 +35,16 @@ def human_action(tenant: str, incident: str, action: str, *, by: str, at: int) -
 class Reducer:
     """Folds what the engine says, what people do and new specs into the incidents of all tenants.
 
+    `requests` reads the input log: the requests around an incident are looked up there, up to the record that the
+    engine had seen.
+
     Tenants never meet: each has its own topology, events and incidents.
     """
 
-    def __init__(self, spec: EngineSpec, grade: Grader) -> None:
+    def __init__(self, spec: EngineSpec, grade: Grader, requests: Reader | None = None) -> None:
         self._spec = spec
         self._grade = grade
+        self._past = Past(requests, EntityKeys(spec.packs)) if requests is not None else None
         self._tenants: dict[str, TenantReducer] = {}
 
     def fold(self, entry: Output | Control, catalog: Catalog) -> list[Transition]:
@@ -56,21 +62,30 @@ class Reducer:
         said: list[Transition] = []
         for name, reducer in sorted(self._tenants.items()):
             said.extend(reducer.fold(entry, [frame for frame in entry.frames if frame.tenant == name], catalog))
+        if (
+            entry.tick
+            and self._past is not None
+            and not any(each.watches(entry.received) for each in self._tenants.values())
+        ):
+            self._past.forget()
         return said
 
-    def relate(self, tenant: str, edges: Iterable[tuple[str, str]]) -> None:
-        """Take in which entities call which (caller, callee), as found in traces."""
-        for caller, callee in edges:
-            self._tenant(tenant).relate(caller, callee)
+    def remember(self, output: Output) -> None:
+        """Take in what was measured before: after a restart, records that were folded already."""
+        for frame in output.frames:
+            if frame.kind is FrameKind.PANES:
+                self._tenant(frame.tenant).surroundings.lanes.take(frame, output.received)
 
     def _tenant(self, name: str) -> TenantReducer:
         if name not in self._tenants:
-            self._tenants[name] = TenantReducer(name, self._spec, self._grade)
+            self._tenants[name] = TenantReducer(name, self._spec, self._grade, self._past)
         return self._tenants[name]
 
     def _control(self, control: Control) -> list[Transition]:
         if control.kind == "spec":
             self._spec = EngineSpec.of(control)
+            if self._past is not None:
+                self._past.adopt(EntityKeys(self._spec.packs))
             for tenant in self._tenants.values():
                 tenant.adopt(self._spec)
             return []

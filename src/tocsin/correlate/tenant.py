@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
-from tocsin.correlate.causes import LOOKBACK_NS, Case, Event, lead, rank
+from tocsin.correlate.changes import LOOKBACK_NS
+from tocsin.correlate.diagnosis import diagnose, lead, named
 from tocsin.correlate.edges import CausalGraph
+from tocsin.correlate.evidence import Event, Scene
 from tocsin.correlate.group import Group
 from tocsin.correlate.grouping import Grouping
+from tocsin.correlate.past import Past
+from tocsin.correlate.surroundings import LEARN_EVERY_NS, LOOK_S, LOOK_UNTIL_NS, Surroundings
 from tocsin.correlate.topology import EntityKeys
 from tocsin.model.codec import change_from_json, change_to_json, findings_of
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.frame import Frame, FrameKind
-from tocsin.model.incident import CAUSE_KINDS, Change, IncidentState
+from tocsin.model.incident import CAUSE_KINDS, Change, IncidentState, Runbook
 from tocsin.model.log import Output
 from tocsin.model.series import Catalog
 from tocsin.model.text import one_line
@@ -24,6 +29,7 @@ from tocsin.selfmon.metrics import counter
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.entity_key import ENTITY_CHARS
 from tocsin.spec.monitor import SECOND, MonitorSpec
+from tocsin.spec.topology import RunbookSpec
 
 LATE_NS = 10 * 60 * SECOND
 HOLD_NS = 120 * SECOND
@@ -44,14 +50,18 @@ def _order(finding: Finding) -> tuple[int, bytes, int, int]:
 class TenantReducer:
     """Pure: the same outputs give the same transitions, whatever the order of rows within one output."""
 
-    def __init__(self, tenant: str, spec: EngineSpec, grade: Grader) -> None:
+    def __init__(self, tenant: str, spec: EngineSpec, grade: Grader, past: Past | None = None) -> None:
         self.tenant = tenant
+        self.surroundings = Surroundings(tenant, past)
+        self._catalog = Catalog()
+        self._learned_at = 0
         self._grade = grade
         self._events: list[Event] = []
         self._events_new = False
         self._dark: dict[bytes, None] = {}
         self._related: set[int] = set()  # catalog numbers already learned from: a cache, no state
         self._monitors: dict[str, MonitorSpec] = {}
+        self._runbooks: list[RunbookSpec] = []
         self._graph = CausalGraph(())
         self.grouping = Grouping(tenant, EntityKeys(()), {})
         self.adopt(spec)
@@ -62,12 +72,18 @@ class TenantReducer:
         self._graph = CausalGraph(spec.packs)
         self.grouping.keys = EntityKeys(spec.packs)
         self.grouping.monitors = self._monitors
+        self.grouping.calls.state(edge.pair for edge in spec.topology.edges)
+        self._runbooks = spec.runbooks
         self.grouping.packs = frozenset(pack.name for pack in spec.packs)
         self._related = set()
+        self.surroundings.renamed()
 
     def fold(self, output: Output, frames: Sequence[Frame], catalog: Catalog) -> list[Transition]:
         """Take one output record's frames of this tenant."""
         of = {kind: [frame for frame in frames if frame.kind is kind] for kind in FrameKind}
+        self._catalog = catalog
+        for frame in of[FrameKind.PANES]:
+            self.surroundings.lanes.take(frame, output.received)
         self._take_events(of[FrameKind.EVENTS])
         for frame in of[FrameKind.STATES]:
             self._take_states(frame, catalog)
@@ -76,6 +92,7 @@ class TenantReducer:
         findings = sorted(
             (each for frame in of[FrameKind.FINDINGS] for each in findings_of(frame, catalog)), key=_order
         )
+        self._learn(findings, output)
         for finding in findings:
             late = output.received > 0 and output.received - finding.time > LATE_NS
             self.grouping.take(finding, late=late)
@@ -85,6 +102,11 @@ class TenantReducer:
             self._panes_are_fresh(of[FrameKind.PANES], catalog, output.received)
             self._resolve(output.received)
         return self._say(output)
+
+    def watches(self, received: int) -> bool:
+        """Whether requests are still asked for at a time of the log: an incident is young."""
+        looks = (group for group in self.grouping.groups.values() if group.active and not group.storm)
+        return any(received < group.founded + LOOK_UNTIL_NS for group in looks)
 
     def act(self, incident: str, action: str, by: str, at: int) -> list[Transition]:
         """Acknowledge or resolve by a person; repeating changes nothing."""
@@ -135,9 +157,12 @@ class TenantReducer:
             for first, second in self.grouping.keys.pairs(dict(catalog[ref].labels)):
                 self.grouping.topology.relate(first, second)
 
-    def relate(self, caller: str, callee: str) -> None:
-        """Take in that one entity calls another (from traces)."""
-        self.grouping.topology.relate(one_line(caller, ENTITY_CHARS), one_line(callee, ENTITY_CHARS))
+    def _learn(self, findings: Sequence[Finding], output: Output) -> None:
+        """See who calls whom before what is new is put in its place."""
+        new = any(each.phase is Phase.OPEN for each in findings)
+        if new and output.received - self._learned_at >= LEARN_EVERY_NS:
+            self.surroundings.learn(self.grouping, output.cause, output.received)
+            self._learned_at = output.received
 
     def _not_late(self, finding: Finding) -> None:
         group = self.grouping.group_of(finding.id)
@@ -188,6 +213,7 @@ class TenantReducer:
                 said.append(self._transition("merge", loser, output.received, into=into))
             self.grouping.merged = []
             self.grouping.expire(output.received)
+            self.surroundings.forget(self.grouping)
         return said
 
     def _transition_of(self, group: Group, output: Output) -> Transition:
@@ -207,6 +233,8 @@ class TenantReducer:
         else:
             action = "refresh"
         if group.active:
+            if self.surroundings.due(group, output.received):
+                group.looked = output.cause, output.received
             self._judge(group)
         signature = group.signature()
         if action == "refresh" and signature != group.told:
@@ -215,19 +243,43 @@ class TenantReducer:
         return self._transition(action, group, at)
 
     def _judge(self, group: Group) -> None:
-        slack = {name: monitor.window.size for name, monitor in self._monitors.items() if monitor.window is not None}
-        symptoms = group.symptoms()
-        case = Case(symptoms, self._events, self._graph, self.grouping.topology, slack)
-        group.causes = rank(case)
-        leading = lead(case, group.causes)
+        scene = self._scene(group)
+        group.causes = named(scene, diagnose(scene))
+        leading = lead(scene, group.causes)
         group.lead = leading.finding.id.hex() if leading is not None else ""
         group.take_changes(self._events)
+        monitors = {symptom.finding.monitor for symptom in scene.symptoms}
+        group.runbooks = tuple(
+            Runbook(each.title, each.url)
+            for each in self._runbooks
+            if all(any(fnmatchcase(name, glob) for name in monitors) for glob in each.joint)
+        )
         impact: dict[str, str] = {}
-        for name in sorted({symptom.finding.monitor for symptom in symptoms}):
+        for name in sorted(monitors):
             monitor = self._monitors.get(name)
             for kind, level in (monitor.impact if monitor is not None else {}).items():
                 impact[kind] = "high" if "high" in (level, impact.get(kind)) else "low"
-        group.grade = self._grade([symptom.finding for symptom in symptoms], impact)
+        group.grade = self._grade([symptom.finding for symptom in scene.symptoms], impact)
+
+    def _scene(self, group: Group) -> Scene:
+        """All that is known around the onset of an incident."""
+        slack = {name: monitor.window.size for name, monitor in self._monitors.items() if monitor.window is not None}
+        around = self.surroundings.around(group, self.grouping, self._catalog)
+        return Scene(
+            0.0,
+            LOOK_S,
+            group.founded,
+            around.entities,
+            graph=around.graph,
+            edges=around.edges,
+            shifts=around.shifts,
+            events=tuple(self._events),
+            relations=around.relations,
+            symptoms=tuple(group.symptoms()),
+            causal=self._graph,
+            near=self.grouping.around,
+            slack_ns=slack,
+        )
 
     def _ended(self, group: Group, at: int, by: str) -> Transition:
         group.state, group.resolved_at, group.updated_at = IncidentState.RESOLVED, at, max(group.updated_at, at)
@@ -249,6 +301,7 @@ class TenantReducer:
             "events": [[change_to_json(event.change), dict(event.attributes)] for event in self._events],
             "events_new": self._events_new,
             "dark": [each.hex() for each in self._dark],
+            "learned_at": self._learned_at,
         }
 
     def restore(self, found: Mapping[str, Any]) -> None:
@@ -257,6 +310,7 @@ class TenantReducer:
         self._events = [Event(change_from_json(change), attributes) for change, attributes in found["events"]]
         self._events_new = bool(found["events_new"])
         self._dark = {bytes.fromhex(each): None for each in found["dark"]}
+        self._learned_at = int(found.get("learned_at", 0))
 
 
 def _event(row: Mapping[str, Any]) -> Event:

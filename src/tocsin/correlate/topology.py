@@ -15,6 +15,8 @@ HUB = 24
 """Something related to more things than this (a job of 500 hosts) says nothing about any two of them."""
 MAX_VISITED = 128
 
+CALLER = "service.name"
+
 _FORGOTTEN = counter("tocsin_correlate_topology_forgotten_total", "Relations not kept: the graph is full", ["reason"])
 
 
@@ -37,6 +39,16 @@ class EntityKeys:
     def _read(self, labels: Mapping[str, str], key: str) -> str:
         """What a key names; most name nothing, for want of a label, and cost one look."""
         return read_key(labels, key) if self._label_of[key] in labels or key in labels else ""
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """Keys of resources by which the ends of requests are named: those of services."""
+        return next((keys for keys in self._kinds if CALLER in keys), ())
+
+    @property
+    def related(self) -> tuple[str, ...]:
+        """Keys that pairs of related entities are read from."""
+        return tuple(sorted({self._label_of[key] for pair in self._pairs for key in pair}))
 
     def entities(self, labels: Mapping[str, str]) -> tuple[str, ...]:
         """Entities that labels name, most specific first, each once."""
@@ -84,6 +96,20 @@ class Topology:
             for other in self._edges.pop(oldest):
                 self._edges.get(other, {}).pop(oldest, None)
             _FORGOTTEN.labels("nodes").inc()
+
+    def knows(self, entity: str) -> bool:
+        """Whether anything is known to be related to an entity."""
+        return entity in self._edges
+
+    def among(self, names: Iterable[str]) -> list[tuple[str, str]]:
+        """Pairs of these that belong together, each once."""
+        wanted = set(names)
+        return [
+            (one, other)
+            for one in sorted(wanted)
+            for other in self._edges.get(one, ())
+            if one < other and other in wanted
+        ]
 
     def is_hub(self, entity: str) -> bool:
         """Whether an entity is related to so many that sharing it means nothing."""

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast, get_args
 from tocsin.model.errors import BadInput
 from tocsin.model.finding import Direction, Evidence, Finding, Phase
 from tocsin.model.frame import Frame, FrameKind, frame_of
-from tocsin.model.incident import Cause, Change, Incident, IncidentState, Severity
+from tocsin.model.incident import Cause, Change, Incident, IncidentState, Runbook, Severity
 from tocsin.model.message import Message, MessageAction
 from tocsin.model.series import MAIN_TENANT, Catalog, Kind, Labels, Series, Signal
 from tocsin.model.times import time_from_json, time_to_json
@@ -154,6 +154,7 @@ def cause_to_json(cause: Cause) -> Json:
         "score": cause.score,
         "evidence": list(cause.evidence),
         "refuted_by": list(cause.refuted_by),
+        "links": list(cause.links),
     }
 
 
@@ -166,6 +167,7 @@ def cause_from_json(found: Mapping[str, Any]) -> Cause:
         score=float(found["score"]),
         evidence=tuple(found["evidence"]),
         refuted_by=tuple(found["refuted_by"]),
+        links=tuple(found.get("links", ())),  # what was stored before had none
     )
 
 
@@ -210,6 +212,7 @@ def incident_to_json(incident: Incident, pages: Sequence[Json] = ()) -> Json:
         "reopened": incident.reopened,
         "tenant": incident.tenant,
         "dedup_key": incident.dedup_key,
+        "runbooks": [{"title": each.title, "url": each.url} for each in incident.runbooks],
     }
 
 
@@ -241,6 +244,7 @@ def incident_from_json(found: Mapping[str, Any]) -> Incident:
             reopened=int(found["reopened"]),
             statement=found["statement"],
             impact=_evidence_from_json(found["impact"]),
+            runbooks=tuple(Runbook(each["title"], each["url"]) for each in found.get("runbooks", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"not the JSON of an incident: {error!r}") from error

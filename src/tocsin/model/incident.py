@@ -62,6 +62,16 @@ class Cause:
     score: float
     evidence: tuple[str, ...] = ()
     refuted_by: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    """Where its evidence can be looked at: paths of the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """What to read when parts of a system fail together."""
+
+    title: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,7 @@ class Incident:
     reopened: int = 0
     statement: str = ""
     impact: dict[str, float | str] = field(default_factory=dict)
+    runbooks: tuple[Runbook, ...] = ()
 
 
 def incident_id(tenant: str, founding_finding: bytes) -> str:

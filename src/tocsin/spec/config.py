@@ -40,6 +40,7 @@ from tocsin.spec.source import SourceSpec, WebhookSource
 from tocsin.spec.spend import MOST_BUDGETS, BudgetSpec
 from tocsin.spec.summaries import SummariesSpec
 from tocsin.spec.team import TeamSpec
+from tocsin.spec.topology import MOST_RUNBOOKS, RunbookSpec, TopologySpec
 from tocsin.spec.text import HttpUrl, Network, Pattern
 from tocsin.spec.tree import Loc
 from tocsin.spec.wire import WebhookSpec
@@ -106,6 +107,8 @@ class Config(Spec):
     families: list[FamilySpec] = []
     drift: list[DriftSpec] = []
     inventory: list[InventorySpec] = []
+    topology: TopologySpec = TopologySpec()
+    runbooks: Annotated[list[RunbookSpec], Field(max_length=MOST_RUNBOOKS)] = []
     fairness: list[FairnessSpec] = []
     ab: list[AbSpec] = []
     destinations: list[DestinationSpec] = []
@@ -151,6 +154,8 @@ class Config(Spec):
                 "models": self.llm.models,
                 "budgets": self.budgets,
                 "inventory": self.inventory,
+                "topology": self.topology,
+                "runbooks": self.runbooks,
                 **rest,
             }
         )
@@ -197,6 +202,8 @@ class Config(Spec):
                     yield (*loc, index), f"no destination is called `{name}`{_known(name, destinations)}"
         targets = [target.name for target in self.scores.remote_write]
         yield from ((("scores", *loc), text) for loc, text in _twice("remote_write", targets))
+        if self.llm.judge is not None and not self.redaction.keep_content:
+            yield ("llm", "judge"), "a judge reads questions and answers, and they are not kept; set `redaction.keep_content`"
         yield from self._webhook_faults({webhook.name: webhook for pack in packs for webhook in pack.webhooks})
         yield from self._severity_faults()
         yield from routing_faults(self)
@@ -249,9 +256,6 @@ class Config(Spec):
 
     def cautions(self) -> Iterator[Fault]:
         """What is understood and kept but has no effect in this build."""
-        for number, source in enumerate(self.sources):
-            if source.type in ("kafka", "redis"):
-                yield ("sources", number, "type"), f"reading from {source.type} is not in this build; nothing is read"
         if self.playbooks and not self.remediation.enabled:
             yield ("playbooks",), "nothing is done: playbooks act only where `remediation: {enabled: true}` allows it"
 

@@ -12,6 +12,7 @@ from tocsin.spec.pack import FamilySpec, PackSpec
 from tocsin.spec.quantity import DurationNs
 from tocsin.spec.spend import BudgetSpec
 from tocsin.spec.team import TeamSpec
+from tocsin.spec.topology import RunbookSpec, TopologySpec
 
 
 class EngineSpec(Spec):
@@ -26,6 +27,8 @@ class EngineSpec(Spec):
     models: list[ModelSpec] = []
     budgets: list[BudgetSpec] = []
     inventory: list[InventorySpec] = []
+    topology: TopologySpec = TopologySpec()
+    runbooks: list[RunbookSpec] = []
     false_pages_per_week: float = 3.0  # of all that no team owns
     absorb_after: DurationNs = 24 * 3600 * SECOND  # an anomaly nobody resolves becomes the new normal
 

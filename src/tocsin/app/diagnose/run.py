@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 
 from tocsin.app.diagnose.folder import Folder, LogRows, MetricRows, SpanRows, Texts, read_folder
 from tocsin.app.diagnose.onset import find_onset
-from tocsin.correlate.call_graph import CallGraph
 from tocsin.correlate.diagnosis import BAR, Verdict, diagnose
-from tocsin.correlate.evidence import Scene
+from tocsin.correlate.evidence import Event, Scene
 from tocsin.correlate.log_shift import Lines, LogShift, log_shift
 from tocsin.correlate.metric_shift import Readings, Shift, shift, without_common
+from tocsin.correlate.requests import STEPS, graph_around
 from tocsin.correlate.statement import number
 from tocsin.correlate.traces import Spans
 from tocsin.model.arrays import F8, I8
@@ -28,11 +28,8 @@ from tocsin.stats.log_mask import masked, shapes
 
 WINDOW_S: Final = 300.0
 """Seconds after the onset that are looked at."""
-STEPS: Final = 5
-"""Readings of a metric that are looked at at least."""
 MOST_SPANS: Final = 1_000_000
 MOST_EDGES: Final = 500
-FEW_SPANS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +102,7 @@ def diagnose_folder(path: Path, at: str | None = None) -> Diagnosed:
     else:
         raise BadInput(f"{path}: nothing has two levels to tell apart; name the onset of the symptom with --at")
     window_s = max(WINDOW_S, STEPS * _step(series))
-    graph = _graph(spans, when, window_s, notes) if spans is not None else None
+    graph = graph_around(spans, when, window_s, notes, MOST_SPANS) if spans is not None else None
     edges = set(folder.edges)
     if graph is not None:
         edges.update((edge.caller, edge.callee) for edge in graph.edges())
@@ -113,7 +110,17 @@ def diagnose_folder(path: Path, at: str | None = None) -> Diagnosed:
     logs = _log_shift(folder.logs, place, origin, when, window_s) if folder.logs is not None else None
     moved = [found for each in series if (found := shift(each, when, window_s)) is not None]
     known = frozenset(sorted(edge for edge in edges if edge[0] in place and edge[1] in place)[:MOST_EDGES])
-    scene = Scene(when, window_s, origin, entities, graph, known, logs, tuple(without_common(moved)), folder.changes)
+    scene = Scene(
+        when,
+        window_s,
+        origin,
+        entities,
+        graph,
+        known,
+        logs,
+        tuple(without_common(moved)),
+        tuple(Event(each) for each in folder.changes),
+    )
     return Diagnosed(_symptom(scene, given=at is not None), diagnose(scene), scene, tuple(notes))
 
 
@@ -174,42 +181,6 @@ def _span_columns(rows: SpanRows, entities: tuple[str, ...], origin: int) -> Spa
     return Spans(
         rows.trace.code, rows.parent, _codes(rows.entity, place), operation, (rows.start - origin) / 1e9, rows.duration,
         rows.failed, entities, tuple(unique),
-    )  # fmt: skip
-
-
-def _graph(spans: Spans, at: float, window_s: float, notes: list[str]) -> CallGraph | None:
-    """The graph around a time: whole requests, by the time they begin, the nearest when there are too many."""
-    first = np.full(int(spans.trace.max()) + 1, np.inf)
-    np.minimum.at(first, spans.trace, spans.start)
-    begins = first[spans.trace]
-    inside = np.flatnonzero(begins < at + window_s)
-    if len(inside) > MOST_SPANS:
-        notes.append(f"spans: of {len(inside):,} the {MOST_SPANS:,} nearest to the onset are looked at")
-        near = np.argsort(np.abs(begins[inside] - at), kind="stable")[:MOST_SPANS]
-        inside = np.sort(inside[near])
-    spans, ends = _picked(spans, inside), (spans.start + spans.duration)[inside]
-    # a request that was under way at the onset belongs to neither side
-    begins = begins[inside]
-    after = begins >= at
-    over = np.zeros(len(first))
-    np.maximum.at(over, spans.trace, ends)
-    before = (begins < at) & (over[spans.trace] <= at)
-    if min(int(before.sum()), int(after.sum())) < FEW_SPANS:  # traces that last as long as the data: span by span
-        before, after = ends <= at, spans.start >= at
-    if min(int(before.sum()), int(after.sum())) < FEW_SPANS:
-        notes.append(
-            f"spans: {int(before.sum()):,} before and {int(after.sum()):,} after the onset are too few to compare"
-        )
-        return None
-    return CallGraph(spans, before, after, window_s / STEPS)
-
-
-def _picked(spans: Spans, rows: I8) -> Spans:
-    where = np.full(len(spans) + 1, -1, "i8")
-    where[rows] = np.arange(len(rows))
-    return Spans(
-        spans.trace[rows], where[spans.parent[rows]], spans.entity[rows], spans.operation[rows], spans.start[rows],
-        spans.duration[rows], spans.failed[rows], spans.entities, spans.operations,
     )  # fmt: skip
 
 

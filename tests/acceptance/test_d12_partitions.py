@@ -1,0 +1,180 @@
+"""D12: a fraud model misses frauds while the network of its node comes and goes: one incident, who leads, a joint runbook."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fold_world import START, Fold, S, counter, gauge, request
+from tocsin.correlate.reducer import Reducer
+from tocsin.incident.severity import grader
+from tocsin.model.codec import findings_frame, incident_from_json, incident_to_json
+from tocsin.model.finding import Phase, finding_id
+from tocsin.model.log import Output
+from tocsin.model.series import Series, Signal
+from tocsin.spec.load import parse_config
+from tocsin.spec.packs import load_packs
+
+pytestmark = pytest.mark.acceptance
+
+FAULT = START + 40 * 60 * S
+CONFIG = """
+monitors:
+  - {name: fraud-false-negatives, signal: fraud.false_negative_ratio, aggregate: mean, window: {size: 60s, step: 30s},
+     detect: {threshold: {above: 0.06}}, for: 30s, clear: 5m, direction: up, impact: {revenue: high}}
+  - {name: node-network-errors, signal: node_network_receive_errs_total, aggregate: rate, window: {size: 60s, step: 30s},
+     detect: {threshold: {above: 2}}, clear: 10m, direction: up}
+  - {name: gateway-latency, signal: http.server.request.duration, aggregate: mean, window: {size: 60s, step: 30s},
+     detect: {threshold: {above: 0.5}}, for: 30s, clear: 5m, direction: up}
+  - {name: disk-full, signal: system.filesystem.utilization, aggregate: mean, window: {size: 60s, step: 30s},
+     detect: {threshold: {above: 0.95}}, clear: 5m, direction: up}
+topology:
+  edges:
+    - {from: fraud, to: scorer-0}
+runbooks:
+  - {title: Models on a broken network, url: "https://runbooks.example/model-network", joint: ["fraud-*", "node-network-*"]}
+  - {title: Full disks, url: "https://runbooks.example/disks", joint: ["disk-*"]}
+"""
+NAMES = {"resources", "runtime", "llm_edges", "models"}
+
+
+def spec(text=CONFIG):
+    config = parse_config(text, "tocsin.yaml", {}).config
+    return config.engine_spec([pack for pack in load_packs() if pack.name in NAMES])
+
+
+def world(seed=1, minutes=58):
+    rng = np.random.default_rng(seed)
+    fold = Fold(spec())
+    errors, restarts = 0.0, 0.0
+    step = 15
+    for second in range(0, minutes * 60, step):
+        now = START + second * S
+        since = (now - FAULT) / S
+        cut = since >= 0 and int(since) // 90 % 2 == 0  # the network comes and goes
+        errors += rng.poisson(400 if cut else 1)
+        restarts += since > 60 and int(since) % 120 == 0
+        misses = 0.02 + 0.15 / (1 + np.exp(-(since - 240) / 30)) + 0.004 * rng.standard_normal()
+        slow = 0.2 * np.exp(0.05 * rng.standard_normal()) * (6 if since > 30 else 1)
+        fold.points(
+            [
+                counter("node_network_receive_errs_total", errors, instance="node-2:9100", job="node", device="eth0"),
+                counter("node_network_receive_errs_total", 5.0, instance="node-3:9100", job="node", device="eth0"),
+                counter("kube_pod_container_status_restarts_total", restarts, pod="scorer-0", node="node-2"),
+                counter("kube_pod_container_status_restarts_total", 0.0, pod="billing-0", node="node-3"),
+                gauge("fraud.false_negative_ratio", float(misses), model="fraud"),
+                gauge("http.server.request.duration", float(slow), "s", service__name="payments"),
+                gauge(
+                    "system.filesystem.utilization",
+                    0.99 if since > 120 else 0.4,
+                    host__name="archive-1",
+                    mountpoint="/data",
+                ),
+            ]
+        )
+        wait = 1.2 if since > 20 else 0.0
+        rows = []
+        for n in range(6):
+            score = 0.05 * float(np.exp(0.2 * rng.standard_normal())) + wait
+            calls = [
+                ("payments", "", 0.0, 0.12 + score),
+                ("scorer", "payments", 0.02, 0.03 + score),
+                ("ledger", "payments", 0.06 + score, 0.03),
+            ]
+            rows += request(f"{second}-{n}", now + n * S // 10, calls, pods={"scorer": "scorer-0"})
+        fold.spans(rows)
+        fold.tick(step, "s", "t")
+    return fold
+
+
+@pytest.fixture(scope="module")
+def fold():
+    return world()
+
+
+@pytest.fixture(scope="module")
+def told(fold):
+    """The two incidents: what broke with the network, and the disk that filled up meanwhile."""
+    found = {"disk-full" in {each.monitor for each in one.findings}: one for one in fold.incidents.values()}
+    assert len(found) == len(fold.incidents) == 2
+    return found[False], found[True]
+
+
+def test_d12_network_restarts_latency_and_missed_frauds_are_one_incident(told):
+    incident, _ = told
+    wanted = {"node-network-errors", "container-restarts", "gateway-latency", "fraud-false-negatives"}
+    assert {each.monitor for each in incident.findings} == wanted
+    assert {"fraud", "scorer-0", "node-2", "payments"} <= set(incident.entities)
+
+
+def test_d12_the_network_of_the_node_is_named_first_and_who_leads_is_told(told):
+    incident, _ = told
+    first, *others = incident.causes
+    assert (first.kind, first.entity) == ("resource", "node-2:9100")
+    assert first.score > 2 * others[0].score
+    assert "it was out of line first" in first.evidence
+    assert any("3 of 3 other symptoms" in each for each in first.evidence)
+    assert any(each.startswith("scorer, which belongs to it") for each in first.evidence)
+    restarts = next(each for each in others if each.entity == "scorer-0")
+    assert any("leads fraud.false_negative_ratio of fraud by 2 min" in each for each in restarts.evidence)
+    assert any("was out of line 4 min earlier" in each for each in restarts.refuted_by)
+    scorer = next(each for each in others if each.entity == "scorer")
+    assert any("own time" in each for each in scorer.evidence)  # requests were looked at
+    assert any("may only suffer from it" in each for each in scorer.refuted_by)
+    assert all(each.refuted_by for each in incident.causes)
+
+
+def test_d12_what_both_teams_read_is_opened_and_all_is_told_in_one_place(told):
+    incident, _ = told
+    document = incident_to_json(incident)
+    assert document["runbooks"] == [
+        {"title": "Models on a broken network", "url": "https://runbooks.example/model-network"}
+    ]
+    assert len(document["findings"]) == 4
+    assert all(cause["links"] for cause in document["causes"])
+    assert incident_to_json(incident_from_json(document)) == document
+
+
+def test_d12_the_disk_that_filled_up_meanwhile_stays_apart(told):
+    _, disk = told
+    assert disk.entities[0] == "archive-1"
+    assert [each.entity for each in disk.causes] == ["archive-1"]
+    assert [each.title for each in disk.runbooks] == ["Full disks"]
+
+
+def test_d12_the_same_logs_tell_the_same(fold):
+    again = {key: incident_to_json(each) for key, each in fold.again().items()}
+    assert again == {key: incident_to_json(each) for key, each in fold.incidents.items()}
+
+
+def test_d12_a_restart_between_changes_nothing(fold):
+    whole, first, second = (Reducer(fold.spec, grader(), fold.inputs) for _ in range(3))
+    outputs = fold.outputs.entries
+    cut = next(n for n, each in enumerate(outputs) if each.received >= FAULT + 300 * S)
+    told = {}
+    for output in outputs:
+        whole.fold(output, fold.catalog)
+    for output in outputs[:cut]:
+        first.fold(output, fold.catalog)
+    second.restore(first.snapshot())
+    for output in outputs[:cut]:
+        second.remember(output)
+    for output in outputs[cut:]:
+        told |= {each.incident.id: each.incident for each in second.fold(output, fold.catalog)}
+    assert told
+    assert second.snapshot() == whole.snapshot()
+
+
+def test_d12_what_comes_to_light_late_joins(fold):
+    late = next(each for one in fold.incidents.values() for each in one.findings if each.monitor == "gateway-latency")
+    series = Series.of("main", Signal("fraud.feature_age", "s"), {"model": "fraud"})
+    start = late.start + 60 * S
+    news = replace(late, id=finding_id("main", "feature-age", series.id, start), series=series, monitor="feature-age",
+                   start=start, time=start + 60 * S, phase=Phase.OPEN)  # fmt: skip
+    offset = len(fold.inputs.entries) - 1
+    received = fold.now + 15 * 60 * S
+    said = fold.reducer.fold(Output(offset, received, True, (findings_frame([news], fold.catalog),)), fold.catalog)
+    joined = [each for each in said if any(f.monitor == "feature-age" for f in each.incident.findings)]
+    assert [each.incident.id for each in joined] == [next(k for k, v in fold.incidents.items() if late in v.findings)]

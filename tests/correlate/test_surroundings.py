@@ -1,0 +1,127 @@
+"""What live causes rest on: edges that requests and people name, requests read again from the log, changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from fold_world import START, Fold, S, gauge, request
+from incident_world import MINUTE, T0, World, event, finding
+from tocsin.correlate import past
+from tocsin.correlate.calls import MAX_EDGES, Calls
+from tocsin.correlate.diagnosis import BAR
+from tocsin.correlate.past import Past
+from tocsin.correlate.topology import EntityKeys
+from tocsin.model.frame import FrameKind
+from tocsin.spec.engine import EngineSpec
+from tocsin.spec.load import parse_config
+from tocsin.spec.packs import load_packs
+from tocsin.spec.problem import BadSpec
+
+KEYS = EntityKeys([pack for pack in load_packs() if pack.name == "resources"])
+
+
+def test_a_change_of_something_nobody_knows_is_a_weak_candidate_and_no_more():
+    change = event("prompt", "prompt-registry", "template v7", T0 - MINUTE)
+    incident = World().tick(T0 + MINUTE, finding(), events=[change])[-1].incident
+    found = next(cause for cause in incident.causes if cause.entity == "prompt-registry")
+    assert 0 < found.score < 0.6
+    assert any("nothing known links prompt-registry" in each for each in found.refuted_by)
+
+
+def test_a_change_of_a_service_is_one_of_its_pods():
+    pod = finding(labels={"k8s.pod.name": "bot-7d9f", "k8s.node.name": "n1"})
+    world = World()
+    world.tick(T0, finding("warm", "x", {"k8s.pod.name": "bot-7d9f", "k8s.node.name": "n1"}))
+    said = world.tick(T0 + MINUTE, pod, events=[event("prompt", "bot", "v2", T0 - MINUTE)])
+    best = next(cause for cause in said[-1].incident.causes if cause.kind == "prompt")
+    assert best.entity == "bot" or best.score >= BAR
+
+
+def test_learned_edges_are_bounded_and_stated_ones_stay():
+    calls = Calls()
+    calls.state([("a", "b")])
+    calls.learn([(f"s{n}", f"s{n + 1}") for n in range(MAX_EDGES + 5)])
+    assert not calls.knows("s0")
+    assert calls.among(["a", "b"]) == {("a", "b")}
+    again = Calls()
+    again.state([("a", "b")])
+    again.restore(calls.snapshot())
+    assert again.reach(["s100"], 1) == calls.reach(["s100"], 1) == {"s100": 0, "s99": 1, "s101": 1}
+
+
+def two_services(stated):
+    labels = ({"service.name": "shop"}, {"service.name": "stock"})
+    rows = [finding(f"errors-{k}", "app.errors", each, start=T0 + k * MINUTE) for k, each in enumerate(labels)]
+    world = World()
+    body = world.spec.model_dump() | {"topology": {"edges": stated}}
+    world.reducer.fold(EngineSpec.model_validate(body).control(), world.catalog)
+    said = world.tick(T0 + MINUTE, rows[0]) + world.tick(T0 + 2 * MINUTE, rows[1])
+    return {each.incident.id for each in said}
+
+
+def test_an_edge_that_a_person_states_joins_what_telemetry_does_not():
+    assert len(two_services([])) == 2
+    assert len(two_services([{"from": "shop", "to": "stock"}])) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("topology:\n  edges:\n    - {from: a, to: a}\n", "tocsin.yaml:3:"),
+        ("topology:\n  edges:\n    - {from: a}\n", "tocsin.yaml:3:"),
+        ("topology:\n  edges:\n    - {from: a, to: b}\n    - {from: a, to: b}\n", "twice"),
+        ("runbooks:\n  - {title: x, url: not-an-address, joint: ['*']}\n", "tocsin.yaml:2:"),
+    ],
+)
+def test_mistakes_in_edges_are_named_by_file_and_line(text, said):
+    with pytest.raises(BadSpec) as told:
+        parse_config(text, "tocsin.yaml", {})
+    assert said in str(told.value)
+
+
+def log_of(minutes=20, each=4):
+    fold = Fold(EngineSpec(packs=[pack for pack in load_packs() if pack.name == "resources"]))
+    for second in range(0, minutes * 60, 30):
+        at = START + second * S
+        rows = [
+            row
+            for n in range(each)
+            for row in request(f"{second}-{n}", at, [("web", "", 0, 1), ("db", "web", 0.1, 0.5)])
+        ]
+        fold.spans(rows)
+        fold.points([gauge("x", 1.0, service__name="web")])
+        fold.tick(30, "s", "t")
+    return fold
+
+
+def test_requests_are_read_back_from_a_time_up_to_an_offset():
+    fold = log_of()
+    end = len(fold.inputs.entries) - 1
+    since = START + 600 * S
+    reader = Past(fold.inputs, KEYS)
+    half = reader.spans("main", end // 2 + 200, since)
+    seen = reader.spans("main", end, since)
+    whole = Past(fold.inputs, KEYS).spans("main", end, since)
+    assert half is None or len(half) <= len(seen)
+    assert len(seen) == len(whole) == 2 * 4 * 21
+    assert seen.start.min() >= since - 30 * S
+    assert seen.edges() == [("web", "db")]
+    assert (seen.parents() >= 0).sum() == len(seen) / 2
+    assert Past(fold.inputs, KEYS).spans("other", end, since) is None
+
+
+def test_of_too_many_requests_whole_ones_are_left_out(monkeypatch):
+    fold = log_of(each=16)
+    monkeypatch.setattr(past, "MAX_SPANS", 300)
+    seen = Past(fold.inputs, KEYS).spans("main", len(fold.inputs.entries) - 1, START)
+    assert 50 < len(seen) <= 300
+    assert (seen.parents() >= 0).sum() == len(seen) / 2
+
+
+def test_only_so_much_of_the_log_is_read_back(monkeypatch):
+    fold = log_of()
+    monkeypatch.setattr(past, "MAX_RECORDS", 30)
+    end = len(fold.inputs.entries) - 1
+    seen = Past(fold.inputs, KEYS).spans("main", end, START)
+    frames = [each for each in fold.inputs.entries[end - 30 :] if getattr(each, "kind", None) is FrameKind.SPANS]
+    assert len(seen) == sum(len(each) for each in frames)
