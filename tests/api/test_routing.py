@@ -59,7 +59,7 @@ def test_the_board_tells_what_paged_nobody_why_and_whom_it_would_have_told(api):
 
 def test_an_incident_says_its_place_whose_it_is_and_what_was_counted(api):
     found = api.get(f"/api/incidents/{HELD}").json()
-    assert (found["urgency"], found["route"], found["team"], found["runbooks"]) == (
+    assert (found["urgency"], found["route"], found["team"], found["monitor_runbooks"]) == (
         "chat",
         "service.name=web",
         None,

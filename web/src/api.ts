@@ -41,7 +41,7 @@ export interface Moment extends Change { type: "change" | "finding" | "life" }
 /** What a reference stems from; the link is "" or a plain address. */
 export interface Origin { kind: "experiment" | "run" | "dataset"; name: string; link: string }
 export interface Incident extends Omit<Summary, "findings" | "cause">, Place {
-  team: string | null; route: string; runbooks: string[];
+  team: string | null; route: string; monitor_runbooks: string[];
   now: string; severity_arithmetic: string; impact: Record<string, unknown>; dedup_key: string;
   findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[]; feedback: Feedback[];
   lineage: Origin[];

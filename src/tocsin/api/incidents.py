@@ -112,7 +112,7 @@ def _whole(deps: Deps, access: Access, incident: Incident) -> Document:
             **place_document(incident),
             "team": None if team is None else team.name,
             "route": "" if deps.routing is None else deps.routing.route(incident),
-            "runbooks": runbooks_of(incident),
+            "monitor_runbooks": runbooks_of(incident),
             "silenced": None if silence is None else silence_document(silence),
             "feedback": [feedback_document(each) for each in said],
             "now": time_to_json(deps.clock.now()),
