@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from api import log_world
+from api.action_world import FakeActions
 from api.call_world import FakeCalls
 from api.machine_world import machines
 from api.model_world import FakeRows, FakeTrials, groups_of_world, rows_of_world
@@ -37,6 +38,7 @@ from tocsin.model.errors import BadInput, Retryable
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.message import Message
 from tocsin.model.series import Series
+from tocsin.model.transition import Regroup
 
 KEYS = {"reader": Scope.READ, "operator": Scope.OPERATE, "boss": Scope.ADMIN}
 
@@ -169,6 +171,7 @@ class FakeState:
         self.log: list[IncidentEvent] = []
         self.quiet: dict[str, Silence] = {}
         self.said: list[Feedback] = []
+        self.regrouped: list[tuple[str, Regroup, str]] = []
         self.trail: list[dict[str, object]] = []
         self.applied = [Applied(NOW - 3600 * NS, "ab" * 32, "tocsin.yaml", b"dry_run: false\n")] if full else []
         for each in self.held.values():
@@ -221,6 +224,13 @@ class FakeState:
             self.held[incident_id] = found
             self.note(incident_id, state.value, at, by, note)
         return found
+
+    def regroup(self, tenant: str, incident_id: str, change: Regroup, *, by: str, at: int) -> bool:
+        if incident_id not in self.held:
+            return False
+        self.regrouped.append((incident_id, change, by))
+        self.note(incident_id, "merged" if change.action == "merge" else "split", at, by, change.into)
+        return True
 
     def add_feedback(self, tenant: str, incident_id: str, verdict: str, *, by: str, at: int, note: str = "") -> bool:
         if incident_id not in self.held:
@@ -341,6 +351,7 @@ def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
         experiments=Experiments(FakeTrials(rows)),
         groups=groups_of_world,
         routing=FakeRouting() if full else None,
+        actions=FakeActions(ManualClock(NOW), full=full),
         backup=lambda: iter((b"tar", b"ball")),
         version="0.1.0",
         poll_s=0.05,

@@ -34,6 +34,7 @@ PAGES = {
     "machines": ("/machines", "2 on gpu-node-2"),
     "models": ("/models", "Models that sent records"),
     "model": ("/models?model=fraud&group=region&metric=feedback.clicked&ratio=1:1", "v2 against v1"),
+    "actions": ("/actions", "Not settled"),
     "review": ("/review?days=140", "What fired"),
     "status": ("/status", "Destinations"),
     "signin": ("/signin", "Sign in"),
@@ -46,6 +47,7 @@ EMPTY = {
     "llm": ("/llm", "Send calls of models"),
     "machines": ("/machines", "Send metrics of machines"),
     "models": ("/models", "Send a record"),
+    "actions": ("/actions", "Nothing acts by itself"),
     "status": ("/status", "Nothing was dropped"),
 }
 Make = Callable[..., View]

@@ -15,7 +15,7 @@ import { A } from "./parts";
 import { go, usePlace } from "./url";
 import "./style.css";
 
-const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/traces", "Traces"], ["/logs", "Logs"], ["/llm", "LLMs"], ["/machines", "Machines"], ["/models", "Models"], ["/review", "Review"], ["/status", "Status"]];
+const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/traces", "Traces"], ["/logs", "Logs"], ["/llm", "LLMs"], ["/machines", "Machines"], ["/models", "Models"], ["/actions", "Actions"], ["/review", "Review"], ["/status", "Status"]];
 const LINK = { connecting: "connecting", live: "live", gone: "not connected" } as const;
 
 function stored(): string | null {
@@ -100,7 +100,8 @@ function App() {
 }
 
 /** Pages that are large and not everybody's come when they are first asked for. */
-const LATER: Record<string, () => Promise<(props: { theme: string }) => VNode>> = {
+const LATER: Record<string, () => Promise<(props: { theme: string; scopes: string[] }) => VNode>> = {
+  Actions: () => import("./pages/actions").then((page) => page.Actions),
   "Language models": () => import("./pages/llm").then((page) => page.Llm),
   Logs: () => import("./pages/logs").then((page) => page.Logs),
   Machines: () => import("./pages/machines").then((page) => page.Machines),
@@ -108,11 +109,11 @@ const LATER: Record<string, () => Promise<(props: { theme: string }) => VNode>> 
   Traces: () => import("./pages/traces").then((page) => page.Traces),
 };
 
-function Later({ name, theme }: { name: string; theme: string }) {
-  const [page, setPage] = useState<{ Shown: (props: { theme: string }) => VNode }>();
+function Later({ name, theme, scopes = [] }: { name: string; theme: string; scopes?: string[] }) {
+  const [page, setPage] = useState<{ Shown: (props: { theme: string; scopes: string[] }) => VNode }>();
   const [failed, setFailed] = useState(false);
   useEffect(() => { LATER[name]!().then((Shown) => setPage({ Shown }), () => setFailed(true)); }, []);
-  if (page) return <page.Shown theme={theme} />;
+  if (page) return <page.Shown theme={theme} scopes={scopes} />;
   return <main id="main" tabIndex={-1}><h1 tabIndex={-1}>{name}</h1><p role={failed ? "alert" : "status"}>{failed ? "This part of the page did not come; load the page again." : "One moment."}</p></main>;
 }
 
@@ -139,6 +140,7 @@ function Page({ path, theme, scopes, done }: { path: string; theme: string; scop
   if (path === "/machines") return <Later key="machines" name="Machines" theme={theme} />;
   if (path === "/models") return <Later key="models" name="Models" theme={theme} />;
   if (/^\/traces(\/[^/]+)?$/.test(path)) return <Later key="traces" name="Traces" theme={theme} />;
+  if (path === "/actions") return <Later key="actions" name="Actions" theme={theme} scopes={scopes} />;
   if (path === "/review") return <Review scopes={scopes} />;
   if (path === "/status") return <Status scopes={scopes} />;
   if (path === "/signin") return <SignIn done={done} />;
