@@ -91,3 +91,12 @@ def test_example_traces_are_in_every_notice_that_has_room():
     slacked = json.dumps(rendered("slack", message))
     assert url in slacked
     assert "<!channel>" not in slacked
+
+
+@pytest.mark.parametrize(
+    "kind", ["webhook", "slack", "pagerduty", "alertmanager", "console", "email", "opsgenie", "jira", "linear", "teams"]
+)
+def test_every_alert_says_how_its_severity_was_reckoned(kind):
+    said = json.dumps(rendered(kind, messages()["trigger"]))
+    assert "impact 3 (money high) x confidence 0.90" in said
+    assert "= 2.69" in said
