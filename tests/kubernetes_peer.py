@@ -71,11 +71,14 @@ class KubernetesPeer(Peer):
 
     objects: dict = field(default_factory=dict)
     rights: set = field(
-        default_factory=lambda: {
-            (verb, what)
-            for verb in ("get", "patch")
-            for what in ("deployments", "deployments/scale", "statefulsets", "nodes", "httproutes")
-        }
+        default_factory=lambda: (
+            {
+                (verb, what)
+                for verb in ("get", "patch")
+                for what in ("deployments", "deployments/scale", "statefulsets", "nodes", "httproutes")
+            }
+            | {("list", "nodes")}
+        )
     )
     version: int = 100
     writes: list = field(default_factory=list)
@@ -128,7 +131,7 @@ class KubernetesPeer(Peer):
         parts = base.strip("/").split("/")
         listing = parts[-1] in ("nodes", "deployments", "httproutes")
         resource = (parts[-1] if listing else parts[-2]) + ("/scale" if scale else "")
-        verb = method.lower()
+        verb = "list" if listing and method == "GET" else method.lower()
         if (verb, resource) not in self.rights:
             raise Refusal(403, "Forbidden", f'cannot {verb} resource "{resource}"')
         if listing:
