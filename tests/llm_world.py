@@ -87,13 +87,13 @@ def genai_packs(*monitors):
 
 
 def spans_frame(rows, service="bot"):
-    """A frame of spans: each row is (end, attributes, more), `more` may have trace, took_s, status and events."""
+    """A frame of spans: each row is (end, attributes, more), `more` may have trace, name, kind, took_s, status and events."""
     columns = {
         "trace_id": [more.get("trace", k + 1).to_bytes(16, "big") for k, (_, _, more) in enumerate(rows)],
         "span_id": [more.get("span", (end + k) & (1 << 62) - 1).to_bytes(8, "big") for k, (end, _, more) in enumerate(rows)],
         "parent_id": [bytes(8)] * len(rows),
-        "name": ["chat"] * len(rows),
-        "kind": ["client"] * len(rows),
+        "name": [more.get("name", "chat") for _, _, more in rows],
+        "kind": [more.get("kind", "client") for _, _, more in rows],
         "start": [end - round(more.get("took_s", 1) * S) for end, _, more in rows],
         "time": [end for end, _, _ in rows],
         "status": [more.get("status", "ok") for _, _, more in rows],

@@ -116,9 +116,13 @@ def test_names_that_come_by_other_ways(name, monitor):
     assert monitor in {MONITORS[i].name for i in MATCHER.of(series)}
 
 
+# what programs that compute on GPUs count by themselves, under names of their own
+COUNTED = {f"app_{what}_{how}_total" for what in ("gpu", "cuda") for how in ("out_of_memory", "oom")}
+
+
 def names_of_packs() -> set[str]:
     """Names of signals that packs know: of pages, of derived signals, and plain names of monitors."""
-    known = {series.signal.name for page in GIVES for series in series_of(page)}
+    known = {series.signal.name for page in GIVES for series in series_of(page)} | COUNTED
     for pack in PACKS:
         known |= {spec.name for spec in (*pack.span_signals, *pack.share_signals, *pack.joint_signals)}
         known |= {monitor.signal.replace("*", "x") for monitor in pack.monitors}
