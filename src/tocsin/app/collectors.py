@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from tocsin.app.brokers import Brokers
 from tocsin.app.settings import ServeSettings
 from tocsin.app.status_pages import StatusPages
 from tocsin.ingest.edge import Edge
@@ -27,8 +29,10 @@ from tocsin.spec.source import (
     FileSource,
     HostSource,
     JsonlSource,
+    KafkaSource,
     NvmlSource,
     PrometheusSource,
+    RedisSource,
     SourceBase,
     WebhookSource,
 )
@@ -49,9 +53,16 @@ class Collectors:
     """
 
     def __init__(
-        self, settings: ServeSettings, config: Config, edge: Edge, clock: Clock, packs: Sequence[PackSpec]
+        self,
+        settings: ServeSettings,
+        config: Config,
+        edge: Edge,
+        clock: Clock,
+        packs: Sequence[PackSpec],
+        brokers: Brokers,
     ) -> None:
         self._settings = settings
+        self._brokers = brokers
         self._packs = packs
         self._edge = edge
         self._clock = clock
@@ -106,9 +117,11 @@ class Collectors:
 
     async def _keep(self, source: Collected) -> None:
         while True:
-            running = _collector(source, self._settings, self._edge, self._clock, self._packs)
+            if isinstance(source, KafkaSource | RedisSource):
+                running = self._brokers.loop(source)
+            else:
+                running = _collector(source, self._settings, self._edge, self._clock, self._packs)
             if running is None:
-                _log.warning("this kind of source is not in this build; nothing is read", source=source.name)
                 return
             try:
                 await running
@@ -151,7 +164,9 @@ def _collector(
             rules = [LineSignal(rule.signal, rule.pattern, rule.unit) for rule in source.rules]
             return follow_log(source.name, source.path, rules, edge, positions, resource=source.resource).run()
         case ContextSpec():
-            return StatusPages(source, packs, edge, sleep).run()
+            # a name is any text, and may be no name of a file
+            kept = positions / f"status.{hashlib.blake2b(source.name.encode(), digest_size=6).hexdigest()}.json"
+            return StatusPages(source, packs, edge, sleep, kept).run()
     return None
 
 

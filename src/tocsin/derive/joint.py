@@ -217,7 +217,8 @@ class Joint:
         meant = value != 0 and (int(value) in spec.codes) != spec.other
         news = meant and state.since > 0 and now - state.since < spec.hold
         if news:
-            self._prove(spec, thing, {"code": value, "seconds_ago": (now - state.since) / SECOND})
+            ends = f"inferred: the gauge keeps its last code, so it counts as over when it was no news for {spec.hold // SECOND} s"
+            self._prove(spec, thing, {"code": value, "seconds_ago": (now - state.since) / SECOND, "recovery": ends})
         return value if news else 0.0
 
     def _given(self, spec: GivenSpec, thing: Thing, now: int) -> float:

@@ -101,7 +101,9 @@ def _visits(frames: Sequence[Frame], fields: Fields, asked: _Asked) -> list[Visi
     _, first, counts = np.unique(mixed, return_index=True, return_counts=True)
     texts = [["", *column.texts] for column in columns]
     return [
-        Visit(int(pieces[codes[0][row]]), *(text[code[row]] for text, code in zip(texts, codes[1:], strict=True)), n)
+        Visit._make(
+            [int(pieces[codes[0][row]]), *(text[code[row]] for text, code in zip(texts, codes[1:], strict=True)), n]
+        )
         for row, n in zip(first.tolist(), counts.tolist(), strict=True)
     ]
 

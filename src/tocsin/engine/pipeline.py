@@ -24,6 +24,7 @@ from tocsin.derive.shares import Shares
 from tocsin.derive.spans import SpanSignals
 from tocsin.derive.vocabulary import Vocabulary
 from tocsin.engine.access_watch import AccessWatch
+from tocsin.engine.blind_watch import BlindWatch
 from tocsin.engine.budget import TeamBudgets
 from tocsin.engine.call_watch import CallWatch
 from tocsin.engine.drift_watch import DriftWatch
@@ -79,6 +80,7 @@ class Pipeline:
         self.lines = LogLines(self.rows)
         self.calls = CallWatch()
         self.access = AccessWatch()
+        self.blind = BlindWatch()
         self.joint = Joint((), (), self.rows)
         self.labels = Labels()
         self._adopt(EngineSpec().control(), None, [])
@@ -127,6 +129,7 @@ class Pipeline:
         self.drift.adopt(self.spec.drift, [tag for pack in self.spec.packs for tag in pack.clients])
         self.calls.adopt(self.spec)
         self.access.adopt(self.spec)
+        self.blind.adopt(self.spec)
 
     # -- frames: per-point rules at once, all else waits for its watermark ------------------------------------------
 
@@ -200,6 +203,7 @@ class Pipeline:
             + self.drift.left_out
             + self.calls.left_out
             + self.access.left_out
+            + self.blind.left_out
             + self.joint.things.left_out
             + self.lines.counted_out()
         )
@@ -233,7 +237,7 @@ class Pipeline:
         frames += [change_frame(change) for change in self.calls.changes()]
         frames += self.calls.points(self.received, self.rows.catalog)
         frames += self._presence(tick)
-        return frames
+        return frames + self._findings(self.blind.close(self.presences, self.rows, self.received, away=away))
 
     def _release(self, key: SourceKey, watermark: int) -> list[Frame]:
         """Let go of all that a source's watermark has passed; gives the change events found on the way."""
@@ -362,6 +366,7 @@ class Pipeline:
             "joint": self.joint.snapshot(),
             "calls": self.calls.snapshot(),
             "access": self.access.snapshot(),
+            "blind": self.blind.snapshot(),
             "roster": self.roster.snapshot(),
             "labels": self.labels.snapshot(),
         }
@@ -382,7 +387,7 @@ class Pipeline:
         self.presences.restore(state["presences"])
         self.budget.restore(state["budget"])
         parts = ("drift", self.drift), ("lines", self.lines), ("joint", self.joint), ("calls", self.calls)
-        for name, part in (*parts, ("access", self.access)):
+        for name, part in (*parts, ("access", self.access), ("blind", self.blind)):
             if name in state:  # snapshots of before had none
                 part.restore(state[name])
         self.roster.restore(state["roster"])

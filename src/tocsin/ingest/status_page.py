@@ -53,6 +53,14 @@ class StatusPage:
             raise BadInput(f"none of {wanted} is in the status page; give the address of its summary.json")
         return rows
 
+    def remembered(self) -> dict[str, dict[str, Item]]:
+        """What the page said when it was last read, as JSON can hold it."""
+        return {str(number): dict(items) for number, items in self._known.items()}
+
+    def remember(self, said: Mapping[str, Mapping[str, Item]]) -> None:
+        """Take back what the page said when it was last read: what has not changed since is not told again."""
+        self._known = {int(number): dict(items) for number, items in said.items()}
+
     def _changed(
         self, number: int, spec: StatusPageSpec, tree: Item, items: list[Any], received: int, ahead_ns: int
     ) -> list[Row]:

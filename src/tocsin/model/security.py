@@ -10,6 +10,8 @@ from tocsin.model.finding import Finding
 KIND: Final = "kind"
 """In the evidence of a finding: what kind it is; absent for one that is about how well something works."""
 SECURITY: Final = "security"
+BLIND: Final = "blind"
+"""The kind of findings about what can no longer be seen."""
 
 
 def is_security(finding: Finding) -> bool:

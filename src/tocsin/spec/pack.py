@@ -127,6 +127,8 @@ class PackSpec(Spec):
     edges: list[EdgeSpec] = []
     guide: list[GuideSpec] = []
     access_logs: list[AccessLogSpec] = []
+    feeds: list[str] = []  # labels that tell whose telemetry a series is
+    targets: list[str] = []  # labels that tell which copy of it sends
     unseen: list[str] = []  # what no telemetry of this kind can show, in words
     families: list[FamilySpec] = []
     wires: list[WireSpec] = []
