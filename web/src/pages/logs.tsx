@@ -6,7 +6,7 @@ import { useAsk } from "../live";
 import { A, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
 import { set, usePlace } from "../url";
 
-interface Template { service: string; template: string; text: string; records: number; before: number; errors: number; last_time: string | null; sample: string }
+interface Template { service: string; template: string; text: string; records: number; before: number; errors: number; last_time: string | null; sample: string; alike: number }
 interface Templates { from: number; to: number; templates: Template[] }
 interface LogLine { time: string; severity: string; level: number; body: string; service: string; trace_id: string; template: string; template_id: string; labels: Record<string, string> }
 interface LogLines { from: number; to: number; logs: LogLine[] }
@@ -43,7 +43,7 @@ export function Logs() {
         <>
           <Panel title="What is said" id="said" note={said.data && `${atMost(said.data.templates.length, MOST_TEMPLATES, "template")}; <*> stands for what varies`}>
             {said.error && <Fault error={said.error} again={said.again} />}
-            {!said.data ? !said.error && <Loading what="templates" /> : said.data.templates.length === 0 ? <p class="quiet">No line of this time is like that.</p> : <Table rows={said.data.templates} chosen={wanted["template"] ?? ""} />}
+            {!said.data ? !said.error && <Loading what="templates" /> : said.data.templates.length === 0 ? <p class="quiet">No line of this time is like that.</p> : <><p class="note"><label><input type="checkbox" checked={params.has("alike")} onChange={(event) => set({ alike: event.currentTarget.checked ? "1" : undefined })} /> one row for templates that say nearly the same</label></p><Table rows={params.has("alike") ? together(said.data.templates) : said.data.templates} chosen={wanted["template"] ?? ""} /></>}
           </Panel>
           <Panel title="Lines" id="lines" note={lines.data && `${lines.data.logs.length >= MOST_LINES ? `the last ${MOST_LINES}` : count(lines.data.logs.length, "line")}, newest first`}>
             {lines.error && <Fault error={lines.error} again={lines.again} />}
@@ -73,7 +73,20 @@ function change(row: Template): string {
   return times >= 1.5 || times <= 0.67 ? `${times >= 10 ? Math.round(times) : times.toPrecision(2)}×` : "as before";
 }
 
-function Table({ rows, chosen }: { rows: Template[]; chosen: string }) {
+interface Row extends Template { more?: number }
+
+/** Templates that say nearly the same as one row, under the one that comes first, with their counts together. */
+function together(rows: Template[]): Row[] {
+  const found = new Map<number, Row>();
+  for (const row of rows) {
+    const first = found.get(row.alike);
+    if (!first) found.set(row.alike, { ...row, more: 0 });
+    else found.set(row.alike, { ...first, more: (first.more ?? 0) + 1, records: first.records + row.records, before: first.before + row.before, errors: first.errors + row.errors, last_time: (row.last_time ?? "") > (first.last_time ?? "") ? row.last_time : first.last_time });
+  }
+  return [...found.values()];
+}
+
+function Table({ rows, chosen }: { rows: Row[]; chosen: string }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Table of templates">
       <table>
@@ -81,7 +94,7 @@ function Table({ rows, chosen }: { rows: Template[]; chosen: string }) {
         <tbody>
           {rows.map((row) => (
             <tr key={`${row.service} ${row.template}`} aria-current={chosen !== "" && (row.template === chosen || row.text === chosen) ? "true" : undefined}>
-              <th scope="row" class="mono">{row.template ? <A to={query("/logs", { ...Object.fromEntries(new URLSearchParams(location.search)), template: row.template, service: row.service || undefined })}><Said text={row.text} most={240} /></A> : <Said text={row.sample} most={240} />}</th>
+              <th scope="row" class="mono">{row.template ? <A to={query("/logs", { ...Object.fromEntries(new URLSearchParams(location.search)), template: row.template, service: row.service || undefined })}><Said text={row.text} most={240} /></A> : <Said text={row.sample} most={240} />}{row.more ? <span class="note">and {count(row.more, "template")} alike</span> : null}</th>
               <td class="num">{row.records.toLocaleString("en")}</td>
               <td class="num">{row.before.toLocaleString("en")}</td>
               <td class="nowrap">{change(row)}</td>
