@@ -20,9 +20,10 @@ from tocsin.app.child import Child, die_with_any_thread, refuse
 from tocsin.app.clock import clock_of
 from tocsin.app.correlating import Correlating
 from tocsin.app.deliveries import Deliveries
-from tocsin.app.handover import label_sender, point_sender, sender
+from tocsin.app.handover import evaluation_sender, label_sender, point_sender, sender
 from tocsin.app.internal import Internal, fetch_exposition, fetch_notices
 from tocsin.app.joining import Joining
+from tocsin.app.judging.judge import Judge
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
@@ -61,6 +62,7 @@ from tocsin.selfmon.logs import set_up
 from tocsin.selfmon.metrics import exposition
 from tocsin.spec.config import Config
 from tocsin.spec.packs import load_packs, unseen
+from tocsin.store.answer_rows import AnswerRows
 from tocsin.store.backup import frozen
 from tocsin.store.experiment_rows import ExperimentRows
 from tocsin.store.genai import SpanMapper
@@ -81,6 +83,7 @@ IDLE_S = 0.02
 STORE_EVERY_S = 0.5
 """Small inserts cost as much as large ones: what is not urgent is gathered for so long."""
 JOIN_EVERY_S = 1.0
+ANSWERS_EVERY_S = 5.0
 FIRST_JUDGED_S = 5.0
 JUDGE_EVERY_S = 30.0
 RESPOND_EVERY_S = 0.5
@@ -116,6 +119,7 @@ class Cold:
         )
         self.writer = self._writer(config)
         self.joining = self._joining()
+        self.judge = self._judge(config)
         points = point_sender(settings.hot_socket, settings.internal_secret)
         self.days = DayBook(HealthRows(self.telemetry.db), self.state, self.packs, config, self.clock, points)
         self.experiments = Experiments(ExperimentRows(self.telemetry.db))
@@ -147,6 +151,11 @@ class Cold:
         send = sender(self.settings.hot_socket, self.settings.internal_secret)
         outcomes = Outcomes(self.telemetry.db)
         return Joining(outcomes, self.state, lambda: self.writer.touched("records"), send, self.clock)
+
+    def _judge(self, config: Config) -> Judge:
+        send = evaluation_sender(self.settings.hot_socket, self.settings.internal_secret)
+        rows, stored = AnswerRows(self.telemetry.db), lambda: self.writer.touched("spans")
+        return Judge(config.llm.judge, rows, self.state, stored, send, self.clock)
 
     def _correlating(self, config: Config) -> Correlating:
         catalog = Catalog()
@@ -190,6 +199,7 @@ class Cold:
         """Put a configuration into force."""
         self.correlating.adopt(config.engine_spec(self.packs).control())
         self.mapper.adopt(config.llm.models)
+        self.judge.adopt(config.llm.judge)
         self.policy.adopt(
             rules_of(config),
             dry_run=config.dry_run,
@@ -238,6 +248,11 @@ class Cold:
         while not self.stop.wait(JOIN_EVERY_S):
             self._try("join", self.joining.step)
 
+    def keep_judging_answers(self) -> None:
+        """The thread that asks a language model about answers, where there is one to ask."""
+        while not self.stop.wait(ANSWERS_EVERY_S):
+            self._try("judge", self.judge.step)
+
     def keep_judging_days(self) -> None:
         """The thread that judges the health of each day once it is over."""
         wait = FIRST_JUDGED_S
@@ -284,7 +299,7 @@ class Cold:
         guarded = self.settings.open_access and not self.settings.insecure
         return Deps(
             telemetry=TelemetryView(self.telemetry, self.state),
-            state=StateView(self.state, self.act, self.correlating.confirm),
+            state=StateView(self.state, self.act, self.correlating.confirm, self.correlating.regroup),
             traces=TraceRows(self.telemetry.db),
             calls=LlmRows(self.telemetry.db, self.packs),
             machines=self.machines.hosts,
@@ -354,6 +369,7 @@ def main(argv: Sequence[str]) -> int:
         threading.Thread(target=cold.keep_correlating, name="correlate"),
         threading.Thread(target=cold.keep_joining, name="join"),
         threading.Thread(target=cold.keep_judging_days, name="days"),
+        threading.Thread(target=cold.keep_judging_answers, name="judge"),
         threading.Thread(target=cold.keep_responding, name="respond"),
     ]
     for thread in threads:

@@ -13,7 +13,15 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from tocsin.app.internal import LABELS_PATH, OUTCOMES_PATH, POINTS_PATH, SECRET_HEADER, TENANT_HEADER, UnixConnection
+from tocsin.app.internal import (
+    EVALUATIONS_PATH,
+    LABELS_PATH,
+    OUTCOMES_PATH,
+    POINTS_PATH,
+    SECRET_HEADER,
+    TENANT_HEADER,
+    UnixConnection,
+)
 from tocsin.model.errors import BadInput, Unreachable
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind, points_frame
 from tocsin.model.record import OUTCOMES_SOURCE

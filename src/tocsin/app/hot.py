@@ -279,6 +279,7 @@ async def _serve(hot: Hot, child: Child) -> None:
                 hot.notices,
                 outcomes=hot.take_outcomes,
                 points=hot.take_points,
+                evaluations=hot.take_evaluations,
                 labels=hot.take_labels,
             ),
             uds=settings.hot_socket,

@@ -54,7 +54,12 @@ class Internal:
         labels: Outcomes | None = None,
     ) -> None:
         self._app = app
-        self._takes = {OUTCOMES_PATH: outcomes, POINTS_PATH: points, LABELS_PATH: labels}
+        self._takes = {
+            OUTCOMES_PATH: outcomes,
+            POINTS_PATH: points,
+            LABELS_PATH: labels,
+            EVALUATIONS_PATH: evaluations,
+        }
         self._scores = scores
         self._notices = notices
         self._secret = secret.encode()

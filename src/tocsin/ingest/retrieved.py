@@ -35,6 +35,7 @@ class Retrieved:
         self._of |= dict.fromkeys(rules["marks"], _MARK) | dict.fromkeys(rules["told"], _TOLD)
         self._marks = pa.array(rules["retrievals"], pa.string())
         self._scores: list[str] = rules["scores"]
+        self._texts: list[str] = rules["texts"]
         self._keys: tuple[str, str] = (rules["count_key"], rules["score_key"])
         self._known: dict[str, int] = {}
 
@@ -64,6 +65,30 @@ class Retrieved:
         known = [score for score in scores if score is not None]
         best = [(self._keys[1], repr(max(known)))] if known else []
         return [(self._keys[0], str(len(scores))), *best]
+
+    def texts(self, attributes: Mapping[str, str]) -> list[str]:
+        """Texts of the documents that a retrieval found, as far as its attributes keep them."""
+        parts: dict[str, str] = {}
+        for name, text in attributes.items():
+            part = self._part(name) if self._kind(name) == _PART else None
+            if part is not None and part[1] in self._texts:
+                parts[part[0]] = text
+        if parts:
+            return list(parts.values())
+        for kind in (_LIST, _OUTPUT):
+            for name, text in attributes.items():
+                if self._kind(name) == kind and (found := self._listed(text, whole=kind == _LIST)):
+                    return [said for one in found if (said := self._text_of(one))]
+        return []
+
+    def _text_of(self, document: Any) -> str:
+        told = document if isinstance(document, dict) else {}
+        inner = told.get("document")
+        for place in (told, inner if isinstance(inner, dict) else {}):
+            for key in self._texts:
+                if isinstance(place.get(key), str):
+                    return str(place[key])
+        return ""
 
     def _kind(self, name: str) -> int:
         found = self._known.get(name)
@@ -100,7 +125,12 @@ class Retrieved:
         return list(found.values()) or None
 
     def _of_text(self, text: str, *, whole: bool) -> list[float | None] | None:
-        """Scores of the documents that a JSON text lists: itself, or under `documents`."""
+        found = self._listed(text, whole=whole)
+        return None if found is None else [next(self._given(one), None) for one in found]
+
+    @staticmethod
+    def _listed(text: str, *, whole: bool) -> list[Any] | None:
+        """The documents that a JSON text lists: itself, or under `documents`."""
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):
@@ -109,9 +139,7 @@ class Retrieved:
             found = found.get("documents")
         elif not whole:
             return None
-        if not isinstance(found, list):
-            return None
-        return [next(self._given(one), None) for one in found[:_MOST_DOCUMENTS]]
+        return found[:_MOST_DOCUMENTS] if isinstance(found, list) else None
 
     def _given(self, document: Any) -> Iterator[float]:
         told = document if isinstance(document, dict) else {}

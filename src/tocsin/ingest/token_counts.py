@@ -134,6 +134,19 @@ class _Names:
         return found
 
 
+def said_in(attributes: Mapping[str, str]) -> tuple[str, str]:
+    """What was asked and what was answered in a call, as far as its attributes keep it; "" for what they don't.
+
+    >>> said_in({"gen_ai.prompt": "2 + 2?", "gen_ai.completion": "4"})
+    ('2 + 2?', '4')
+    """
+    found = []
+    for groups in (_rules()["prompt"], _rules()["answer"]):
+        texts = ([text for name, text in attributes.items() if text and _fits(name, globs)] for globs in groups)
+        found.append("\n".join(part for text in next(filter(None, texts), []) for part in _messages(text)))
+    return found[0], found[1]
+
+
 def _fits(name: str, globs: Sequence[str]) -> bool:
     return any(name == glob or ("*" in glob and fnmatchcase(name, glob)) for glob in globs)
 

@@ -202,8 +202,6 @@ class Config(Spec):
                     yield (*loc, index), f"no destination is called `{name}`{_known(name, destinations)}"
         targets = [target.name for target in self.scores.remote_write]
         yield from ((("scores", *loc), text) for loc, text in _twice("remote_write", targets))
-        if self.llm.judge is not None and not self.redaction.keep_content:
-            yield ("llm", "judge"), "a judge reads questions and answers, and they are not kept; set `redaction.keep_content`"
         yield from self._webhook_faults({webhook.name: webhook for pack in packs for webhook in pack.webhooks})
         yield from self._severity_faults()
         yield from routing_faults(self)
@@ -216,14 +214,21 @@ class Config(Spec):
         if self.limits.in_flight_bytes < self.limits.body_bytes:
             yield ("limits", "in_flight_bytes"), "`in_flight_bytes` must hold at least one body of `body_bytes`"
         monitors = [monitor.name for monitor in self.engine_spec(packs).all_monitors()]
-        for number, hook in enumerate(self.hooks):
-            if packs and not any(fnmatchcase(monitor, hook.monitor) for monitor in monitors):
-                loc = ("hooks", number, "monitor")
-                yield loc, f"no monitor is called `{hook.monitor}`{nearest(hook.monitor, monitors)}"
+        yield from self._called_faults(monitors if packs else None)
         contexts = [page.name for page in self.context]
         yield from playbook_faults(
             self.playbooks, self.remediation, monitors if packs else None, destinations, contexts
         )
+
+    def _called_faults(self, monitors: Sequence[str] | None) -> Iterator[Fault]:
+        """What hooks and the judge lack."""
+        for number, hook in enumerate(self.hooks):
+            if monitors is not None and not any(fnmatchcase(monitor, hook.monitor) for monitor in monitors):
+                loc = ("hooks", number, "monitor")
+                yield loc, f"no monitor is called `{hook.monitor}`{nearest(hook.monitor, monitors)}"
+        if self.llm.judge is not None and not self.redaction.keep_content:
+            text = "a judge reads questions and answers, and they are not kept; set `redaction.keep_content`"
+            yield ("llm", "judge"), text
 
     def _webhook_faults(self, known: Mapping[str, WebhookSpec]) -> Iterator[Fault]:
         for number, source in enumerate(self.sources):
