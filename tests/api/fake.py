@@ -16,6 +16,7 @@ from api.machine_world import machines
 from api.model_world import FakeRows, FakeTrials, groups_of_world, rows_of_world
 from api.trace_world import FakeTraces
 from api.world import HOSTILE, NOW, NS, SHAPES, line_of, others, series_of, story, value_at
+from incident_world import guide
 from tocsin.api.ports import (
     Action,
     Deps,
@@ -31,6 +32,7 @@ from tocsin.api.ports import (
 )
 from tocsin.app.model_health.experiments import Experiments
 from tocsin.app.model_health.view import ModelHealth
+from tocsin.correlate.summary import Summariser
 from tocsin.model.access import OPEN_ACCESS, Access, Scope
 from tocsin.model.clock import ManualClock
 from tocsin.model.decision import Applied, Feedback, Silence
@@ -334,6 +336,9 @@ def locked(header: str | None) -> Access | None:
     return Access("main", frozenset({KEYS[name]}), name) if name in KEYS else None
 
 
+SAYS = Summariser((guide(),))
+
+
 def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
     """Ports of this world."""
     rows = rows_of_world() if full else FakeRows({})
@@ -346,6 +351,10 @@ def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
         expositions=expositions if full else dict,
         traces=FakeTraces(full=full),
         calls=FakeCalls(full=full),
+        summarise=lambda incident: SAYS.of(
+            incident, FakeTraces(full=full).examples("main", ["support-bot"], 0, NOW, 0)
+        ),
+        unseen=lambda: ("Stolen credentials.", HOSTILE),
         machines=machines if full else lambda _: (),
         models=ModelHealth(rows, ManualClock(NOW)),
         experiments=Experiments(FakeTrials(rows)),

@@ -110,6 +110,30 @@ def test_ack_then_resolve_are_events_and_repeating_changes_nothing(client: TestC
     assert client.post(f"{path}/ack").json()["state"] == "resolved"
 
 
+def test_incidents_are_merged_and_split_by_hand_and_what_makes_no_sense_is_refused(client: TestClient):
+    mine = story().id
+    path = f"/api/incidents/{mine}"
+    listed = client.get("/api/incidents").json()["incidents"]
+    other = next(each["id"] for each in listed if each["state"] == "resolved")
+    active = next(each["id"] for each in listed if each["state"] != "resolved" and each["id"] != mine)
+    found = [each["id"] for each in client.get(path).json()["findings"]]
+    assert client.post(f"{path}/split", json={"findings": found[:1]}).status_code == 200
+    moments = client.post(f"{path}/merge", json={"into": active}).json()["timeline"]
+    assert {"split", "merged"} <= {each["kind"] for each in moments}
+    refused = [
+        client.post(f"{path}/split", json={"findings": found}),
+        client.post(f"{path}/split", json={"findings": ["0" * 32]}),
+        client.post(f"{path}/merge", json={"into": mine}),
+        client.post(f"{path}/merge", json={"into": other}),
+        client.post(f"{path}/merge", json={"into": "inc-none"}),
+    ]
+    assert [each.status_code for each in refused] == [400, 400, 400, 409, 404]
+    said = [each.json()["detail"] for each in refused]
+    assert "leave one at least" in said[0]
+    assert "is no finding of this incident" in said[1]
+    assert "is over" in said[3]
+
+
 def test_signals_series_points_and_panes(client: TestClient):
     names = [row["name"] for row in client.get("/api/signals", params={"search": "VLLM"}).json()["signals"]]
     assert names == ["vllm:kv_cache_usage_perc", "vllm:num_requests_waiting"]
@@ -444,3 +468,16 @@ def test_what_cannot_be_negative_is_not_expected_to_be():
     line = Line("00" * 16, "queue.time", "s", {}, [NOW, NOW], [0.1, 0.2], [-0.4, None], [0.6, 0.7])
     assert line_document(line)["lower"] == [0.0, None]
     assert line_document(replace(line, signal="temperature", unit="Cel"))["lower"] == [-0.4, None]
+
+
+def test_an_incident_is_said_in_sentences_with_evidence(client):
+    found = client.get(f"/api/incidents/{story().id}/summary").json()
+    assert found["id"] == story().id
+    assert {each["part"] for each in found["sentences"]} == {"what", "why", "next"}
+    assert all(each["sources"] for each in found["sentences"])
+    assert (found["rephrased"], found["rephrased_at"], found["model"]) == ([], None, "")
+    assert client.get("/api/incidents/inc-none/summary").status_code == 404
+
+
+def test_status_says_what_telemetry_can_not_show(client):
+    assert client.get("/api/status").json()["unseen"][0] == "Stolen credentials."

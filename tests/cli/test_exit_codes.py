@@ -22,6 +22,19 @@ SILENCE = {
 }
 ENTRY = {"time": "2026-01-01T00:00:00Z", "actor": "ann", "action": "silence", "subject": "sil-1", "detail": {"b": 1}}
 
+SOURCE = {"kind": "finding", "ref": "f1", "link": "/signals?signal=x"}
+SUMMARY = {
+    "id": "i1",
+    "title": "bot is slow",
+    "sentences": [
+        {"part": "what", "text": "It is \x1b[31mslow\x1b[0m.", "sources": [SOURCE]},
+        {"part": "next", "text": "Look.", "sources": [{**SOURCE, "kind": "guide"}]},
+    ],
+    "rephrased": [{"part": "what", "text": "Slow.", "sources": [SOURCE]}],
+    "rephrased_at": "2026-01-01T00:00:00Z",
+    "model": "tiny",
+}
+
 
 class Api(BaseHTTPRequestHandler):
     """Plays the control API."""
@@ -47,7 +60,9 @@ class Api(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append((self.path, self.headers.get("authorization")))
-        if self.path.startswith("/api/incidents"):
+        if self.path == "/api/incidents/i1/summary":
+            self._answer(200, json.dumps(SUMMARY).encode())
+        elif self.path.startswith("/api/incidents"):
             self._answer(200, json.dumps(self.incidents).encode())
         elif self.path.startswith("/api/silences"):
             self._answer(200, json.dumps({"silences": [SILENCE]}).encode())
@@ -338,3 +353,18 @@ def test_doctor(tocsin, tmp_path):
     done = tocsin("doctor", "--json", "--data", blocked / "d")
     assert done.returncode == 1
     assert any(c["name"] == "data directory" and c["state"] == "error" for c in json.loads(done.stdout)["checks"])
+
+
+def test_explain(tocsin, api):
+    done = tocsin("explain", "i1", "--url", url(api))
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0] == "bot is slow"
+    assert "In the words of tiny, proven from what is below:" in lines
+    assert lines[lines.index("What happened:") + 1 :][:2] == [
+        "- It is [31mslow [0m.",
+        "    finding f1  /signals?signal=x",
+    ]
+    done = tocsin("explain", "i1", "--url", url(api), "--json")
+    assert json.loads(done.stdout) == SUMMARY

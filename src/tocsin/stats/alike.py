@@ -43,7 +43,8 @@ def vectors(texts: Sequence[str]) -> F8:
     seen = (found > 0).sum(axis=0)
     found *= np.log((1 + len(texts)) / (1 + seen)) + 1.0
     norm = np.sqrt((found * found).sum(axis=1, keepdims=True))
-    return np.divide(found, norm, out=np.zeros_like(found), where=norm > 0)
+    unit: F8 = np.divide(found, norm, out=np.zeros_like(found), where=norm > 0)
+    return unit
 
 
 def alike(texts: Sequence[str], near: float = NEAR) -> list[int]:
