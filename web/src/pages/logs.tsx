@@ -43,7 +43,7 @@ export function Logs() {
         <>
           <Panel title="What is said" id="said" note={said.data && `${atMost(said.data.templates.length, MOST_TEMPLATES, "template")}; <*> stands for what varies`}>
             {said.error && <Fault error={said.error} again={said.again} />}
-            {!said.data ? !said.error && <Loading what="templates" /> : said.data.templates.length === 0 ? <p class="quiet">No line of this time is like that.</p> : <><p class="note"><label><input type="checkbox" checked={params.has("alike")} onChange={(event) => set({ alike: event.currentTarget.checked ? "1" : undefined })} /> one row for templates that say nearly the same</label></p><Table rows={params.has("alike") ? together(said.data.templates) : said.data.templates} chosen={wanted["template"] ?? ""} /></>}
+            {!said.data ? !said.error && <Loading what="templates" /> : said.data.templates.length === 0 ? <p class="quiet">No line of this time is like that.</p> : <><p><button type="button" class="btn small" aria-pressed={params.has("alike")} onClick={() => set({ alike: params.has("alike") ? undefined : "1" })}>one row for templates that say nearly the same</button></p><Table rows={params.has("alike") ? together(said.data.templates) : said.data.templates} chosen={wanted["template"] ?? ""} /></>}
           </Panel>
           <Panel title="Lines" id="lines" note={lines.data && `${lines.data.logs.length >= MOST_LINES ? `the last ${MOST_LINES}` : count(lines.data.logs.length, "line")}, newest first`}>
             {lines.error && <Fault error={lines.error} again={lines.again} />}
