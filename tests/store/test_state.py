@@ -14,6 +14,7 @@ from tocsin.model.finding import Finding, Phase
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.message import Message
 from tocsin.model.series import Series, Signal
+from tocsin.model.transition import Regroup
 from tocsin.store.rows import IncidentEvent
 from tocsin.store.state import StateStore
 from tocsin.store.tables import METADATA
@@ -134,6 +135,21 @@ def test_acting_twice_changes_nothing_and_tells_nobody_twice(state):
     assert len(state.audit_trail()) == 1
     assert state.act("main", "nothing", "ack", by="ann", at=20) is None
     assert state.act("other", "inc-1", "ack", by="eve", at=20) is None
+
+
+def test_what_people_merge_and_split_is_written_down_and_told_again(state):
+    state.commit("correlate", 1, incidents=[INCIDENT])
+    split, merge = Regroup("split", findings=("ab" * 16,)), Regroup("merge", into="inc-2")
+    assert state.regroup("main", "inc-1", split, by="ann", at=20)
+    assert state.regroup("main", "inc-1", merge, by="bob", at=30)
+    assert not state.regroup("other", "inc-1", merge, by="eve", at=30)
+    assert state.regroupings(20) == [("main", "inc-1", split, "ann"), ("main", "inc-1", merge, "bob")]
+    assert [each[2] for each in state.regroupings(21)] == [merge]
+    assert [(each.kind, each.by) for each in state.incident_events("main", "inc-1")][-2:] == [
+        ("split", "ann"),
+        ("merged", "bob"),
+    ]
+    assert [each.action for each in state.audit_trail()] == ["merge", "split"]
 
 
 def test_incidents_are_listed_by_tenant_state_and_time(state):

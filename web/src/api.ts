@@ -34,7 +34,7 @@ export interface Finding {
   direction: string; series_id: string; unit: string; labels: Record<string, string>;
   evidence: Record<string, unknown>; severity: Severity;
 }
-export interface Cause { kind: string; entity: string; what: string; score: number; evidence: string[]; refuted_by: string[] }
+export interface Cause { kind: string; entity: string; what: string; score: number; evidence: string[]; refuted_by: string[]; links: string[] }
 export interface Sent { id: string; destination: string; action: string; state: string; created_at: string; sent_at: string | null; attempts: number; dry_run: boolean; reason: string }
 export interface Example { role: string; words: string; trace_id: string; service: string; operation: string; start: string; duration_s: number }
 export interface Moment extends Change { type: "change" | "finding" | "life" }
@@ -44,7 +44,7 @@ export interface Incident extends Omit<Summary, "findings" | "cause">, Place {
   team: string | null; route: string; monitor_runbooks: string[];
   now: string; severity_arithmetic: string; impact: Record<string, unknown>; dedup_key: string;
   findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[]; feedback: Feedback[];
-  lineage: Origin[];
+  lineage: Origin[]; runbooks: { title: string; url: string }[];
 }
 /** A piece of evidence; the link is a path of these pages or an address. */
 export interface Source { kind: string; ref: string; link: string }

@@ -23,6 +23,7 @@ from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.summary import summary_to_json
 from tocsin.model.times import time_to_json
+from tocsin.model.transition import Regroup
 
 router = APIRouter(prefix="/api/incidents", tags=["incidents"], responses=RESPONSES)
 _BEFORE_NS = 45 * 60 * NS
@@ -42,6 +43,18 @@ class Said(Note):
     """What a person says of an incident afterwards."""
 
     verdict: Verdict
+
+
+class Into(BaseModel):
+    """The incident that takes another one over."""
+
+    into: str = Field(min_length=1, max_length=100)
+
+
+class Parted(BaseModel):
+    """Ids of the findings that are another incident."""
+
+    findings: list[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(min_length=1, max_length=200)
 
 
 def states_of(text: str) -> frozenset[IncidentState]:
@@ -152,6 +165,37 @@ def acknowledge(access: Operator, deps: DepsIn, incident_id: str, note: Note | N
 def resolve(access: Operator, deps: DepsIn, incident_id: str, note: Note | None = None) -> Document:
     """Say that it is over."""
     return _act(deps, access, incident_id, "resolve", note)
+
+
+@router.post("/{incident_id}/merge", response_class=Document)
+def merge(access: Operator, deps: DepsIn, incident_id: str, to: Into) -> Document:
+    """Make it part of another incident that is not over; what is of both stays together from now on."""
+    found, into = (_incident(deps, access, each) for each in (incident_id, to.into))
+    if found.id == into.id:
+        raise BadInput("an incident can't be merged into itself; name another one as `into`")
+    for each in (found, into):
+        if each.state is IncidentState.RESOLVED:
+            raise HttpProblem(409, f"incident {each.id} is over: nothing can be merged with it", code="conflict")
+    change = Regroup("merge", into=into.id)
+    deps.state.regroup(access.tenant, found.id, change, by=person(access), at=deps.clock.now())
+    return _whole(deps, access, found)
+
+
+@router.post("/{incident_id}/split", response_class=Document)
+def split(access: Operator, deps: DepsIn, incident_id: str, off: Parted) -> Document:
+    """Make some of its findings another incident; what is of both stays apart from now on."""
+    found = _incident(deps, access, incident_id)
+    known = {each.id.hex() for each in found.findings}
+    strange = sorted(set(off.findings) - known)
+    if strange:
+        raise BadInput(f"{strange[0]} is no finding of this incident; they are at /api/incidents/{found.id}")
+    if known <= set(off.findings):
+        raise BadInput("all of its findings can't be split off; leave one at least")
+    if found.state is IncidentState.RESOLVED:
+        raise HttpProblem(409, f"incident {found.id} is over: nothing can be split off", code="conflict")
+    change = Regroup("split", findings=tuple(sorted(set(off.findings))))
+    deps.state.regroup(access.tenant, found.id, change, by=person(access), at=deps.clock.now())
+    return _whole(deps, access, found)
 
 
 @router.post("/{incident_id}/feedback", response_class=Document)

@@ -20,6 +20,7 @@ from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.message import Message
 from tocsin.model.summary import UNSAID, Summary
+from tocsin.model.transition import Regroup
 from tocsin.spec.team import TeamSpec
 
 Row: TypeAlias = Mapping[str, object]
@@ -166,6 +167,9 @@ class State(Protocol):
 
     def act(self, tenant: str, incident_id: str, action: Action, *, by: str, note: str, at: int) -> Incident | None:
         """Acknowledge or resolve; None: no such incident. Repeating an action changes nothing."""
+
+    def regroup(self, tenant: str, incident_id: str, change: Regroup, *, by: str, at: int) -> bool:
+        """Merge an incident into another, or split findings off; False: no such incident."""
 
     def add_feedback(
         self, tenant: str, incident_id: str, verdict: Verdict, *, by: str, at: int, note: str = ""

@@ -9,13 +9,13 @@ from typing import Protocol
 
 from tocsin.app.weighing import Weighing
 from tocsin.correlate.lanes import HISTORY_NS
-from tocsin.correlate.reducer import Reducer, human_action
+from tocsin.correlate.reducer import Reducer, human_action, regrouped
 from tocsin.incident.policy import Policy
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.log import Control, LogRecord, Output
 from tocsin.model.message import Message
 from tocsin.model.series import Catalog
-from tocsin.model.transition import Transition
+from tocsin.model.transition import Regroup, Transition
 from tocsin.selfmon.metrics import gauge
 from tocsin.store.rows import IncidentEvent
 from tocsin.store.state import StateStore
@@ -128,6 +128,10 @@ class Correlating:
         """Tell the policy that a person called an incident real; thread-safe, taken in by the next step."""
         self._confirmed.append((incident, by))
 
+    def regroup(self, tenant: str, incident: str, change: Regroup, by: str) -> None:
+        """Tell the fold what a person said of which findings belong together; thread-safe, taken in by the next step."""
+        self._acts.append(regrouped(tenant, incident, change, by=by))
+
     def recall(self, now: int) -> None:
         """Tell the fold again what people of any tenant decided just before a crash: it may not have heard of it.
 
@@ -140,6 +144,8 @@ class Correlating:
             said = [each for each in events if each.by and each.kind == incident.state.value]
             if said:
                 self.act(incident, _ACTIONS[incident.state], said[-1].by, said[-1].time)
+        for tenant, name, change, by in self._state.regroupings(now - ACTS_NS):
+            self.regroup(tenant, name, change, by)
             verdicts = self._state.feedback(incident.tenant, incident.id) if self._policy.asks_people else ()
             if verdicts and verdicts[-1].verdict == "real_problem":
                 self.confirm(incident, verdicts[-1].by)

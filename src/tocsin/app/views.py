@@ -15,6 +15,7 @@ from tocsin.model.decision import Applied, Feedback, Silence, Verdict
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.series import MAIN_TENANT
+from tocsin.model.transition import Regroup
 from tocsin.store.export import chunks_of_rows
 from tocsin.store.exported import INCIDENT_TYPES
 from tocsin.store.queries import Curve, PaneCurve
@@ -185,10 +186,12 @@ class StateView:
         state: StateStore,
         told: Callable[[Incident, str, str, int], None],
         confirmed: Callable[[Incident, str], None] = lambda *_: None,
+        regrouped: Callable[[str, str, Regroup, str], None] = lambda *_: None,
     ) -> None:
         self._state = state
         self._told = told
         self._confirmed = confirmed
+        self._regrouped = regrouped
 
     def incidents(self, tenant: str, states: frozenset[IncidentState], since: int, limit: int) -> Sequence[Incident]:
         """Incidents in these states, newest first."""
@@ -225,6 +228,13 @@ class StateView:
         if found is not None:
             self._told(found, action, by, at)
         return found
+
+    def regroup(self, tenant: str, incident_id: str, change: Regroup, *, by: str, at: int) -> bool:
+        """Merge or split; the fold hears of it."""
+        known = self._state.regroup(tenant, incident_id, change, by=by, at=at)
+        if known:
+            self._regrouped(tenant, incident_id, change, by)
+        return known
 
     def add_feedback(
         self, tenant: str, incident_id: str, verdict: Verdict, *, by: str, at: int, note: str = ""

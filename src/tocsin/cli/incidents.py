@@ -20,6 +20,8 @@ def register(app: typer.Typer) -> None:
     app.command("incidents")(incidents)
     app.command("ack")(ack)
     app.command("feedback")(feedback)
+    app.command("merge")(merge)
+    app.command("split")(split)
 
 
 def incidents(
@@ -110,3 +112,34 @@ def ack(
         document(found)
     else:
         say(f"{incident_id} is acknowledged")
+
+
+def merge(
+    incident_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the incident that ends.")],
+    into: Annotated[str, typer.Argument(metavar="INTO", help="Id of the incident that takes it over.")],
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make an incident part of another; what is of both stays together from now on."""
+    found = Server(url, key).post(f"/api/incidents/{quote(incident_id, safe='')}/merge", {"into": into})
+    if as_json:
+        document(found)
+    else:
+        say(f"{incident_id} is part of {into}")
+
+
+def split(
+    incident_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the incident.")],
+    findings: Annotated[list[str], typer.Argument(metavar="FINDING...", help="Ids of findings that are another one.")],
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make some findings of an incident another incident; what is of both stays apart from now on."""
+    body = {"findings": findings}
+    found = Server(url, key).post(f"/api/incidents/{quote(incident_id, safe='')}/split", body)
+    if as_json:
+        document(found)
+    else:
+        say(f"{len(findings)} finding(s) split off {incident_id}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -154,6 +154,16 @@ class Group:
         self.touched = True
         if other.state is IncidentState.OPEN and self.state is IncidentState.ACKNOWLEDGED:
             self.state = IncidentState.OPEN  # nobody has seen the other half yet
+
+    def part(self, ids: Collection[bytes], name: str) -> Group:
+        """Give findings that it keeps in full to a new incident, and gather itself anew from those that stay."""
+        members, self.members, self.entities = self.members, {}, {}
+        moved = Group(name, self.tenant, 1 << 62, 1 << 62, late=self.late, updated_at=self.updated_at)
+        self.founded, self.last_onset = 1 << 62, 0
+        for found, member in members.items():
+            (moved if found in ids else self).add(member)
+        moved.opened_at = min(member.finding.time for member in moved.members.values())
+        return moved
 
     def quiet(self) -> bool:
         """Whether all findings are closed."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tocsin.correlate.bonds import Bonds, key_of, keys_of
 from tocsin.correlate.calls import Calls
 from tocsin.correlate.group import Group, Member
 from tocsin.correlate.statement import monitor_words
@@ -48,7 +49,8 @@ class Grouping:
         self.topology = Topology()
         self.calls = Calls()
         self.groups: dict[str, Group] = {}
-        self.merged: list[tuple[Group, str]] = []
+        self.merged: list[tuple[Group, str, str]] = []
+        self.bonds = Bonds()
         self._by_finding: dict[bytes, str] = {}
         self._by_entity: dict[str, dict[str, None]] = {}
         self._by_reach: dict[str, dict[str, None]] = {}
@@ -102,15 +104,48 @@ class Grouping:
 
     def _home(self, member: Member) -> Group | None:
         """The incident a finding belongs to; incidents that it shows to be one are merged."""
-        found = [group for group in self._near(member) if self._fits(group, member)]
+        kind = key_of(member.finding.monitor, member.entities)
+        near = {group.id: group for group in (*self._near(member), *self._joined(kind))}
+        fits = [group for group in near.values() if self._fits(group, member)]
+        found = [group for group in fits if not self.bonds.apart(kind, keys_of(group.members))]
         active = sorted((group for group in found if group.active), key=lambda group: group.id)
         if active:
             for other in active[1:]:
-                if active[0].storm == other.storm:
+                if active[0].storm == other.storm and not self._parted(active[0], other):
                     self._merge(active[0], other)
             return active[0]
         past = sorted((group for group in found if not group.active), key=lambda group: group.resolved_at or 0)
         return past[-1] if past else None
+
+    def _joined(self, kind: str) -> list[Group]:
+        """Incidents with findings that a person once joined with this kind."""
+        partners = set(self.bonds.partners(kind))
+        return [each for each in self.groups.values() if partners & keys_of(each.members)] if partners else []
+
+    def _parted(self, one: Group, other: Group) -> bool:
+        keys = keys_of(other.members)
+        return any(self.bonds.apart(kind, keys) for kind in keys_of(one.members))
+
+    def merge(self, group: Group, other: Group, by: str) -> None:
+        """Join by a person: `other` ends in favour of `group`, and what is of them stays together from now on."""
+        self.bonds.decide(keys_of(group.members), keys_of(other.members), together=True)
+        self._merge(group, other, by)
+
+    def split(self, group: Group, ids: Collection[bytes]) -> Group | None:
+        """Part by a person: some of its findings are another incident, now and from now on; None: some, not all."""
+        moved = sorted(each for each in ids if each in group.members)
+        if not moved or len(moved) == len(group.members):
+            return None
+        self._unindex(group)
+        new = group.part(moved, incident_id(self.tenant, b"split" + group.id.encode() + moved[0]))
+        self.bonds.decide(keys_of(new.members), keys_of(group.members), together=False)
+        self.groups[new.id] = new
+        for each in (group, new):
+            self._index(each, each.entities)
+            for member in each.members.values():
+                self._extend(each, self.around(member.entities))
+        self._by_finding.update(dict.fromkeys(new.members, new.id))
+        return new
 
     def around(self, entities: Sequence[str]) -> dict[str, int]:
         """Entities that these belong to, call or are called by, and what those they call run on, with distances."""
@@ -196,7 +231,9 @@ class Grouping:
         self._extend(group, self.around(member.entities))
         for waiting in list(self._waiting.values()):
             near = self.around(waiting.entities)
+            kind = key_of(waiting.finding.monitor, waiting.entities)
             fits = any(entity in group.entities for entity in near) and self._fits(group, waiting)
+            fits = fits and not self.bonds.apart(kind, keys_of(group.members))
             if fits and self._waiting.pop(waiting.finding.id, None) is not None:  # a join may take others along
                 self._join(group, waiting)
 
@@ -219,7 +256,7 @@ class Grouping:
             _WAITING.labels("full").inc()
         self._waiting[member.finding.id] = member
 
-    def _merge(self, group: Group, other: Group) -> None:
+    def _merge(self, group: Group, other: Group, by: str = "") -> None:
         group.absorb(other)
         self._index(group, group.entities)
         self._extend(group, self._reach.get(other.id, {}))
@@ -227,10 +264,13 @@ class Grouping:
             self._by_finding[finding] = group.id
         self._remove(other)
         if other.revision:
-            self.merged.append((other, group.id))
+            self.merged.append((other, group.id, by))
 
     def _remove(self, group: Group) -> None:
         del self.groups[group.id]
+        self._unindex(group)
+
+    def _unindex(self, group: Group) -> None:
         for index, entities in ((self._by_entity, group.entities), (self._by_reach, self._reach.pop(group.id, {}))):
             for entity in entities:
                 ids = index.get(entity, {})
@@ -255,7 +295,8 @@ class Grouping:
         """All state, as JSON can hold it."""
         return {
             "groups": [group.to_json() for group in self.groups.values()],
-            "merged": [[group.to_json(), into] for group, into in self.merged],
+            "merged": [[group.to_json(), into, by] for group, into, by in self.merged],
+            "bonds": self.bonds.snapshot(),
             "waiting": [member.to_json() for member in self._waiting.values()],
             "topology": self.topology.snapshot(),
             "calls": self.calls.snapshot(),
@@ -266,7 +307,8 @@ class Grouping:
         """Take a snapshot back."""
         groups = [Group.from_json(each) for each in found["groups"]]
         self.groups = {group.id: group for group in groups}
-        self.merged = [(Group.from_json(each), into) for each, into in found["merged"]]
+        self.merged = [(Group.from_json(each), into, "".join(by)) for each, into, *by in found["merged"]]
+        self.bonds.restore(found.get("bonds", ()))
         members = [Member.from_json(each) for each in found["waiting"]]
         self._waiting = {member.finding.id: member for member in members}
         self.topology.restore(found["topology"])

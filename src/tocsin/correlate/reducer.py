@@ -11,7 +11,7 @@ from tocsin.model.errors import BadInput, Corrupt
 from tocsin.model.frame import FrameKind
 from tocsin.model.log import Control, Output
 from tocsin.model.series import Catalog
-from tocsin.model.transition import Grader, Transition
+from tocsin.model.transition import Grader, Regroup, Transition
 from tocsin.spec.engine import EngineSpec
 
 VERSION = 1
@@ -29,6 +29,13 @@ def human_action(tenant: str, incident: str, action: str, *, by: str, at: int) -
     if action not in ACTIONS:
         raise BadInput(f"{action!r} is no action on an incident; write one of {', '.join(ACTIONS)}")
     body = {"tenant": tenant, "incident": incident, "action": action, "by": by, "at": at}
+    return Control.of("incident", json.dumps(body, sort_keys=True).encode())
+
+
+def regrouped(tenant: str, incident: str, change: Regroup, *, by: str) -> Control:
+    """The record of what a person said of which findings belong together."""
+    body = {"tenant": tenant, "incident": incident, "action": change.action, "by": by,
+            "into": change.into, "findings": list(change.findings)}  # fmt: skip
     return Control.of("incident", json.dumps(body, sort_keys=True).encode())
 
 
@@ -93,6 +100,10 @@ class Reducer:
             return []
         try:
             body = json.loads(control.body)
+            if body["action"] in ("merge", "split"):
+                change = Regroup(body["action"], body["into"], tuple(body["findings"]))
+                self._tenant(body["tenant"]).regroup(body["incident"], change, body["by"])
+                return []
             return self._tenant(body["tenant"]).act(body["incident"], body["action"], body["by"], int(body["at"]))
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"control record {control.sha256[:12]} is no action on an incident: {error!r}") from error

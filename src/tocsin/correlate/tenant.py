@@ -24,7 +24,7 @@ from tocsin.model.incident import CAUSE_KINDS, Change, IncidentState, Runbook
 from tocsin.model.log import Output
 from tocsin.model.series import Catalog
 from tocsin.model.text import one_line
-from tocsin.model.transition import Grader, Transition, TransitionAction
+from tocsin.model.transition import Grader, Regroup, Transition, TransitionAction
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.entity_key import ENTITY_CHARS
@@ -122,6 +122,20 @@ class TenantReducer:
         group.told = group.signature()
         return [self._transition("acknowledge", group, at, by=by)]
 
+    def regroup(self, incident: str, change: Regroup, by: str) -> None:
+        """Merge or split by a person; the next tick tells what came of it. Repeating changes nothing."""
+        group = self.grouping.groups.get(incident)
+        if group is None or not group.active:
+            return
+        if change.action == "merge":
+            into = self.grouping.groups.get(change.into)
+            if into is not None and into.active and into is not group:
+                self.grouping.merge(into, group, by)
+            return
+        parted = self.grouping.split(group, [bytes.fromhex(each) for each in change.findings])
+        for each in (group, parted) if parted is not None else ():
+            each.touched, each.looked = True, (0, 0)
+
     def _take_events(self, frames: Iterable[Frame]) -> None:
         rows = [row for frame in frames for row in frame.rows()]
         found = [_event(row) for row in rows]
@@ -208,9 +222,9 @@ class TenantReducer:
                 said.append(self._transition_of(group, output))
         if output.tick:
             self._events_new = False
-            for loser, into in sorted(self.grouping.merged, key=lambda pair: pair[0].id):
+            for loser, into, by in sorted(self.grouping.merged, key=lambda each: each[0].id):
                 loser.state, loser.resolved_at = IncidentState.RESOLVED, output.received
-                said.append(self._transition("merge", loser, output.received, into=into))
+                said.append(self._transition("merge", loser, output.received, into=into, by=by))
             self.grouping.merged = []
             self.grouping.expire(output.received)
             self.surroundings.forget(self.grouping)

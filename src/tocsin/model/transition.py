@@ -30,6 +30,15 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class Regroup:
+    """What a person says of which findings belong together: `merge` an incident into another, or `split` some off."""
+
+    action: Literal["merge", "split"]
+    into: str = ""
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Grade:
     """How much an incident matters, with the sum that led to it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -61,6 +61,12 @@ def read_audit(connection: Connection, tenant: str | None, limit: int) -> list[A
     query = sa.select(AUDIT).order_by(AUDIT.c.seq.desc()).limit(limit)
     if tenant is not None:
         query = query.where(AUDIT.c.tenant == tenant)
+    return [AuditEntry(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def read_actions(connection: Connection, actions: Sequence[str], since: int) -> list[AuditEntry]:
+    """Entries of some actions from a time (ns) on, of all tenants, oldest first."""
+    query = sa.select(AUDIT).where(AUDIT.c.action.in_(actions), AUDIT.c.time >= since).order_by(AUDIT.c.seq)
     return [AuditEntry(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
 
 

@@ -17,7 +17,8 @@ from tocsin.model.codec import incident_from_json
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.message import Message
-from tocsin.store.audit import append_audit
+from tocsin.model.transition import Regroup
+from tocsin.store.audit import AuditEntry, append_audit, read_actions
 from tocsin.store.decisions import Decisions
 from tocsin.store.remedies import Remedies
 from tocsin.store.rows import (
@@ -181,6 +182,25 @@ class StateStore(Decisions, Remedies):
             append_audit(connection, at, tenant, by, action, incident_id, {"note": note})
         return after
 
+    def regroup(self, tenant: str, incident_id: str, change: Regroup, *, by: str, at: int) -> bool:
+        """Write down what a person said of which findings belong together; False: no such incident."""
+        with self._begin() as connection:
+            if get_incident(connection, tenant, incident_id) is None:
+                return False
+            merge = change.action == "merge"
+            note = f"merged into {change.into}" if merge else f"{len(change.findings)} finding(s) split off"
+            kind = "merged" if merge else "split"
+            put_events(connection, [IncidentEvent(tenant, incident_id, at, kind, by, note)])
+            detail = {"into": change.into, "findings": list(change.findings)}
+            append_audit(connection, at, tenant, by, change.action, incident_id, detail)
+        return True
+
+    def regroupings(self, since: int) -> list[tuple[str, str, Regroup, str]]:
+        """What people of any tenant merged and split from a time on, oldest first: tenant, incident, what, by whom."""
+        with self._reading() as connection:
+            found = read_actions(connection, ("merge", "split"), since)
+        return [(each.tenant, each.subject, _regroup(each), each.actor) for each in found]
+
     # --- outbox
 
     def due_messages(self, now: int, limit: int = 100) -> list[Message]:
@@ -231,3 +251,8 @@ class StateStore(Decisions, Remedies):
 def _settle(connection: Connection, message_id: str, **values: Any) -> None:
     if not connection.execute(OUTBOX.update().where(OUTBOX.c.id == message_id).values(values)).rowcount:
         raise BadInput(f"no message {message_id!r} in the outbox")
+
+
+def _regroup(entry: AuditEntry) -> Regroup:
+    detail = json.loads(entry.detail)
+    return Regroup("merge" if entry.action == "merge" else "split", detail["into"], tuple(detail["findings"]))

@@ -9,6 +9,7 @@ import { Matchers, SilenceForm, VerdictForm } from "../people";
 import { A, brief, Fault, Labels, Loading, Name, Panel, Said, Sev, Time } from "../parts";
 import { InShort } from "../told";
 import { Loss } from "../severity";
+import { RegroupForm } from "../regroup";
 import { set, usePlace } from "../url";
 
 const MOST = 6;
@@ -76,6 +77,7 @@ function Buttons({ it, path }: { it: Answer; path: string }) {
       {it.state !== "resolved" && <button type="button" class="btn" disabled={busy !== ""} onClick={() => press("resolve")}>{busy === "resolve" ? "Resolving …" : "Resolve"}</button>}
       {it.state !== "resolved" && !it.silenced && <SilenceForm it={it} />}
       <VerdictForm it={it} path={path} />
+      {it.state !== "resolved" && <RegroupForm it={it} path={path} />}
       {error && <Fault error={error} />}
     </div>
   );
@@ -109,11 +111,15 @@ function Facts({ it }: { it: Answer }) {
       <div><dt>How sure</dt><dd>{surest ? <>{rarity(surest.log10_p, surest.n_eff)}<span class="note">strongest finding: {surest.monitor}{surest.level !== null && surest.log10_p !== null ? `, log10 p ${surest.log10_p.toFixed(1)} where ${surest.level.toFixed(1)} was needed` : ""}</span></> : "–"}</dd></div>
       <div><dt>Where</dt><dd>{it.entities.length ? it.entities.map((each) => <A key={each} class="tag" to={query("/signals", { entity: each })}><Said text={each} most={80} /></A>) : "–"}{impact.length > 0 && <span class="note">impact: {impact.map(([key, value]) => `${key.replaceAll("_", " ")} ${String(value)}`).join(", ")}</span>}</dd></div>
       {it.lineage.length > 0 && <div><dt>Compared with</dt><dd><Lineage origins={it.lineage} /></dd></div>}
+      {it.runbooks.length > 0 && <div><dt>Runbooks</dt><dd>{it.runbooks.map((each) => <a key={each.url} href={each.url} rel="noreferrer noopener">{brief(each.title, 120)}</a>)}<span class="note">for what fails together here</span></dd></div>}
       {(it.team || it.monitor_runbooks.length > 0) && <div><dt>Whose</dt><dd>{it.team ? <bdi>{it.team}</bdi> : "no team owns it"}{it.route && <span class="note">route <bdi>{it.route}</bdi></span>}{it.monitor_runbooks.map((each) => <span key={each} class="note">runbook: {/^https?:\/\//.test(each) ? <a href={each} rel="noreferrer noopener">{brief(each, 120)}</a> : <Said text={each} most={200} />}</span>)}</dd></div>}
       {models.length > 0 && <div><dt>Models</dt><dd>{models.map((each) => <A key={each.name} class="tag" to={each.to}><Said text={each.name} most={80} /></A>)}<span class="note">performance, drift and segments since it began, beside the time before</span></dd></div>}
     </dl>
   );
 }
+
+/** What a link of a cause leads to. */
+const seen = (link: string, k: number): string => `${({ signals: "the signal", traces: "its traces", logs: "its log" })[link.split(/[/?]/)[1] ?? ""] ?? "evidence"}${k ? ` ${k + 1}` : ""}`;
 
 function Causes({ causes }: { causes: Cause[] }) {
   return (
@@ -127,6 +133,7 @@ function Causes({ causes }: { causes: Cause[] }) {
                 <p><span class="tag">{cause.kind}</span> <b><Said text={cause.what} /></b>{cause.entity && <span class="note"> on <Said text={cause.entity} most={80} /></span>}</p>
                 <ul class="evidence">
                   {cause.evidence.map((each, k) => <li key={k} class="for"><span aria-hidden="true">+</span><span class="sr">for: </span><Said text={each} most={400} /></li>)}
+                  {cause.links.length > 0 && <li class="for"><span aria-hidden="true">→</span><span>{cause.links.slice(0, 6).map((each, k) => <A key={each} class="tag" to={each}>{seen(each, k)}</A>)}</span></li>}
                   {cause.refuted_by.map((each, k) => <li key={k} class="against"><span aria-hidden="true">−</span><span class="sr">against: </span><Said text={each} most={400} /></li>)}
                 </ul>
               </div>
