@@ -47,6 +47,7 @@ from tocsin.spec.packs import load_packs
 
 if TYPE_CHECKING:  # the engine compiles kernels: it is imported once the cache directory is set
     import grpc
+    from starlette.types import ASGIApp
 
     from tocsin.app.collectors import Collectors
     from tocsin.engine.runner import Runner
@@ -253,6 +254,20 @@ async def _tick(hot: Hot) -> None:
         await asyncio.sleep(max(0.05, 1.0 / speed))
 
 
+def _private(hot: Hot, ingest: ASGIApp) -> Listener:
+    """Where the cold process hands over what it found."""
+    internal = Internal(
+        ingest,
+        hot.settings.internal_secret,
+        hot.notices,
+        outcomes=hot.take_outcomes,
+        points=hot.take_points,
+        evaluations=hot.take_evaluations,
+        labels=hot.take_labels,
+    )
+    return Listener(internal, uds=hot.settings.hot_socket)
+
+
 async def _serve(hot: Hot, child: Child) -> None:
     settings = hot.settings
     guarded = settings.open_access and not settings.insecure
@@ -272,18 +287,7 @@ async def _serve(hot: Hot, child: Child) -> None:
     servers = [
         Listener(front, fd=settings.main_fd),
         Listener(NoForeignPages(ingest, LOOPBACK_HOSTS if guarded else None), fd=settings.otlp_http_fd),
-        Listener(
-            Internal(
-                ingest,
-                settings.internal_secret,
-                hot.notices,
-                outcomes=hot.take_outcomes,
-                points=hot.take_points,
-                evaluations=hot.take_evaluations,
-                labels=hot.take_labels,
-            ),
-            uds=settings.hot_socket,
-        ),
+        _private(hot, ingest),
     ]
     running = [asyncio.create_task(server.run()) for server in servers]
     grpc = _grpc(hot)
