@@ -121,7 +121,7 @@ def test_a_program_that_was_cut_off_is_not_run_again(database):
         world.responding._kept.move_remedy = dies
         with pytest.raises(KeyboardInterrupt):
             await world.step()
-        world.state.close()
+        await world.close()
 
     async def go_on():
         world = World(database, config)

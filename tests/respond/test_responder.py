@@ -137,8 +137,9 @@ def test_a_fallback_that_gets_slow_in_turn_is_no_help(database):
         world.put(replace(kept, findings=(*kept.findings, worse)))
         world.close_finding(first)
         await world.step(601)
-        assert world.only().state == "rolled_back"
-        assert "is out of line for" in world.only().log[-2].what
+        of = {each.target: each for each in world.remedies()}
+        assert (of["llama-new"].state, "is out of line for" in of["llama-new"].log[-2].what) == ("rolled_back", True)
+        assert "stable is the fallback itself" in of[""].log[-1].what
 
     scenario(database, story)
 
@@ -325,5 +326,33 @@ def test_it_is_for_what_the_playbook_says(database):
         await world.step()
         assert world.remedies() == []
         assert MONITOR == "variant-p95"
+
+    scenario(database, story)
+
+
+def test_what_lay_for_over_a_day_is_for_people(database):
+    async def story(world, server):
+        world.put(incident())
+        await world.step()
+        await world.step(26 * 3600)
+        assert (world.only().state, len(server.got)) == ("failed", 1)
+        assert "look whether something has to be put back" in world.told()[-1][1]
+
+    scenario(database, story)
+
+
+def test_a_later_finding_of_the_same_incident_is_acted_on_in_its_turn(database):
+    async def story(world, server):
+        first, second = slow(), slow(OTHER, start=slow().start + MINUTE)
+        world.put(incident(first, second))
+        await world.step()
+        assert world.only().target == "llama-new"
+        world.close_finding(first)
+        await world.step(30)
+        await world.step(30)
+        assert {each.target: each.state for each in world.remedies()} == {
+            "llama-new": "succeeded",
+            "llama-old": "verifying",
+        }
 
     scenario(database, story)

@@ -13,6 +13,7 @@ from tocsin.api.action_ports import Actions, Word
 from tocsin.api.ports import Deps
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
+from tocsin.api.times import NS
 from tocsin.model.codec import Json
 from tocsin.model.errors import BadInput
 from tocsin.model.remedy import ACTIVE, STATES, UNDOABLE, Remedy, RemedyState, Switch
@@ -74,6 +75,9 @@ def _switch(switch: Switch) -> Json:
 
 def _playbook(spec: PlaybookSpec) -> Json:
     verify = spec.verify
+    judged: Json = {} if verify is None else {"after": f"{verify.after / NS:g}s", "else": verify.else_}
+    if verify is not None and verify.control:
+        judged |= {"control": dict(verify.control), "better_by": verify.better_by}
     return {
         "name": spec.name,
         "approved": spec.approved,
@@ -81,7 +85,7 @@ def _playbook(spec: PlaybookSpec) -> Json:
         "conclusion": spec.conclusion,
         "when": spec.when.model_dump(mode="json", exclude_defaults=True),
         "require": [each.model_dump(mode="json", exclude_defaults=True) for each in spec.require],
-        "verify": None if verify is None else verify.model_dump(mode="json", by_alias=True),
+        "verify": judged or None,
     }
 
 

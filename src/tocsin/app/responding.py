@@ -52,9 +52,9 @@ class KeptRemedies:
         self.begun_since = state.begun_since
         self.switch = state.switch
 
-    def open_incidents(self) -> Sequence[Incident]:
-        """Incidents that are not over."""
-        return self._state.incidents(MAIN_TENANT, OPEN, limit=MOST_OPEN)
+    def open_incidents(self, since: int = 0) -> Sequence[Incident]:
+        """Incidents that are not over, changed since a time (ns)."""
+        return self._state.incidents(MAIN_TENANT, OPEN, since=since, limit=MOST_OPEN)
 
     def told(self, tenant: str, incident_id: str) -> Sequence[str]:
         """Destinations that were told of an incident."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from tocsin.model.text import one_line
+
 RemedyState: TypeAlias = Literal[
     "held",
     "waiting",
@@ -33,6 +35,7 @@ UNDOABLE: Final[frozenset[RemedyState]] = frozenset({"verifying", "succeeded", "
 PROGRAM: Final = "tocsin"
 """Who proposes what a playbook asks for."""
 MOST_STEPS: Final = 100
+WHAT_CHARS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Step:
 class Remedy:
     """An action on its way; frozen, each change is a new revision.
 
-    `id` is its idempotency key: the same incident and playbook give the same. `plan` holds what was found before and
+    `id` is its idempotency key: the same finding and playbook give the same. `plan` holds what was found before and
     what is set, so that a repeated run does the same and an undo knows what to put back. Times are ns, 0: not yet.
     """
 
@@ -87,7 +90,7 @@ class Remedy:
 
     def moved(self, at: int, what: str, by: str = PROGRAM, **changes: Any) -> Remedy:
         """The next revision, with a line in its log."""
-        log = (*self.log, Step(at, what, by))[-MOST_STEPS:]
+        log = (*self.log, Step(at, one_line(what, WHAT_CHARS), by))[-MOST_STEPS:]
         return replace(self, **changes, updated_at=at, revision=self.revision + 1, log=log)
 
 
@@ -101,13 +104,13 @@ class Switch:
     note: str = ""
 
 
-def remedy_id(tenant: str, incident_id: str, reopened: int, playbook: str) -> str:
-    """The idempotency key of what a playbook does about an incident, each time that it opens.
+def remedy_id(tenant: str, incident_id: str, finding_id: str, playbook: str) -> str:
+    """The idempotency key of what a playbook does about a finding of an incident.
 
-    >>> remedy_id("main", "inc-1", 0, "shift") == remedy_id("main", "inc-1", 0, "shift")
+    >>> remedy_id("main", "inc-1", "f1", "shift") == remedy_id("main", "inc-1", "f1", "shift")
     True
     """
-    text = "\0".join((tenant, incident_id, str(reopened), playbook))
+    text = f"{tenant}\0{incident_id}\0{finding_id}\0{playbook}"
     return "act-" + hashlib.blake2b(text.encode(), digest_size=10, person=b"tocsin.remedy").hexdigest()
 
 

@@ -47,6 +47,8 @@ class Call:
         """What would be asked, and of whom."""
         url = filled(order.spec.url, order.labels, in_address)
         after = {name: self._value(value, order) for name, value in action_fields(order.spec).items()}
+        if after.get("variant") and after["variant"] == after["fallback"]:
+            raise Refused(f"{after['variant']} is the fallback itself")
         target = next((str(after[name]) for name in ("variant", "model", "collection") if after.get(name)), "")
         undo = getattr(order.spec, "undo", None)
         if undo:

@@ -72,7 +72,7 @@ def proposed(kept: Kept, incident: Incident, playbook: PlaybookSpec, by: str, no
         if each.state in ACTIVE:
             raise BadInput(f"{each.id} is at it already ({each.state.replace('_', ' ')})")
     bare = Remedy(
-        id=remedy_id(incident.tenant, incident.id, incident.reopened, f"{playbook.name}/{len(before)}/{by}"),
+        id=remedy_id(incident.tenant, incident.id, finding.id.hex(), f"{playbook.name}/{len(before)}/{by}"),
         tenant=incident.tenant,
         incident_id=incident.id,
         playbook=playbook.name,

@@ -30,6 +30,10 @@ from tocsin.spec.playbook import CommandAction, PlaybookSpec, RemediationSpec, V
 LOOK_AGAIN_NS: Final = 10 * SECOND
 FIRST_RETRY_NS: Final = SECOND
 ATTEMPTS: Final = 6
+SEEN_AGAIN_NS: Final = 600 * SECOND
+"""Incidents that changed so shortly before the last that was looked at are looked at again: not all keep one time."""
+OLD_NS: Final = 24 * 3600 * SECOND
+"""What lay for so long, say in a backup that was brought back, is not gone on with."""
 DEFAULT_VERIFY: Final = VerifySpec.model_validate({"after": "10m"})
 """How an action is judged whose playbook doesn't say."""
 
@@ -51,12 +55,14 @@ class Responder:
         self._dry_run = self._quiet = False
         self._known: set[str] = set()
         self._look_at: dict[str, int] = {}
+        self._seen_at = 0
 
     def adopt(
         self, main: RemediationSpec, playbooks: Mapping[str, PlaybookSpec], acts: Mapping[str, Act], *, dry_run: bool
     ) -> None:
         """Put a configuration into force; `acts` do the actions, by the name of their playbook."""
         self._main, self._playbooks, self._acts = main, dict(playbooks), acts
+        self._known, self._seen_at = set(), 0
         self._dry_run, self._quiet = dry_run or main.dry_run, dry_run
 
     async def step(self) -> int:
@@ -68,20 +74,24 @@ class Responder:
             made += await self._carry(remedy)
         if not self._main.enabled or not self._playbooks:
             return made
-        for incident in self._kept.open_incidents():
+        seen = self._kept.open_incidents(self._seen_at - SEEN_AGAIN_NS)
+        self._seen_at = max((each.updated_at for each in seen), default=self._seen_at)
+        for incident in seen:
             for playbook in self._playbooks.values():
                 made += await self._propose(incident, playbook)
         return made
 
     async def _propose(self, incident: Incident, playbook: PlaybookSpec) -> int:
-        key = remedy_id(incident.tenant, incident.id, incident.reopened, playbook.name)
-        finding = None if key in self._known else wanted_by(playbook.when, incident)
-        if finding is None:
+        finding = wanted_by(playbook.when, incident)
+        if finding is None or incident.tenant != MAIN_TENANT:
+            return 0
+        key = remedy_id(incident.tenant, incident.id, finding.id.hex(), playbook.name)
+        if key in self._known or self._at_it(incident, playbook):
             return 0
         self._known.add(key)
-        now = self._clock.now()
-        if incident.tenant != MAIN_TENANT or self._kept.remedy(incident.tenant, key) is not None:
+        if self._kept.remedy(incident.tenant, key) is not None:
             return 0
+        now = self._clock.now()
         bare = Remedy(
             id=key,
             tenant=incident.tenant,
@@ -101,6 +111,11 @@ class Responder:
             return 0
         _STEPS.labels(first.state).inc()
         return 1 + await self._carry(first)
+
+    def _at_it(self, incident: Incident, playbook: PlaybookSpec) -> bool:
+        """Whether the playbook is at this incident already, for whatever finding."""
+        found = self._kept.remedies(incident.tenant, ACTIVE, incident_id=incident.id)
+        return any(each.playbook == playbook.name for each in found)
 
     async def _carry(self, remedy: Remedy) -> int:
         """Move one remedy until it has to wait."""
@@ -126,6 +141,16 @@ class Responder:
             return self._orphan(remedy, now)
         if remedy.state in ("held", "waiting", "approved"):
             return await self._before(remedy, playbook, incident, now)
+        return await self._begun_before(remedy, playbook, incident, act, now)
+
+    async def _begun_before(
+        self, remedy: Remedy, playbook: PlaybookSpec, incident: Incident, act: Act, now: int
+    ) -> Remedy | None:
+        """What was begun goes on."""
+        if now - max(remedy.updated_at, remedy.judge_at) > OLD_NS:
+            return remedy.moved(
+                now, "it lay for over a day: look whether something has to be put back by hand", state="failed"
+            )
         if not self._may_act(remedy) and remedy.state != "verifying":
             return None
         if remedy.state == "running":

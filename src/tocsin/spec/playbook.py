@@ -306,9 +306,16 @@ def plain_name(text: str) -> bool:
 
 
 def action_fields(action: Any) -> dict[str, Any]:
-    """The fields of an action that people may see: none of its secrets."""
-    hidden = ("secret", "allow", "url", "undo")
-    return {name: value for name, value in action.model_dump(mode="json").items() if name not in hidden}
+    """The fields of an action that people may see: none of its secrets, and none that say nothing."""
+    hidden = {
+        "secret",
+        "allow",
+        "url",
+        "undo",
+        *(() if getattr(action, "via", "gateway") == "gateway" else ("namespace",)),
+    }
+    told = action.model_dump(mode="json")
+    return {name: value for name, value in told.items() if name not in hidden and value not in ("", [], None)}
 
 
 def playbook_faults(
