@@ -25,6 +25,7 @@ from tocsin.api import (
     review,
     routing,
     session,
+    shadow,
     signals,
     silences,
     stream,
@@ -70,6 +71,7 @@ def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
         review,
         routing,
         session,
+        shadow,
         stream,
         traces,
     ):

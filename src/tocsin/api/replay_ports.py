@@ -46,6 +46,15 @@ class Replays(Protocol):
     def labels(self) -> Sequence[Json]:
         """Labels in force, in the order in which they were put there."""
 
+    def put_alerts(self, tenant: str, alerts: Sequence[Json], *, by: str) -> None:
+        """Keep what others alerted on, in place of what was kept before."""
+
+    def alerts(self, tenant: str) -> Sequence[Json]:
+        """What others alerted on, as it was kept."""
+
+    def dry_run(self) -> bool:
+        """Whether messages are recorded and not sent."""
+
     def apply(self, text: str) -> str:
         """Put a text of configuration into force; gives its digest.
 

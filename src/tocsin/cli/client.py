@@ -37,6 +37,11 @@ class Server:
         with self.stream("POST", path, json=body) as answer:
             return _json(answer) if answer.read() else None
 
+    def put(self, path: str, body: object) -> Any:
+        """What the server answers to a JSON body that takes the place of what is at a path."""
+        with self.stream("PUT", path, json=body) as answer:
+            return _json(answer)
+
     def delete(self, path: str) -> Any:
         """What the server answers to the deletion of what is at a path."""
         with self.stream("DELETE", path) as answer:

@@ -90,7 +90,7 @@ def feedback(
         if not as_json:
             show_label(done)
         words = "nothing was put into force"
-        if put and (yes or typer.confirm("put this into force?", err=True)):
+        if put and done["changes"] and (yes or typer.confirm("put this into force?", err=True)):
             done = Server(url, key).post(f"{path}/label", label)
             words = f"in force; `tocsin feedback {incident_id} {verdict} --undo` takes it back"
     if as_json:

@@ -33,6 +33,7 @@ from tocsin.cli import (
     rules,
     scoring,
     serving,
+    shadowing,
     silencing,
     training,
 )
@@ -68,6 +69,7 @@ for part in (
     review,
     rollout,
     planning,
+    shadowing,
     replaying,
     rules,
     scoring,

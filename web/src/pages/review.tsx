@@ -5,6 +5,7 @@ import { useAsk } from "../live";
 import { A, Fault, Loading, Panel, Sev, Time } from "../parts";
 import { useAct } from "../people";
 import { Square } from "../severity";
+import { Shadow } from "../shadow";
 import { go, usePlace } from "../url";
 
 const SPANS: [number, string][] = [[1, "day"], [7, "week"], [28, "4 weeks"], [140, "20 weeks"]];
@@ -26,6 +27,7 @@ export function Review({ scopes }: { scopes: string[] }) {
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {!it ? !answer.error && <Loading what="the review" /> : <>
         <Panel title="Budgets" id="budgets" note="false pages a week: promised, and what came"><Budgets teams={it.teams} /></Panel>
+        <Shadow days={days} />
         <div class="pair">
           <Panel title="Impact and confidence" id="square" note={count(it.incidents.length, "incident")}><Square squares={it.board.squares} /></Panel>
           <Panel title="By route" id="routes"><Routes routes={it.board.routes} /></Panel>

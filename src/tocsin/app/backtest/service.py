@@ -70,6 +70,8 @@ class Backtests:
                 self._rows, _last(incident.tenant, now, days), config, self._packs, (before, after), directory
             )
             found = judged(directory) if work is not None else None
+        if found is not None and not found["rows"]:
+            found = None  # its windows are older than what is kept
         return {
             "incident": incident.id,
             "verdict": verdict,
@@ -84,10 +86,11 @@ class Backtests:
         kept = [each for each in self.labels() if each["incident"] != incident.id]
         asks = _effective(kept)
         after, said = self._asked(incident, verdict, asks, config)
-        of = [[monitor, ref.hex(), after.get((monitor, ref))] for monitor, ref in sorted({*asks, *after})]
-        changed = [each for each in of if asks.get((each[0], bytes.fromhex(each[1]))) != each[2]]
+        keys = sorted(key for key in {*asks, *after} if asks.get(key) != after.get(key))
+        changed = [[monitor, ref.hex(), after.get((monitor, ref))] for monitor, ref in keys]
         label = {"incident": incident.id, "verdict": verdict, "by": by, "at": time_to_json(at), "asks": changed}
-        self._store([*kept, label], by=by, at=at)
+        if changed or len(kept) < len(self.labels()):
+            self._store([*kept, label] if changed else kept, by=by, at=at)
         return {**label, "series": [each.to_json() for each in said]}
 
     def take_back(self, incident_id: str, *, by: str, at: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -27,6 +28,8 @@ from tocsin.spec.load import parse_config
 from tocsin.spec.pack import PackSpec
 from tocsin.store.state import StateStore
 
+ALERTS: Final = "alerts"
+"""Kind, in the state store, of what others alerted on."""
 KEPT: Final = 100
 """Configurations that a rollback looks back over."""
 
@@ -88,6 +91,21 @@ class Replays:
     def labels(self) -> Sequence[Json]:
         """Labels in force."""
         return self._backtests.labels()
+
+    def put_alerts(self, tenant: str, alerts: Sequence[Json], *, by: str) -> None:
+        """Keep what others alerted on, in place of what was kept before."""
+        body = json.dumps(list(alerts)).encode()
+        self._state.add_spec(tenant, ALERTS, body, hashlib.sha256(body).hexdigest(), by=by, at=self._clock.now())
+
+    def alerts(self, tenant: str) -> Sequence[Json]:
+        """What others alerted on, as it was kept."""
+        latest = self._state.specs(tenant, ALERTS, 1)
+        found: list[Json] = json.loads(latest[0].body) if latest else []
+        return found
+
+    def dry_run(self) -> bool:
+        """Whether messages are recorded and not sent."""
+        return self._file.config.dry_run
 
     def apply(self, text: str) -> str:
         """Put a text of configuration into force by way of the server's file; gives its digest.
