@@ -4,10 +4,12 @@ import asyncio
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 
 import httpx2
 
 from tocsin.app.correlating import Correlating
+from tocsin.app.models import with_models
 from tocsin.app.routing import rota_of, rules_of
 from tocsin.correlate.reducer import Reducer
 from tocsin.engine.runner import Runner
@@ -66,9 +68,9 @@ class Hook:
 class Stack:
     """Edge, journal, fold, incidents and outbox as `tocsin serve` joins them, stepped by hand."""
 
-    def __init__(self, path, config_text="{}", packs=None):
+    def __init__(self, path, config_text="{}", packs=None, env=MappingProxyType({})):
         self.packs = load_packs() if packs is None else packs
-        self.config = parse_config(config_text, "tocsin.yaml", {}).config
+        self.config = with_models(parse_config(config_text, "tocsin.yaml", env)).loaded.config
         self.clock = ManualClock(START)
         self.catalog = Catalog()
         self.input = SegmentLog(path / "input", self.catalog, self.clock)

@@ -49,7 +49,7 @@ class Loops:
 def made(tmp_path, monkeypatch):
     def make(found, *, host_metrics=False):
         settings = ServeSettings(data_dir=tmp_path, run_dir=tmp_path, host_metrics=host_metrics)
-        return Collectors(settings, found, None, ManualClock(1), ())
+        return Collectors(settings, found, None, ManualClock(1), (), None)
 
     monkeypatch.setattr(collectors, "RETRY_S", 0.01)
     return make

@@ -41,7 +41,8 @@ def test_it_becomes_a_configuration():
     assert (config.severity.warning, config.severity.critical) == (1.5, 2.5)
     assert (monitor.detect.onnx.drift_test, monitor.detect.onnx.drift_threshold) == ("psi", 0.2)
     assert [str(w) for w in loaded.warnings] == [
-        "p.yaml:2:23: warning: reading from kafka is not in this build; nothing is read",
+        "p.yaml:2:23: warning: no broker is named, so nothing is read: "
+        "add `brokers: [HOST:PORT]` or set TOCSIN_KAFKA_BOOTSTRAP",
     ]
 
 

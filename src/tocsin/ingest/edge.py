@@ -70,8 +70,10 @@ class Edge:
                 self._names[key] = f"{wire}/{safe}"
         return f"{wire}/{safe}"
 
-    def submit(self, frames: Sequence[Frame]) -> Future[int]:
+    def submit(self, frames: Sequence[Frame], place: Control | None = None) -> Future[int]:
         """Redact, count and append; the future resolves when all is durable.
+
+        `place` says up to where a broker's messages are in these frames: it is durable with them or not at all.
 
         Raises
         ------
@@ -87,7 +89,7 @@ class Edge:
         # under one lock with the ticks: a watermark must not enter the log before the records it covers
         with self._lock:
             try:
-                future = self._log.append(clean)
+                future = self._log.append([*clean, place] if place is not None else clean)
             except Overloaded:
                 _OVERLOADED.labels(clean[0].tenant).inc()
                 raise

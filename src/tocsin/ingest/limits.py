@@ -21,6 +21,8 @@ LATENESS_NS = {
     "otlp": 5 * SECOND,
     "records": 5 * SECOND,
     "loki": 5 * SECOND,
+    "kafka": 5 * SECOND,  # partitions are read in turn
+    "redis": 5 * SECOND,
     "series_api": 15 * SECOND,  # agents flush every 10 to 15 seconds
     "cloudwatch": 180 * SECOND,  # metrics of one minute become known minutes apart
     "outcomes": 30 * SECOND,  # they have been through the store

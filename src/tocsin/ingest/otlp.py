@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from tocsin.ingest.decoded import Decoded
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.log_changes import with_changes
 from tocsin.ingest.otlp_json import protobuf_of
@@ -64,6 +65,23 @@ class OtlpReceiver:
             "logs": LogsDecoder(name, limits),
         }
 
+    def decode(self, signal: str, body: bytes, tenant: str, *, as_json: bool = False) -> Decoded:
+        """What one uncompressed request holds; nothing is taken in yet.
+
+        Raises
+        ------
+        BadInput
+            The body is no request of this signal.
+        """
+        if as_json:
+            body = protobuf_of(body, signal, self._edge.limits.json_depth)
+        received = self._edge.received()
+        found = self._decoders[signal].decode(body, tenant, received)
+        if signal == "logs":
+            found = with_records(found, tenant, received, self._edge.limits)
+            found = with_changes(found, self._log_changes, tenant, received, self._edge.limits)
+        return found
+
     def take(self, signal: str, body: bytes, tenant: str, *, as_json: bool = False) -> Taken:
         """Decode one uncompressed request and append it to the log.
 
@@ -74,13 +92,7 @@ class OtlpReceiver:
         Overloaded
             The log is full; nothing was taken.
         """
-        if as_json:
-            body = protobuf_of(body, signal, self._edge.limits.json_depth)
-        received = self._edge.received()
-        decoded = self._decoders[signal].decode(body, tenant, received)
-        if signal == "logs":
-            decoded = with_records(decoded, tenant, received, self._edge.limits)
-            decoded = with_changes(decoded, self._log_changes, tenant, received, self._edge.limits)
+        decoded = self.decode(signal, body, tenant, as_json=as_json)
         durable = self._edge.submit(decoded.frames)
         for (source, reason), rows in decoded.reasons.items():
             self._edge.refuse(tenant, source, reason, rows)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from tocsin.spec.brokers import brokerless, with_brokers
 from tocsin.spec.config import Config, Fault
 from tocsin.spec.explain import place, problems
 from tocsin.spec.pack import PackSpec
@@ -60,9 +61,11 @@ def parse_config(text: str, file: str, env: Mapping[str, str], packs: Sequence[P
     if isinstance(root.items, dict) and "pipeline" in root.items:
         pipeline = validated(PipelineFile, root, file)
         config, odd, wrong = to_config(pipeline)
+        config = with_brokers(config, env)
+        odd += brokerless(config, ("pipeline", "ingestion", "source"))
     else:
-        config = validated(Config, root, file)
-        odd, wrong = list(config.cautions()), list(config.faults(packs))
+        config = with_brokers(validated(Config, root, file), env)
+        odd, wrong = [*config.cautions(), *brokerless(config)], list(config.faults(packs))
     if wrong:
         raise BadSpec(_placed(wrong, root, file))
     warnings = tuple(sorted(_placed(odd, root, file, level="warning")))

@@ -102,9 +102,6 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
     odd: list[Fault] = []
     wrong: list[Fault] = []
     source = _source(file)
-    odd.append(
-        (("pipeline", "ingestion", "source"), f"reading from {source.type} is not in this build; nothing is read")
-    )
     if "monitoring" in pipeline.model_fields_set and pipeline.model.path is None:
         message = "the baseline learns all along: only what a model is given is watched for drift; name one by `model:`"
         odd.append((("pipeline", "monitoring"), message))

