@@ -90,6 +90,17 @@ def test_it_is_counted_again_while_it_lasts_and_tells_people_only_of_another_sev
     assert [each.action for each in scale.fold([], T0 + 4 * MINUTE, tick=True)] == ["update"]
 
 
+def test_it_is_counted_again_also_while_there_is_news_of_it_at_each_tick():
+    clerk = Clerk(HARMLESS, OUTAGE)
+    scale = weighing(clerk)
+    first = opening()
+    scale.fold([first], T0 + MINUTE, tick=True)
+    news = replace(first, action="refresh", revision=2)
+    assert [each.action for each in scale.fold([news], T0 + MINUTE + SECOND, tick=True)] == ["refresh"]
+    [step] = scale.fold([news], T0 + 2 * MINUTE, tick=True)
+    assert (step.action, step.incident.severity) == ("update", Severity.CRITICAL)
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [(None, "no request, call or record of it was sent"), (Unreachable("gone"), "the store did not answer")],

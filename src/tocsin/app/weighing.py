@@ -28,6 +28,8 @@ _OFTEN_NS: Final = 60 * _SECOND
 _SELDOM_NS: Final = 600 * _SECOND
 _HOUR_NS: Final = 3600 * _SECOND
 _LONGEST_NS: Final = 6 * _HOUR_NS
+_LEAST_NS: Final = 60 * _SECOND
+"""Of what has just begun the minute before is counted: it may have begun a little earlier than it was found."""
 _LEAST_BEFORE_NS: Final = 900 * _SECOND
 MOST: Final = 1000
 """Incidents that are counted; of more the newest."""
@@ -103,6 +105,8 @@ class Weighing:
             self._take(case, FIRST_WAIT_S)
         else:
             case.said = step
+            if step.incident.state is not IncidentState.RESOLVED:
+                self._ask_if_due(case, now)
             self._take(case)
         shown = weighed(step.incident, self._spec, case.toll, case.missing)
         worse = shown.severity != case.shown.severity
@@ -114,8 +118,7 @@ class Weighing:
     def _again(self, key: tuple[str, str], now: int) -> Transition | None:
         """News of an open incident whose count came, and matters."""
         case = self._cases[key]
-        if case.pending is None and now - case.asked_at >= _pause_ns(case, now):
-            self._ask(case, now)
+        self._ask_if_due(case, now)
         if not self._take(case):
             return None
         shown = weighed(case.said.incident, self._spec, case.toll, case.missing)
@@ -125,11 +128,15 @@ class Weighing:
         action: TransitionAction = "update" if shown.severity != before.severity else "refresh"
         return replace(case.said, action=action, incident=shown, at=now, by="")
 
+    def _ask_if_due(self, case: _Case, now: int) -> None:
+        if case.pending is None and now - case.asked_at >= _pause_ns(case, now):
+            self._ask(case, now)
+
     def _ask(self, case: _Case, now: int) -> None:
         incident = case.said.incident
         names, limits = scope_of(incident, self._spec.objectives)
         start = min((each.start for each in incident.findings), default=incident.opened_at)
-        start = max(start, now - _LONGEST_NS)
+        start = min(max(start, now - _LONGEST_NS), now - _LEAST_NS)
         before = start - min(max(now - start, _LEAST_BEFORE_NS), _HOUR_NS)
         asked = TollAsked(names, start, now, before, limits)
         case.asked_at, case.times = now, case.times + 1
