@@ -9,6 +9,7 @@ import pytest
 
 from fold_world import START, Fold, S, counter, gauge, request
 from tocsin.correlate.reducer import Reducer
+from tocsin.correlate.summary import Summariser
 from tocsin.incident.severity import grader
 from tocsin.model.codec import findings_frame, incident_from_json, incident_to_json
 from tocsin.model.finding import Phase, finding_id
@@ -122,6 +123,7 @@ def test_d12_the_network_of_the_node_is_named_first_and_who_leads_is_told(told):
     assert any("was out of line 4 min earlier" in each for each in restarts.refuted_by)
     scorer = next(each for each in others if each.entity == "scorer")
     assert any("own time" in each for each in scorer.evidence)  # requests were looked at
+    assert any(each.startswith("calls of payments to scorer: ") for each in scorer.evidence)
     assert any("may only suffer from it" in each for each in scorer.refuted_by)
     assert all(each.refuted_by for each in incident.causes)
 
@@ -132,6 +134,8 @@ def test_d12_what_both_teams_read_is_opened_and_all_is_told_in_one_place(told):
     assert document["runbooks"] == [
         {"title": "Models on a broken network", "url": "https://runbooks.example/model-network"}
     ]
+    steps = Summariser([]).of(incident).of("next")
+    assert steps[0].startswith("Runbook for what fails together here: Models on a broken network, https://")
     assert len(document["findings"]) == 4
     assert all(cause["links"] for cause in document["causes"])
     assert incident_to_json(incident_from_json(document)) == document

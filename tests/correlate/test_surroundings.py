@@ -9,7 +9,9 @@ from incident_world import MINUTE, T0, World, event, finding
 from tocsin.correlate import past
 from tocsin.correlate.calls import MAX_EDGES, Calls
 from tocsin.correlate.diagnosis import BAR
+from tocsin.correlate.evidence import of_edges
 from tocsin.correlate.past import Past
+from tocsin.correlate.requests import graph_around
 from tocsin.correlate.topology import EntityKeys
 from tocsin.model.frame import FrameKind
 from tocsin.spec.engine import EngineSpec
@@ -125,3 +127,20 @@ def test_only_so_much_of_the_log_is_read_back(monkeypatch):
     seen = Past(fold.inputs, KEYS).spans("main", end, START)
     frames = [each for each in fold.inputs.entries[end - 30 :] if getattr(each, "kind", None) is FrameKind.SPANS]
     assert len(seen) == sum(len(each) for each in frames)
+
+
+def test_new_and_vanished_edges_and_worse_ones_are_told():
+    fold = log_of(each=8)
+    changed = START + 900 * S
+    for second in range(900, 1200, 15):
+        at = START + second * S
+        calls = [("web", "", 0, 2), ("db", "web", 0.1, 1.5), ("cache", "web", 0.05, 0.01)]
+        fold.spans([row for n in range(4) for row in request(f"late {second}-{n}", at, calls, failed="db")])
+    seen = Past(fold.inputs, KEYS).spans("main", len(fold.inputs.entries) - 1, START)
+    before = seen.start < changed
+    late = seen.between(0, changed), seen
+    assert len(late[0]) == int(before.sum())
+    graph = graph_around(seen.spans(seen.services, changed), 0.0, 300.0, [], 10_000)
+    said = of_edges(graph, "web")
+    assert any(each.startswith("calls of web to cache are new") for each in said)
+    assert any(each.startswith("calls of web to db: ") and "before" in each for each in said)

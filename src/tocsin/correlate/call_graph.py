@@ -184,6 +184,10 @@ class CallGraph:
 
     def edges(self) -> list[CallEdge]:
         """Every edge between entities with its rate, failures and latency on both sides, by name."""
+        return self._edges
+
+    @cached_property
+    def _edges(self) -> list[CallEdge]:
         spans = self.spans
         child = np.flatnonzero(spans.parent >= 0)
         child = child[spans.entity[child] != spans.entity[spans.parent[child]]]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tocsin.correlate.changes import changes
-from tocsin.correlate.evidence import Known, Scene, link, of_aspect, of_refutation, of_saying, of_shift
+from tocsin.correlate.evidence import Known, Scene, link, of_aspect, of_edges, of_refutation, of_saying, of_shift
 from tocsin.correlate.lead_lag import lag
 from tocsin.correlate.metric_shift import Shift
 from tocsin.correlate.statement import Symptom, sentence, span
@@ -32,6 +32,8 @@ UNLINKED = 0.5
 UNCALLED = 0.5
 """What a metric counts beside an incident's findings that no monitor called out of line."""
 FOLLOWS = 0.8
+EDGES_TOLD = 0.1
+"""Strength from requests from which the edges of an entity are told."""
 MOST_PAIRS = 100
 """Edges along which who leads is looked at: those between what moved most."""
 MOST_SHIFTS = 3
@@ -106,6 +108,8 @@ def _requests(scene: Scene, known: dict[str, Known]) -> None:
             strength = ASPECT_WEIGHT[aspect.name] * aspect.sureness * share
             seen = link("traces", service=entity.entity)
             entity.add(strength, "dependency", what, of_aspect(graph, aspect, code), seen)
+    for name in (each.entity for each in known.values() if each.strength >= EDGES_TOLD):
+        known[name].pro.extend(of_edges(graph, name))
 
 
 def _lines(scene: Scene, known: dict[str, Known]) -> None:

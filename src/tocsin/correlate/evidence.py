@@ -15,6 +15,8 @@ from tocsin.correlate.statement import Symptom, number, span
 from tocsin.model.incident import Change
 
 MOST_SAID = 3
+RISEN = 1.5
+FAILS_MORE = 0.05
 TOLD = 0.02
 """Kinds of work are mentioned whose excess is at least this share of the greatest."""
 IS_CAUSE = 0.3
@@ -114,6 +116,24 @@ def of_aspect(graph: CallGraph, aspect: Aspect, code: int) -> list[str]:
     least = TOLD * max((kind.size for kind in aspect.kinds), default=0.0)
     mine = [kind for kind in aspect.kinds if code in (kind.entity, kind.callee) and kind.size >= least]
     return said + [_kind(graph, aspect.name, kind) for kind in mine[:MOST_SAID]]
+
+
+def of_edges(graph: CallGraph, name: str) -> list[str]:
+    """Edges at an entity that are new or gone, or whose failures or latency are others than before."""
+    said = []
+    for edge in graph.edges():
+        if name not in (edge.caller, edge.callee):
+            continue
+        calls = f"calls of {edge.caller} to {edge.callee}"
+        (rate0, rate1), (bad0, bad1), (took0, took1) = edge.rate, edge.error_ratio, edge.latency_s
+        if edge.drift == "vanished":
+            said.append(f"no {calls} any more, {rate0:.3g} a second before")
+        elif edge.drift == "new":
+            said.append(f"{calls} are new: {rate1:.3g} a second, {bad1:.0%} fail, {number(took1, 's')} each")
+        elif took1 >= RISEN * took0 or bad1 >= bad0 + FAILS_MORE or not 1 / RISEN < rate1 / rate0 < RISEN:
+            now = f"{rate1:.3g} a second, {bad1:.0%} fail, {number(took1, 's')} each"
+            said.append(f"{calls}: {now}; before {rate0:.3g}, {bad0:.0%}, {number(took0, 's')}")
+    return said[:MOST_SAID]
 
 
 _ASPECTS = {"latency": "time in requests", "errors": "failures in requests", "shape": "changed fan-out"}

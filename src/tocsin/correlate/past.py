@@ -19,7 +19,10 @@ MAX_RECORDS: Final = 20_000
 MAX_SPANS: Final = 100_000
 """Spans of a tenant that are kept at most: beyond, of every two requests one is left out, by its id."""
 MAX_RESOURCES: Final = 5000
+MAX_READ: Final = 1_000_000
+"""Spans that are read at most while any incident is young: of what comes after nothing is looked at."""
 _READ: Final = 256
+_AT_ONCE: Final = 50_000
 _PROBE: Final = 4096
 _LEFT_OUT = counter("tocsin_correlate_spans_sampled_out_total", "Spans of requests not looked at for causes: too many")
 
@@ -43,8 +46,7 @@ class Past:
     def __init__(self, reader: Reader, keys: EntityKeys) -> None:
         self._keys, self._named = keys.callers, keys.related
         self._reader = reader
-        self._from = self._next = 0
-        self._since = 0
+        self._next = self._since = self._read_rows = 0
         self._kept: dict[str, list[pa.Table]] = {}
         self._mask: dict[str, int] = {}
         self._resources: dict[str, set[tuple[tuple[str, str], ...]]] = {}
@@ -57,7 +59,7 @@ class Past:
 
     def forget(self) -> None:
         """Let go of all that was read."""
-        self._from = self._next = self._since = 0
+        self._next = self._since = self._read_rows = 0
         self._kept, self._mask, self._resources = {}, {}, {}
 
     def spans(self, tenant: str, upto: int, since: int) -> Seen | None:
@@ -65,7 +67,7 @@ class Past:
         if not self._next or upto < self._next - 1 or since < self._since:
             self.forget()
             self._since = since
-            self._from = self._next = self._begin(upto, since)
+            self._next = self._begin(upto, since)
         self._read(upto)
         kept = self._kept.get(tenant)
         return seen(pa.concat_tables(kept)) if kept else None
@@ -97,7 +99,8 @@ class Past:
 
     def _read(self, upto: int) -> None:
         found: dict[str, list[Frame]] = {}
-        while self._next <= upto:
+        rows = 0
+        while self._next <= upto and self._read_rows < MAX_READ:
             records = self._reader.read(self._next, _READ)
             if not records:
                 break
@@ -105,7 +108,15 @@ class Past:
                 entry = record.entry
                 if record.offset <= upto and isinstance(entry, Frame) and entry.kind is FrameKind.SPANS:
                     found.setdefault(entry.tenant, []).append(entry)
+                    rows += len(entry)
+                    self._read_rows += len(entry)
             self._next = min(records[-1].offset, upto) + 1
+            if rows >= _AT_ONCE:
+                self._take(found)
+                found, rows = {}, 0
+        self._take(found)
+
+    def _take(self, found: dict[str, list[Frame]]) -> None:
         for tenant, frames in found.items():
             self._keep(tenant, compact(frames, self._keys))
             known = self._resources.setdefault(tenant, set())

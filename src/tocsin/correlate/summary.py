@@ -94,6 +94,9 @@ class Summariser:
 
     def _steps(self, incident: Incident) -> list[Sentence]:
         steps: dict[str, Source] = {}
+        for joint in incident.runbooks:
+            text = f"Runbook for what fails together here: {one_line(joint.title, 120)}, {one_line(joint.url, 300)}"
+            steps[text] = Source("runbook", joint.title, joint.url)
         for finding in incident.findings:
             runbook = finding.evidence.get("runbook")
             if isinstance(runbook, str) and runbook:
