@@ -91,7 +91,7 @@ function One({ it, may, open }: { it: Action; may: boolean; open: boolean }) {
 function Playbooks({ playbooks }: { playbooks: Playbook[] }) {
   if (!playbooks.length) return <p class="quiet">None: add <code>playbooks:</code> to tocsin.yaml. Nothing acts by itself.</p>;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Playbooks">
+    <div class="scroll" tabIndex={0} role="region" aria-label="Playbooks in force">
       <table>
         <thead><tr><th scope="col">Playbook</th><th scope="col">When</th><th scope="col">Requires</th><th scope="col">Does</th><th scope="col">Verified</th><th scope="col">Approval</th></tr></thead>
         <tbody>{playbooks.map((each) => (
