@@ -90,7 +90,9 @@ def test_h9_an_outage_pages_with_the_sum_of_what_it_took(tmp_path, hook):
     assert impact["tokens_burnt"] == pytest.approx(200 * impact["requests_failed"])
     assert impact["usd_burnt"] == pytest.approx(0.25 * impact["requests_failed"])
     assert impact["revenue_at_risk_usd"] == pytest.approx(0.5 * impact["requests_hit"])
-    assert impact["objective.chat.burn_rate"] == pytest.approx(100 * impact["requests_hit"] / impact["requests"], abs=0.01)
+    assert impact["objective.chat.burn_rate"] == pytest.approx(
+        100 * impact["requests_hit"] / impact["requests"], abs=0.01
+    )
     assert "objective chat burns " in text
     assert text.endswith("x confidence 1.00 (a stated limit is broken) = 3.00 -> critical")
     assert "requests hit" in posts[-1]["incident"]["severity_arithmetic"]
