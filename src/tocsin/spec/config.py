@@ -40,8 +40,8 @@ from tocsin.spec.source import SourceSpec, WebhookSource
 from tocsin.spec.spend import MOST_BUDGETS, BudgetSpec
 from tocsin.spec.summaries import SummariesSpec
 from tocsin.spec.team import TeamSpec
-from tocsin.spec.topology import MOST_RUNBOOKS, RunbookSpec, TopologySpec
 from tocsin.spec.text import HttpUrl, Network, Pattern
+from tocsin.spec.topology import MOST_RUNBOOKS, RunbookSpec, TopologySpec
 from tocsin.spec.tree import Loc
 from tocsin.spec.wire import WebhookSpec
 
