@@ -104,21 +104,21 @@ def frames_of(text, catalog, now):
     return [each for each in (*found, frame_of(FrameKind.DISTRIBUTIONS, "main", "scrape/store", columns)) if len(each)]
 
 
-def watched(name, **wrong):
-    """Monitors that found something, of an hour of calm and of twelve minutes of what is wrong."""
-    catalog, store = Catalog(), Store(name, 20)
+def watched(name, seed=20, calm=CALM, **wrong):
+    """Monitors that found something, of `calm` minutes and of twelve of what is wrong, if anything is."""
+    catalog, store = Catalog(), Store(name, seed)
     pipeline, offset, found = Pipeline(catalog), 0, []
     pipeline.fold(LogRecord(0, EngineSpec(packs=packs()).control()))
-    for beat in range((CALM + BAD) * BEATS):
+    for beat in range((calm + BAD) * BEATS):
         now = MONDAY + (beat + 1) * MINUTE // BEATS
-        entries = frames_of(store.page(**(wrong if beat >= CALM * BEATS else {})), catalog, now)
+        entries = frames_of(store.page(**(wrong if beat >= calm * BEATS else {})), catalog, now)
         for entry in (*entries, Tick(now + S, {("main", "scrape/store"): now})):
             offset += 1
             said = pipeline.fold(LogRecord(offset, entry))
             for frame in said.frames if said else ():
                 if frame.kind is FrameKind.FINDINGS:
                     found += [(now, each) for each in findings_of(frame, catalog)]
-    assert all(now > MONDAY + CALM * MINUTE for now, _ in found)
+    assert all(now > MONDAY + calm * MINUTE for now, _ in found)
     return {each.monitor for _, each in found}
 
 
