@@ -28,13 +28,17 @@ class Answer(NamedTuple):
 def is_silent(before: Sequence[Answer], after: Sequence[Answer], what: str, least: float) -> bool:
     """Whether a measure of answers jumped by at least `least` with no change of prompts, and for most who ask.
 
+    Where askers are named, at least two must see it.
+
     >>> def said(n, tokens, asker, prompt=6.0):
     ...     return [Answer(asker, math.log(tokens) + k % 7 / 7, 0.0, 0.0, 0.0, prompt + k % 5 / 5) for k in range(n)]
     >>> is_silent(said(60, 200, "a") + said(60, 90, "b"), said(60, 100, "a") + said(60, 45, "b"), "log_length", 0.3)
     True
     >>> is_silent(said(60, 200, "a") + said(60, 90, "b"), said(60, 50, "a") + said(60, 90, "b"), "log_length", 0.3)
     False
-    >>> is_silent(said(60, 200, "a"), said(60, 100, "a", prompt=7.0), "log_length", 0.3)
+    >>> is_silent(said(60, 200, ""), said(60, 100, ""), "log_length", 0.3)
+    True
+    >>> is_silent(said(60, 200, ""), said(60, 100, "", prompt=7.0), "log_length", 0.3)
     False
     """
     one, two = _values(before, what), _values(after, what)
@@ -49,13 +53,15 @@ def is_silent(before: Sequence[Answer], after: Sequence[Answer], what: str, leas
     moved = abs(_mean(asking) - _mean(asked)) > math.log(MOST_INPUT_RATIO)
     if moved or abs(rank_deviates(asked, asking)) > MOST_INPUT_DEVIATES:
         return False
+    askers = sorted({each.asker for each in after})
     gaps = []
-    for asker in sorted({each.asker for each in after}):
+    for asker in askers:
         mine, now = (_values([e for e in side if e.asker == asker], what) for side in (before, after))
         if min(len(mine), len(now)) >= LEAST_ASKED:
             gaps.append(_mean(now) - _mean(mine))
     with_it = sum(each * math.copysign(1.0, gap) >= least / 2 for each in gaps)
-    return bool(gaps) and len(gaps) - with_it <= MOST_OTHERS * len(gaps)
+    alone = len(gaps) == 1 and askers != [""]  # one that is named may simply have other work
+    return bool(gaps) and not alone and len(gaps) - with_it <= MOST_OTHERS * len(gaps)
 
 
 def _values(answers: Sequence[Answer], what: str) -> list[float]:
