@@ -14,6 +14,7 @@ from api.action_world import FakeActions
 from api.call_world import FakeCalls
 from api.machine_world import machines
 from api.model_world import FakeRows, FakeTrials, groups_of_world, rows_of_world
+from api.replay_world import FakeReplays
 from api.trace_world import FakeTraces
 from api.world import HOSTILE, NOW, NS, SHAPES, line_of, others, series_of, story, value_at
 from incident_world import guide
@@ -362,6 +363,7 @@ def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
         routing=FakeRouting() if full else None,
         actions=FakeActions(ManualClock(NOW), full=full),
         backup=lambda: iter((b"tar", b"ball")),
+        replays=FakeReplays(),
         version="0.1.0",
         poll_s=0.05,
         heartbeat_s=0.2,

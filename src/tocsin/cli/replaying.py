@@ -12,6 +12,7 @@ from tocsin.cli.client import Server
 from tocsin.cli.exporting import save
 from tocsin.cli.options import DEFAULT_URL, AsJson, Key, Stopped, Tenant, Url
 from tocsin.cli.output import document, say, table
+from tocsin.model.errors import BadInput, Corrupt
 from tocsin.model.series import MAIN_TENANT
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ def replay(
     cache_kernels(default_data_dir(environment()))  # before they are imported
     from tocsin.app.replays.verdict import replay as replayed  # noqa: PLC0415 - heavy
 
-    verdict = replayed(file, trust_models=trust_models)
+    try:
+        verdict = replayed(file, trust_models=trust_models)
+    except Corrupt as error:  # a bad file is bad input; 1 is kept for another verdict
+        raise BadInput(str(error)) from None
     if as_json:
         document(verdict.to_json())
     else:

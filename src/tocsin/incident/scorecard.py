@@ -25,6 +25,7 @@ RECALL: Final = 0.8
 LEAST: Final = 5
 GAP_NS: Final = 900 * 10**9
 """Samples of a firing alert that lie further apart are two alerts."""
+FAR: Final = 1 << 62
 _NAMES: Final = ("alertname", "severity", "alertstate", "__name__")
 """Labels that say what an alert is, not where."""
 
@@ -70,8 +71,10 @@ def alerts_of(document: object) -> list[Alert]:
         raise BadInput(f"this is no list of at most {MOST_ALERTS:,} alerts: give what /api/v2/alerts answers, or rows")
     try:
         found = [alert for row in rows for alert in (_ranges(row) if "values" in row else [_alert(row)])]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadInput(f"an alert can't be read: {error!r}") from None
+    if not all(0 <= each.start < FAR and (each.end or 0) < FAR for each in found):
+        raise BadInput("the time of an alert lies beyond all calendars")
     return sorted(found, key=lambda each: (each.start, each.name))
 
 
