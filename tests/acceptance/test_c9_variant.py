@@ -186,6 +186,7 @@ def test_c9_a_slow_variant_gives_half_of_its_traffic_to_the_stable_one_and_all_a
     scenario(tmp_path, story, fixes=True)
 
 
+@pytest.mark.soak
 def test_h8_a_fix_that_does_not_help_is_taken_back(tmp_path):
     async def story(scene, jira):
         await scene.until(lambda: scene.state() == "rolled_back", SLOW + AFTER)
