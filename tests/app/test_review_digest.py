@@ -42,7 +42,7 @@ def test_it_is_sent_once_a_week_by_route_and_not_again_after_a_restart(state):
     [message] = state.due_messages(clock.now())
     assert (message.destination, message.action) == ("mail", "digest")
     assert "paged nobody" in message.incident.title
-    assert "no route: " in message.incident.statement
+    assert "service.name=web: 4 opened, 3 paged, 1 held back, 4 not judged yet" in message.incident.statement
     clock.advance(7 * 24 * HOUR)
     assert digest.step() == 1
 
