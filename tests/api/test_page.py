@@ -104,7 +104,7 @@ def test_incident_leads_with_words_and_shows_the_evidence(full: World, view: Mak
     expect(page.get_by_text(story().severity_arithmetic)).to_be_visible()
     first = page.locator(".causes > li").first
     expect(first).to_contain_text("prompt version answer-v7 replaced answer-v6")
-    expect(first).to_contain_text("86 %")
+    expect(first).to_contain_text("0.86")
     expect(page.locator(".causes .against").first).to_contain_text("no edge leads from web to support-bot")
     expect(page.locator(".plot canvas")).to_have_count(6)  # the overlay and five signals
     row = page.locator("tr", has_text="DCGM_FI_DEV_FB_USED")

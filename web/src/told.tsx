@@ -22,7 +22,10 @@ export function InShort({ path }: { path: string }) {
       )}
       {(Object.keys(HEADS) as Sentence["part"][]).map((part) => {
         const all = told.sentences.filter((each) => each.part === part);
-        return all.length > 0 && <div class="told" key={part}><h3>{HEADS[part]}</h3><Sentences all={all} /></div>;
+        if (!all.length) return null;
+        // the head of the page has said it already
+        if (part === "what") return <details class="told" key={part}><summary>{HEADS[part]}, finding by finding</summary><Sentences all={all} /></details>;
+        return <div class="told" key={part}><h3>{HEADS[part]}</h3><Sentences all={all} /></div>;
       })}
     </Panel>
   );

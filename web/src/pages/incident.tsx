@@ -121,6 +121,13 @@ function Facts({ it }: { it: Answer }) {
 /** What a link of a cause leads to. */
 const seen = (link: string, k: number): string => `${({ signals: "the signal", traces: "its traces", logs: "its log" })[link.split(/[/?]/)[1] ?? ""] ?? "evidence"}${k ? ` ${k + 1}` : ""}`;
 
+const pro = (each: string, k: number) => <li key={k} class="for"><span aria-hidden="true">+</span><span class="sr">for: </span><Said text={each} most={400} /></li>;
+
+function More({ all }: { all: string[] }) {
+  if (!all.length) return null;
+  return <details class="rest"><summary>{all.length} more for it</summary><ul class="evidence">{all.map(pro)}</ul></details>;
+}
+
 function Causes({ causes }: { causes: Cause[] }) {
   return (
     <Panel title="Probable causes" id="causes" note={causes.length ? "ranked by evidence" : undefined}>
@@ -128,14 +135,15 @@ function Causes({ causes }: { causes: Cause[] }) {
         <ol class="causes">
           {causes.map((cause, i) => (
             <li key={i} class={i === 0 ? "first" : ""}>
-              <div class="rank"><meter min={0} max={1} value={cause.score} aria-label={`Score of cause ${i + 1}`} /><b>{Math.round(cause.score * 100)} %</b></div>
+              <div class="rank"><meter min={0} max={1} value={cause.score} aria-label={`Score of cause ${i + 1}`} /><b>{cause.score.toFixed(2)}</b></div>
               <div class="why">
                 <p><span class="tag">{cause.kind}</span> <b><Said text={cause.what} /></b>{cause.entity && <span class="note"> on <Said text={cause.entity} most={80} /></span>}</p>
                 <ul class="evidence">
-                  {cause.evidence.map((each, k) => <li key={k} class="for"><span aria-hidden="true">+</span><span class="sr">for: </span><Said text={each} most={400} /></li>)}
+                  {cause.evidence.slice(0, i ? 2 : MOST).map(pro)}
                   {cause.links.length > 0 && <li class="for"><span aria-hidden="true">→</span><span>{cause.links.slice(0, 6).map((each, k) => <A key={each} class="tag" to={each}>{seen(each, k)}</A>)}</span></li>}
                   {cause.refuted_by.map((each, k) => <li key={k} class="against"><span aria-hidden="true">−</span><span class="sr">against: </span><Said text={each} most={400} /></li>)}
                 </ul>
+                <More all={cause.evidence.slice(i ? 2 : MOST)} />
               </div>
             </li>
           ))}
