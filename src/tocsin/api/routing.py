@@ -13,6 +13,7 @@ from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES
 from tocsin.model.codec import Json
 from tocsin.model.errors import BadInput
+from tocsin.model.series import MAIN_TENANT
 from tocsin.model.times import time_to_json
 
 router = APIRouter(prefix="/api", tags=["routing"], responses=RESPONSES)
@@ -56,5 +57,6 @@ def enter(access: ServerOperator, deps: DepsIn, wanted: Entering) -> Document:
 @router.get("/oncall", response_class=Document)
 def on_call(access: Reader, deps: DepsIn) -> Document:
     """List who is on call now by each schedule, and where they are told."""
-    del access
-    return Document({"oncall": [] if deps.routing is None else list(deps.routing.on_call(deps.clock.now()))})
+    own = access.tenant == MAIN_TENANT  # who is called is the server's own, as are its destinations
+    rows = deps.routing.on_call(deps.clock.now()) if deps.routing is not None and own else ()
+    return Document({"oncall": list(rows)})
