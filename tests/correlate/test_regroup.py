@@ -87,10 +87,10 @@ def test_bonds_are_bounded_and_the_latest_word_counts():
     bonds = Bonds()
     for n in range(MAX_PAIRS + 10):
         bonds.decide([f"a{n}"], [f"b{n}"], together=False)
-    assert not bonds.apart("a0", ["b0"])
+    assert not bonds.of("a0", together=False)
     bonds.decide(["a99"], ["b99"], together=True)
-    assert bonds.partners("b99") == ["a99"]
-    assert not bonds.apart("a99", ["b99"])
+    assert bonds.of("b99", together=True) == {"a99"}
+    assert not bonds.of("b99", together=False)
     again = Bonds()
     again.restore(bonds.snapshot())
     assert again.snapshot() == bonds.snapshot()

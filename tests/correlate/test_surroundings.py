@@ -13,6 +13,7 @@ from tocsin.correlate.evidence import of_edges
 from tocsin.correlate.past import Past
 from tocsin.correlate.requests import graph_around
 from tocsin.correlate.topology import EntityKeys
+from tocsin.model.errors import Corrupt
 from tocsin.model.frame import FrameKind
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.load import parse_config
@@ -144,3 +145,16 @@ def test_new_and_vanished_edges_and_worse_ones_are_told():
     said = of_edges(graph, "web")
     assert any(each.startswith("calls of web to cache are new") for each in said)
     assert any(each.startswith("calls of web to db: ") and "before" in each for each in said)
+
+
+def test_a_log_that_cannot_be_read_costs_the_requests_and_nothing_more(monkeypatch):
+    fold = log_of(minutes=2)
+
+    def broken(*_):
+        raise Corrupt("record 3 can't be read")
+
+    reader = Past(fold.inputs, KEYS)
+    monkeypatch.setattr(fold.inputs, "read", broken)
+    assert reader.spans("main", len(fold.inputs.entries) - 1, START) is None
+    monkeypatch.undo()
+    assert len(reader.spans("main", len(fold.inputs.entries) - 1, START)) == 32

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from tocsin.selfmon.metrics import counter
@@ -19,12 +20,16 @@ class Bonds:
     """Pairs of kinds of findings (monitor and entity) that belong together, or apart; the latest word counts.
 
     >>> bonds = Bonds(); bonds.decide(["errors/shop"], ["errors/mail"], together=False)
-    >>> bonds.apart("errors/mail", ["errors/shop", "slow/shop"]), bonds.partners("errors/mail")
-    (True, [])
+    >>> sorted(bonds.of("errors/mail", together=False)), sorted(bonds.of("errors/mail", together=True))
+    (['errors/shop'], [])
     """
 
     def __init__(self) -> None:
         self._pairs: dict[tuple[str, str], bool] = {}
+        self._of: dict[tuple[str, bool], set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._pairs)
 
     def decide(self, some: Iterable[str], others: Iterable[str], *, together: bool) -> None:
         """Remember that these belong together or apart, pair by pair."""
@@ -33,19 +38,27 @@ class Bonds:
             for other in right:
                 if one != other:
                     pair = min(one, other), max(one, other)
-                    self._pairs.pop(pair, None)  # what is said anew is forgotten last
-                    self._pairs[pair] = together
+                    self._drop(pair)  # what is said anew is forgotten last
+                    self._put(pair, together=together)
         while len(self._pairs) > MAX_PAIRS:
-            del self._pairs[next(iter(self._pairs))]
+            self._drop(next(iter(self._pairs)))
             _FORGOTTEN.inc()
 
-    def apart(self, key: str, others: Collection[str]) -> bool:
-        """Whether this kind of finding was parted from one of the others."""
-        return bool(self._pairs) and any(self._pairs.get((min(key, o), max(key, o))) is False for o in others)
+    def _put(self, pair: tuple[str, str], *, together: bool) -> None:
+        self._pairs[pair] = together
+        for one, other in (pair, pair[::-1]):
+            self._of.setdefault((one, together), set()).add(other)
 
-    def partners(self, key: str) -> list[str]:
-        """Kinds of findings that this one was joined with."""
-        return [b if a == key else a for (a, b), together in self._pairs.items() if together and key in (a, b)]
+    def _drop(self, pair: tuple[str, str]) -> None:
+        together = self._pairs.pop(pair, None)
+        for one, other in (pair, pair[::-1]) if together is not None else ():
+            self._of[one, together is True].discard(other)
+            if not self._of[one, together is True]:
+                del self._of[one, together is True]
+
+    def of(self, key: str, *, together: bool) -> AbstractSet[str]:
+        """Kinds of findings that this one was joined with, or parted from."""
+        return self._of.get((key, together), frozenset())
 
     def snapshot(self) -> list[list[Any]]:
         """All pairs, in the order they would be forgotten."""
@@ -53,7 +66,9 @@ class Bonds:
 
     def restore(self, rows: Iterable[Sequence[Any]]) -> None:
         """Take a snapshot back."""
-        self._pairs = {(row[0], row[1]): bool(row[2]) for row in rows}
+        self._pairs, self._of = {}, {}
+        for row in rows:
+            self._put((row[0], row[1]), together=bool(row[2]))
 
 
 def key_of(monitor: str, entities: Sequence[str]) -> str:

@@ -107,7 +107,7 @@ class Grouping:
         kind = key_of(member.finding.monitor, member.entities)
         near = {group.id: group for group in (*self._near(member), *self._joined(kind))}
         fits = [group for group in near.values() if self._fits(group, member)]
-        found = [group for group in fits if not self.bonds.apart(kind, keys_of(group.members))]
+        found = [group for group in fits if not self._apart(kind, group)]
         active = sorted((group for group in found if group.active), key=lambda group: group.id)
         if active:
             for other in active[1:]:
@@ -119,12 +119,17 @@ class Grouping:
 
     def _joined(self, kind: str) -> list[Group]:
         """Incidents with findings that a person once joined with this kind."""
-        partners = set(self.bonds.partners(kind))
-        return [each for each in self.groups.values() if partners & keys_of(each.members)] if partners else []
+        partners = self.bonds.of(kind, together=True)
+        some = [each for each in self.groups.values() if not each.storm] if partners else []
+        return [each for each in some if not partners.isdisjoint(keys_of(each.members))]
+
+    def _apart(self, kind: str, group: Group) -> bool:
+        """Whether a person once parted this kind of finding from one of an incident's."""
+        parted = self.bonds.of(kind, together=False)
+        return bool(parted) and not parted.isdisjoint(keys_of(group.members))
 
     def _parted(self, one: Group, other: Group) -> bool:
-        keys = keys_of(other.members)
-        return any(self.bonds.apart(kind, keys) for kind in keys_of(one.members))
+        return bool(self.bonds) and any(self._apart(kind, other) for kind in keys_of(one.members))
 
     def merge(self, group: Group, other: Group, by: str) -> None:
         """Join by a person: `other` ends in favour of `group`, and what is of them stays together from now on."""
@@ -233,7 +238,7 @@ class Grouping:
             near = self.around(waiting.entities)
             kind = key_of(waiting.finding.monitor, waiting.entities)
             fits = any(entity in group.entities for entity in near) and self._fits(group, waiting)
-            fits = fits and not self.bonds.apart(kind, keys_of(group.members))
+            fits = fits and not self._apart(kind, group)
             if fits and self._waiting.pop(waiting.finding.id, None) is not None:  # a join may take others along
                 self._join(group, waiting)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tocsin.correlate.requests import LEAST_SAMPLE, Seen, compact, resources, seen
 from tocsin.correlate.topology import EntityKeys
+from tocsin.model.errors import Corrupt
 from tocsin.model.frame import Frame, FrameKind
 from tocsin.model.log import LogRecord, Tick
 from tocsin.selfmon.metrics import counter
@@ -24,6 +25,7 @@ MAX_READ: Final = 1_000_000
 _READ: Final = 256
 _AT_ONCE: Final = 50_000
 _PROBE: Final = 4096
+_UNREAD = counter("tocsin_correlate_requests_unread_total", "Times that requests of the log could not be read")
 _LEFT_OUT = counter("tocsin_correlate_spans_sampled_out_total", "Spans of requests not looked at for causes: too many")
 
 
@@ -64,11 +66,16 @@ class Past:
 
     def spans(self, tenant: str, upto: int, since: int) -> Seen | None:
         """Spans of a tenant in records up to offset `upto` (included), received from `since` (ns) on; None: none."""
-        if not self._next or upto < self._next - 1 or since < self._since:
+        try:
+            if not self._next or upto < self._next - 1 or since < self._since:
+                self.forget()
+                self._since = since
+                self._next = self._begin(upto, since)
+            self._read(upto)
+        except Corrupt:  # causes without requests are better than none, and whoever stores them says what is broken
+            _UNREAD.inc()
             self.forget()
-            self._since = since
-            self._next = self._begin(upto, since)
-        self._read(upto)
+            return None
         kept = self._kept.get(tenant)
         return seen(pa.concat_tables(kept)) if kept else None
 
