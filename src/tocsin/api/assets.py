@@ -87,6 +87,7 @@ def page_router(folder: Path = STATIC) -> APIRouter:
         "/llm",
         "/machines",
         "/models",
+        "/actions",
         "/review",
         "/status",
         "/signin",
