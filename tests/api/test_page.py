@@ -35,7 +35,7 @@ PAGES = {
     "models": ("/models", "Models that sent records"),
     "model": ("/models?model=fraud&group=region&metric=feedback.clicked&ratio=1:1", "v2 against v1"),
     "actions": ("/actions", "Not settled"),
-    "review": ("/review?days=140", "What fired"),
+    "review": ("/review?days=140", "what paged nobody"),
     "status": ("/status", "Destinations"),
     "signin": ("/signin", "Sign in"),
 }
