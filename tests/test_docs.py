@@ -23,7 +23,19 @@ NOT_BASE_UNITS = re.compile(
     r"_(ms|us|ns|millis\w*|micros\w*|nanos\w*|minutes|hours|days|ki?b|mi?b|gi?b|\w*bits|percent)$"
 )
 BASE_UNITS = ("_seconds", "_bytes", "_ratio")
-COUNTED = ("_pages", "_decades", "_refits", "_records", "_messages", "_streams", "_up", "_bad", "_rows", "_series")
+COUNTED = (
+    "_pages",
+    "_decades",
+    "_refits",
+    "_records",
+    "_messages",
+    "_streams",
+    "_up",
+    "_bad",
+    "_rows",
+    "_series",
+    "_actions",
+)
 
 
 def _commands():

@@ -40,10 +40,10 @@ def test_it_becomes_a_configuration():
     assert (config.destinations[0].type, config.routes[0].cooldown, config.dry_run) == ("slack", 300 * S, True)
     assert (config.severity.warning, config.severity.critical) == (1.5, 2.5)
     assert (monitor.detect.onnx.drift_test, monitor.detect.onnx.drift_threshold) == ("psi", 0.2)
-    assert [str(w) for w in loaded.warnings] == [
-        "p.yaml:2:23: warning: no broker is named, so nothing is read: "
-        "add `brokers: [HOST:PORT]` or set TOCSIN_KAFKA_BOOTSTRAP",
-    ]
+    (warning,) = map(str, loaded.warnings)
+    assert warning.startswith(
+        "p.yaml:2:23: warning: no broker is named, so nothing is read: add `brokers: [HOST:PORT]`"
+    )
 
 
 def test_without_a_model_there_is_no_input_to_watch():

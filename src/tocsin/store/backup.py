@@ -111,7 +111,11 @@ def _link_rest(data_dir: Path, store: Path, stage: Path) -> None:
     for path in _under(data_dir):
         name = path.relative_to(data_dir)
         transient = any(part.startswith(".") for part in name.parts) or path.name.endswith(_NOT_KEPT)
-        taken = name.parts[0] in (*_LOGS, REPLAYS) or name.parts[0].startswith("state.db") or path.is_relative_to(store / _ENGINE)
+        taken = (
+            name.parts[0] in (*_LOGS, REPLAYS)
+            or name.parts[0].startswith("state.db")
+            or path.is_relative_to(store / _ENGINE)
+        )
         if transient or taken or not path.is_file() or path.is_symlink() or path == store / "pending.json":
             continue
         _link(path, stage / name)

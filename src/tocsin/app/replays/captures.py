@@ -27,11 +27,11 @@ TOLD: Final = "told.json"
 MOST: Final = 200
 MOST_BYTES: Final = 2 << 30
 _ID = re.compile(r"inc-[0-9a-f]{8,64}")
-_KEPT = counter("tocsin_replay_captures_total", "Incidents whose replay was kept when they opened")
+_KEPT = counter("tocsin_app_replay_captures_total", "Incidents whose replay was kept when they opened")
 _FAILED = counter(
-    "tocsin_replay_captures_failed_total", "Incidents whose replay could not be kept, by reason", ["reason"]
+    "tocsin_app_replay_captures_failed_total", "Incidents whose replay could not be kept, by reason", ["reason"]
 )
-_BYTES = gauge("tocsin_replay_captures_bytes", "Bytes of files that only replays of incidents still hold")
+_BYTES = gauge("tocsin_app_replay_captures_bytes", "Bytes of files that only replays of incidents still hold")
 _log = structlog.get_logger(__name__)
 
 
