@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -79,8 +78,7 @@ def verdict(answer: bytes) -> Mapping[str, float]:
     scores: dict[str, float] = {}
     for name in SCORES:
         given = found.get(name)
-        number = isinstance(given, int | float) and not isinstance(given, bool)
-        if not number or not math.isfinite(given) or not 0 <= given <= 1:
+        if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given <= 1:  # NaN is not either
             raise BadInput(f"the verdict has no number from 0 to 1 for {name}")
         scores[name] = float(given)
     return scores

@@ -159,12 +159,12 @@ class _Ear:
         roster = self._pipeline.roster
         for watch in roster.watches.values():
             if watch.spec.name == finding.monitor and not isinstance(watch, EntityMonitor):
-                watch.heard = lambda tenant, closed, levels, absorb, watch=watch: self._judged(  # type: ignore[misc]
+                watch.heard = lambda tenant, closed, levels, absorb, watch=watch: self._judged(
                     watch, (tenant, closed, levels, absorb), finding.start
                 )
         for rule in roster.rules.values():
             if rule.spec.name == finding.monitor:
-                rule.heard = lambda rows, time, value, rule=rule: self._pointed(  # type: ignore[misc]
+                rule.heard = lambda rows, time, value, rule=rule: self._pointed(
                     rule, (rows, time, value), finding.start
                 )
 
