@@ -79,8 +79,9 @@ async def spans(stack, version="2.0"):
 class Page:
     """A provider's status page, polled through the client that guards addresses."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, kept):
         (self.spec,) = stack.config.context
+        self.kept = kept
         self.stack = stack
         self.reader = None
 
@@ -90,14 +91,14 @@ class Page:
         async with http_server((200, {}, json.dumps(page).encode())) as server:
             spec = self.spec.model_copy(update={"url": f"{server.url}/api/v2/summary.json"})
             if self.reader is None:
-                self.reader = StatusPages(spec, self.stack.packs, self.stack.edge, asyncio.sleep)
+                self.reader = StatusPages(spec, self.stack.packs, self.stack.edge, asyncio.sleep, self.kept)
             self.reader._spec = spec
             await self.reader.poll()
 
 
 async def day(path, tell):
     stack = Stack(path, CONFIG)
-    page = Page(stack)
+    page = Page(stack, path / "page.json")
     labels = (("server.address", "api.example.com"),)
     try:
         for step in range(GOOD + BAD):
