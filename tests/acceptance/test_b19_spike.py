@@ -68,6 +68,7 @@ def test_b19_the_webhook_fires_within_thirty_seconds(tmp_path, hook, seed):
         assert name in metrics
 
 
+@pytest.mark.soak
 def test_b19_dry_run_records_the_page_and_sends_nothing(tmp_path, hook):
     fired_after, incidents, pages, _ = play(spike(tmp_path, config(hook, dry_run=True), hook, 1))
     assert fired_after is None

@@ -118,7 +118,7 @@ async def spike(path, text, env, send):
         await stack.close()
 
 
-@pytest.mark.parametrize("broker", ["kafka", "redis"])
+@pytest.mark.parametrize("broker", [pytest.param("kafka", marks=pytest.mark.soak), "redis"])
 def test_the_pipeline_file_finds_the_spike_of_a_broker_s_points(tmp_path, request, broker):
     text, env, send = request.getfixturevalue(broker)
     incident, pages = play(spike(tmp_path, text, env, send))

@@ -63,6 +63,7 @@ def test_a_new_day_forgets_what_was_known():
     assert decoder._reader._known.epoch == 1
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_nothing_is_read_or_written_out_of_bounds(tmp_path):
     """The same inputs with every index checked, which takes kernels of their own."""
