@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from google.protobuf import json_format
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
 from brokers import KafkaBroker, RedisServer
 from ingest_world import NOW, World, gauge_request, log_request, span_request
@@ -259,6 +260,29 @@ def test_what_a_consumer_left_is_taken_over(redis, name, monkeypatch):
         async with running(streams(redis, world, name)) as task:
             await until(lambda: _read_all(redis.client, name), task)
         assert values(world) == [5.0]
+
+    play(scenario())
+
+
+def test_a_reader_ends_though_its_client_swallowed_the_cancellation(redis, name, monkeypatch):
+    async def scenario():
+        reading, swallowed = asyncio.Event(), asyncio.Event()
+
+        async def swallowing(*_, **__):
+            reading.set()
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                swallowed.set()
+            return []
+
+        monkeypatch.setattr(AsyncRedis, "xreadgroup", swallowing)
+        task = asyncio.create_task(streams(redis, World(), name))
+        await asyncio.wait_for(reading.wait(), 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 20)
+        assert swallowed.is_set()
 
     play(scenario())
 

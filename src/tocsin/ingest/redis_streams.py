@@ -111,17 +111,16 @@ class _Consumer:
                     raise Unreachable(f"Redis: {str(error)[:200]}") from error
                 own = True  # the stream or its group was removed: both are made anew
             except (RedisError, OSError) as error:
-                self._end_if_told(error)
                 self._once("away", "the server can't be reached; reading goes on when it can", str(error))
                 own = True
                 await asyncio.sleep(_RETRY_S)
 
     @staticmethod
-    def _end_if_told(error: Exception) -> None:
-        """End where a cancellation met a time limit of the client, which then tells of the limit alone."""
+    def _end_if_told() -> None:
+        """End where the client swallowed a cancellation, as it can when that meets one of its own time limits."""
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            raise asyncio.CancelledError from error
+            raise asyncio.CancelledError
 
     async def _join(self) -> None:
         for stream in self._group.streams:
@@ -133,6 +132,7 @@ class _Consumer:
 
     async def _read(self, after: str) -> list[Entry]:
         """Own entries that are not acknowledged (`0`), or new ones (`>`)."""
+        self._end_if_told()
         found: Any = await self._client.xreadgroup(
             self._group.name,
             self._name,
