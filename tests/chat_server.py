@@ -5,7 +5,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = "sk-test"
-_FIELDS = {"model": str, "messages": list, "temperature": (int, float), "max_tokens": int}
+_FIELDS = {
+    "model": str,
+    "messages": list,
+    "temperature": (int, float),
+    "max_completion_tokens": int,
+    "response_format": dict,
+}
 _ROLES = {"system", "user", "assistant"}
 
 
@@ -29,6 +35,10 @@ def _wrong(path, headers, body):
             or not isinstance(message["content"], str)
         ):
             return 400, "bad message"
+    if body.get("response_format") == {"type": "json_object"} and not any(
+        "JSON" in each["content"] for each in body["messages"]
+    ):
+        return 400, "messages must contain the word JSON to use this format"
     return 0, ""
 
 
@@ -63,7 +73,8 @@ class ChatServer:
                     call = {"id": "1", "type": "function", "function": {"name": "resolve_incident", "arguments": "{}"}}
                     message["tool_calls"] = [call]
                 choice = {"index": 0, "finish_reason": "stop", "message": message}
-                return self.answer(200, {"id": "x", "object": "chat.completion", "choices": [choice]})
+                usage = {"prompt_tokens": 400, "completion_tokens": 40, "total_tokens": 440}
+                return self.answer(200, {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage})
 
             def answer(self, status, body):
                 raw = json.dumps(body).encode()

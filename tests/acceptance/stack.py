@@ -86,7 +86,6 @@ class Stack:
             dry_run=self.config.dry_run,
             resend_ns=resend_ns(self.destinations.values()),
             drift=self.config.drift,
-            hooks=self.config.hooks,
             rota=rota_of(self.config),
         )
         self.policy = policy

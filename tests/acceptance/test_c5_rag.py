@@ -1,4 +1,4 @@
-"""C5: retrieval finds less and less that fits, the index is old: findings, one incident, and a signed call to index anew."""
+"""C5: retrieval finds less and less that fits, the index is old: findings, one incident, and a playbook that has it indexed anew."""
 
 import json
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from acceptance.llm_spans import SECOND, Spans, chat
-from acceptance.stack import Hook, Stack, play
+from acceptance.remedy_house import House
+from acceptance.stack import Hook, play
 from tocsin.model.incident import IncidentState
 from tocsin.notify.webhook import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from tocsin.spec.packs import load_packs
@@ -31,12 +32,18 @@ def hooks():
 def config(hooks):
     return f"""
 destinations: [{{name: ops, type: webhook, url: "{hooks["ops"].url}", allow: [127.0.0.0/8]}}]
-hooks:
-  - monitor: rag-stale
-    where: {{gen_ai.data_source.id: handbook}}
-    url: "{hooks["reindex"].url}/${{gen_ai.data_source.id}}"
-    secret: s3cret
-    allow: [127.0.0.0/8]
+remediation: {{enabled: true}}
+playbooks:
+  - name: index-anew
+    when: {{monitor: rag-stale, labels: {{gen_ai.data_source.id: handbook}}}}
+    approved: true
+    action:
+      type: reindex
+      url: "{hooks["reindex"].url}/${{gen_ai.data_source.id}}"
+      collection: "${{gen_ai.data_source.id}}"
+      secret: s3cret
+      allow: [127.0.0.0/8]
+    verify: {{after: 6h, else: keep}}
 """
 
 
@@ -76,7 +83,7 @@ def answer(spans, rng, number, now, age_s, *, bad):
 async def story(path, hooks, *, first_age_s):
     """A hundred minutes of good answers, about which nobody is called, then forty of bad ones."""
     rng = np.random.default_rng(5)
-    stack, spans, number = Stack(path, config(hooks), packs()), Spans("docs-bot"), 0
+    stack, spans, number = House(path, config(hooks), packs()), Spans("docs-bot"), 0
     try:
         for step in range(CALM + BAD):
             stack.clock.advance((STEP_S - 1) * SECOND)
@@ -85,7 +92,7 @@ async def story(path, hooks, *, first_age_s):
                 age_s = first_age_s + step * STEP_S
                 answer(spans, rng, number, stack.clock.now(), age_s, bad=step >= CALM)
             await spans.send(stack)
-            await stack.second()
+            await stack.pass_by(1)
             if step == CALM - 1:
                 assert not stack.incidents()
                 assert not hooks["reindex"].posts + hooks["ops"].posts
@@ -112,8 +119,8 @@ def test_c5_a_stale_index_is_found_and_indexed_anew(tmp_path, hooks):
     assert [post[2]["action"] for post in hooks["ops"].posts].count("trigger") == 1
     ((path, headers, body),) = hooks["reindex"].posts
     assert path == "/hook/handbook"
-    assert (body["action"], body["reason"]) == ("trigger", "a hook of rag-stale")
-    assert body["incident"]["findings"][0]["monitor"] == "rag-stale"
+    assert (body["action"], body["operation"], body["collection"]) == ("reindex", "apply", "handbook")
+    assert body["incident"]["id"] == incident.id
     named = {name.lower(): value for name, value in headers.items()}
     raw = json.dumps(body, separators=(",", ":")).encode()
     assert named[SIGNATURE_HEADER] == sign("s3cret", named[TIMESTAMP_HEADER], raw)

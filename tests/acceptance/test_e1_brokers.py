@@ -8,6 +8,7 @@ import pytest
 
 from acceptance.stack import SECOND, START, Stack, play
 from brokers import KafkaBroker, RedisServer
+from pipeline_file import PIPELINE
 from tocsin.app.brokers import Brokers
 from tocsin.ingest.otlp import OtlpReceiver
 from tocsin.ingest.places import Places
@@ -20,19 +21,6 @@ CHUNK_S = 10
 """Normal seconds that are sent at once: a broker takes a moment to hand out what it got."""
 SIGNALS = ("app.load", "app.latency")
 TOPIC = "telemetry.metrics"
-PIPELINE = """pipeline:
-  ingestion: {source: kafka, topic: telemetry.metrics, group_id: anomaly-detector-v1, concurrency: 4}
-  windowing: {size_ms: 60000, step_ms: 10000, min_samples: 15}
-  normalization: {strategy: per_metric_family, update_frequency: 1000_points}
-  model: {path: /models/temporal_autoencoder.onnx, batch_size: 1, calibration_window: 500, std_multiplier: 3.0, fallback_strategy: statistical_baseline}
-  alerting:
-    cooldown_ms: 300000
-    severity_thresholds: {warning: 1.5, critical: 2.5}
-    webhook: https://hooks.slack.com/services/xxx
-    deduplication: metric_id + severity
-    dry_run: true
-  monitoring: {drift_test: psi, drift_threshold: 0.2, metrics_export: prometheus, health_check_interval: 10s}
-"""
 
 
 @pytest.fixture

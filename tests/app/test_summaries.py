@@ -43,7 +43,7 @@ class House:
         self.state.commit(CURSOR, 1, incidents=[self.incident])
         self.clock = ManualClock(START)
         self.config = parse_config(
-            f'summaries: {{rephrase: {{url: "{chat.url}", model: tiny, key: {KEY}, allow: [127.0.0.0/8]}}}}',
+            f'summaries: {{rephrase: {{url: "{chat.url}", model: tiny, api_key: {KEY}, allow: [127.0.0.0/8]}}}}',
             "t.yaml",
             {},
         ).config

@@ -99,7 +99,14 @@ def incidents(
     return Document({"incidents": [summary(each, held.get(each.id)) for each in kept]})
 
 
-def _incident(deps: Deps, access: Access, incident_id: str) -> Incident:
+def incident_of(deps: Deps, access: Access, incident_id: str) -> Incident:
+    """An incident of the caller's tenant.
+
+    Raises
+    ------
+    HttpProblem
+        There is none.
+    """
     found = deps.state.incident(access.tenant, incident_id)
     if found is None:
         text = f"there is no incident {incident_id[:60]!r} here"
@@ -136,13 +143,13 @@ def _whole(deps: Deps, access: Access, incident: Incident) -> Document:
 @router.get("/{incident_id}", response_class=Document)
 def incident(access: Reader, deps: DepsIn, incident_id: str) -> Document:
     """Give one incident: findings, causes with evidence, changes, timeline, what was sent."""
-    return _whole(deps, access, _incident(deps, access, incident_id))
+    return _whole(deps, access, incident_of(deps, access, incident_id))
 
 
 @router.get("/{incident_id}/summary", response_class=Document)
 def incident_summary(access: Reader, deps: DepsIn, incident_id: str) -> Document:
     """Say what happened, why, and what to do next: sentences, each with the evidence that it stands on."""
-    found = _incident(deps, access, incident_id)
+    found = incident_of(deps, access, incident_id)
     return Document({"id": found.id, "title": found.title, **summary_to_json(deps.summarise(found))})
 
 
@@ -150,7 +157,7 @@ def _act(deps: Deps, access: Access, incident_id: str, action: Action, note: Not
     text = note.note if note is not None else ""
     found = deps.state.act(access.tenant, incident_id, action, by=person(access), note=text, at=deps.clock.now())
     if found is None:
-        _incident(deps, access, incident_id)
+        incident_of(deps, access, incident_id)
         raise HttpProblem(404, f"incident {incident_id[:60]!r} is gone", code="not_found")
     return _whole(deps, access, found)
 
@@ -170,7 +177,7 @@ def resolve(access: Operator, deps: DepsIn, incident_id: str, note: Note | None 
 @router.post("/{incident_id}/merge", response_class=Document)
 def merge(access: Operator, deps: DepsIn, incident_id: str, to: Into) -> Document:
     """Make it part of another incident that is not over; what is of both stays together from now on."""
-    found, into = (_incident(deps, access, each) for each in (incident_id, to.into))
+    found, into = (incident_of(deps, access, each) for each in (incident_id, to.into))
     if found.id == into.id:
         raise BadInput("an incident can't be merged into itself; name another one as `into`")
     for each in (found, into):
@@ -184,7 +191,7 @@ def merge(access: Operator, deps: DepsIn, incident_id: str, to: Into) -> Documen
 @router.post("/{incident_id}/split", response_class=Document)
 def split(access: Operator, deps: DepsIn, incident_id: str, off: Parted) -> Document:
     """Make some of its findings another incident; what is of both stays apart from now on."""
-    found = _incident(deps, access, incident_id)
+    found = incident_of(deps, access, incident_id)
     known = {each.id.hex() for each in found.findings}
     strange = sorted(set(off.findings) - known)
     if strange:
@@ -201,7 +208,7 @@ def split(access: Operator, deps: DepsIn, incident_id: str, off: Parted) -> Docu
 @router.post("/{incident_id}/feedback", response_class=Document)
 def feedback(access: Operator, deps: DepsIn, incident_id: str, said: Said) -> Document:
     """Say whether it was a real problem or a false alarm; it changes no incident, it is kept beside it."""
-    found = _incident(deps, access, incident_id)
+    found = incident_of(deps, access, incident_id)
     deps.state.add_feedback(
         access.tenant, incident_id, said.verdict, by=person(access), at=deps.clock.now(), note=said.note
     )
@@ -218,7 +225,7 @@ def incident_signals(
     max_points: Annotated[int, Query(ge=10, le=5000)] = 600,
 ) -> Document:
     """Give the signals of its findings with their expected bands, from before the first until after the last."""
-    found = _incident(deps, access, incident_id)
+    found = incident_of(deps, access, incident_id)
     first = min((each.start for each in found.findings), default=found.opened_at) - _BEFORE_NS
     last = max((each.end for each in found.findings), default=found.updated_at) + _AFTER_NS
     first = parse_time_ns(start) if start else first
@@ -240,7 +247,7 @@ def incident_signals(
 @router.get("/{incident_id}/traces", response_class=Document)
 def incident_traces(access: Reader, deps: DepsIn, incident_id: str) -> Document:
     """Give example traces: the slowest, one that failed, a typical one since it began and a typical one before."""
-    found = _incident(deps, access, incident_id)
+    found = incident_of(deps, access, incident_id)
     examples = () if deps.traces is None else examples_of(deps.traces, found)
     return Document({"services": services_of(found), "traces": [example_document(each) for each in examples]})
 

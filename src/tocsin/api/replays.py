@@ -10,13 +10,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from tocsin.api.access import DepsIn, Owner, Reader, ServerOperator, person
+from tocsin.api.incidents import incident_of
 from tocsin.api.ports import Deps
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
 from tocsin.api.replay_ports import Replays
 from tocsin.model.access import Access
 from tocsin.model.decision import Verdict
-from tocsin.model.incident import Incident
 
 router = APIRouter(prefix="/api", tags=["replays"], responses=RESPONSES)
 
@@ -35,7 +35,7 @@ def replays_of(deps: Deps) -> Replays:
 )
 def export_incident(access: ServerOperator, deps: DepsIn, incident_id: str) -> StreamingResponse:
     """Stream the bundle that gives an incident's verdict again anywhere; it holds state of the whole server."""
-    found = _incident(deps, access, incident_id)
+    found = incident_of(deps, access, incident_id)
     chunks = replays_of(deps).bundle(found)
     first = next(chunks, b"")  # asked for before the answer begins, so that an error is still a problem document
     deps.state.audit(access.tenant, person(access), "export_incident", incident_id, {}, deps.clock.now())
@@ -70,25 +70,17 @@ class Drill(BaseModel):
     seed: int = Field(default=1, ge=0, le=1 << 31)
 
 
-def _incident(deps: Deps, access: Access, incident_id: str) -> Incident:
-    found = deps.state.incident(access.tenant, incident_id)
-    if found is None:
-        text = f"there is no incident {incident_id[:60]!r} here"
-        raise HttpProblem(404, text, next_step="list them at /api/incidents", code="not_found")
-    return found
-
-
 @router.post("/incidents/{incident_id}/label/preview", response_class=Document)
 def preview_label(access: ServerOperator, deps: DepsIn, incident_id: str, said: Labelled) -> Document:
     """Say what a label would change in the last days: incidents that would vanish or appear, levels before and after."""
-    found = _incident(deps, access, incident_id)
+    found = incident_of(deps, access, incident_id)
     return Document(replays_of(deps).preview(found, said.verdict, said.days))
 
 
 @router.post("/incidents/{incident_id}/label", response_class=Document)
 def put_label(access: ServerOperator, deps: DepsIn, incident_id: str, said: Labelled) -> Document:
     """Put a label into force: what it asks of the series of the incident holds from now on, until it is taken back."""
-    found = _incident(deps, access, incident_id)
+    found = incident_of(deps, access, incident_id)
     put = replays_of(deps).label(found, said.verdict, by=person(access))
     deps.state.add_feedback(access.tenant, found.id, said.verdict, by=person(access), at=deps.clock.now())
     return Document(put)
@@ -97,7 +89,7 @@ def put_label(access: ServerOperator, deps: DepsIn, incident_id: str, said: Labe
 @router.delete("/incidents/{incident_id}/label", response_class=Document)
 def take_label_back(access: ServerOperator, deps: DepsIn, incident_id: str) -> Document:
     """Take the effect of a label back; the verdict itself stays in the history of the incident."""
-    found = _incident(deps, access, incident_id)
+    found = incident_of(deps, access, incident_id)
     if not replays_of(deps).unlabel(found.id, by=person(access)):
         text = f"no label of {found.id} is in force"
         raise HttpProblem(404, text, next_step="list them at /api/labels", code="not_found")

@@ -161,19 +161,23 @@ class Cold:
         catalog = Catalog()
         input_log, output_log = read_logs(self.settings.data_dir, catalog)
         reducer = Reducer(config.engine_spec(self.packs), grader(config.loss), input_log)
-        self.policy = Policy(
-            rules_of(config),
-            dry_run=config.dry_run,
-            resend_ns=self.deliveries.resend_ns(),
-            drift=config.drift,
-            hooks=config.hooks,
-            rota=rota_of(config),
-        )
+        self.policy = Policy()
+        self._rule(config)
         open_now = self.state.incidents(None, (IncidentState.OPEN, IncidentState.ACKNOWLEDGED), limit=SEEDED)
         self.board.seed([finding for incident in open_now for finding in incident.findings], catalog)
         self.weighing = Weighing(TollRows(self.telemetry.db, self.packs), config.loss, open_now)
         return Correlating(
             output_log, catalog, self.state, reducer, self.policy, self.board.hear, self.captures.keep, self.weighing
+        )
+
+    def _rule(self, config: Config) -> None:
+        """Let a configuration say who is told what."""
+        self.policy.adopt(
+            rules_of(config),
+            dry_run=config.dry_run,
+            resend_ns=self.deliveries.resend_ns(),
+            drift=config.drift,
+            rota=rota_of(config),
         )
 
     def _remember_config(self) -> None:
@@ -200,14 +204,7 @@ class Cold:
         self.correlating.adopt(config.engine_spec(self.packs).control())
         self.mapper.adopt(config.llm.models)
         self.judge.adopt(config.llm.judge)
-        self.policy.adopt(
-            rules_of(config),
-            dry_run=config.dry_run,
-            resend_ns=self.deliveries.resend_ns(),
-            drift=config.drift,
-            hooks=config.hooks,
-            rota=rota_of(config),
-        )
+        self._rule(config)
         self.weighing.adopt(config.loss)
         self.deliveries.adopt(config)
         self.summaries.adopt(config)

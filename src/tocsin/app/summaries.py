@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +15,8 @@ from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
-from tocsin.correlate.rephrased import content_of, proven, request
+from tocsin.app.chat import ChatEndpoint, chat_request, content_of
+from tocsin.correlate.rephrased import INSTRUCTION, observations, proven
 from tocsin.correlate.summary import Summariser
 from tocsin.ingest.redact import Redactor, Rule
 from tocsin.model.clock import SECOND, Clock
@@ -24,7 +24,6 @@ from tocsin.model.errors import Refused, Retryable, TocsinError
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.message import TraceExample
 from tocsin.model.summary import Sentence, Summary
-from tocsin.notify.guard import GuardedClient
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.config import Config
 from tocsin.spec.pack import PackSpec
@@ -75,7 +74,7 @@ class Summaries:
         self._said: OrderedDict[str, _Said] = OrderedDict()
         self._asked_at: OrderedDict[str, int] = OrderedDict()
         self._resume_at = 0
-        self._client: GuardedClient | None = None
+        self._endpoint: ChatEndpoint | None = None
         self._spec: RephraseSpec | None = None
         self._config = config
 
@@ -138,21 +137,16 @@ class Summaries:
         rules = [Rule(rule.name, rule.pattern, rule.replacement) for rule in self._config.redaction.rules]
         redactor = Redactor(rules, keep_content=False, token_key=self._key)
         texts = [redactor.text(each.text) for each in given]
-        body = json.dumps(request(spec.model, texts, spec.most_tokens)).encode()
-        headers = {"content-type": "application/json", "user-agent": "tocsin"}
-        if spec.key:
-            headers["authorization"] = f"Bearer {spec.key}"
-        if self._client is None:
-            self._client = GuardedClient(spec.allow, read_s=spec.timeout / SECOND)
+        if self._endpoint is None:
+            self._endpoint = ChatEndpoint(spec)
         try:
-            async with asyncio.timeout(spec.timeout / SECOND):
-                answer = await self._client.post(spec.url.rstrip("/") + "/chat/completions", body, headers)
-        except (Refused, Retryable, TimeoutError) as error:
-            _ASKED.labels(getattr(error, "code", "retryable")).inc()
+            answer = await self._endpoint.ask(chat_request(spec, INSTRUCTION, observations(texts), spec.most_tokens))
+        except (Refused, Retryable) as error:
+            _ASKED.labels(error.code).inc()
             self._resume_at = self._clock.now() + AGAIN_NS
-            _log.warning("summaries are not rephrased", model=spec.model, reason=str(error) or "no answer in time")
+            _log.warning("summaries are not rephrased", model=spec.model, reason=str(error))
             return False
-        content = content_of(answer.body)
+        content = content_of(answer)
         sentences, dropped = ([], {"format": 1}) if content is None else proven(content, given, texts)
         for reason, count in dropped.items():
             _DROPPED.labels(reason).inc(count)
@@ -162,9 +156,9 @@ class Summaries:
         return True
 
     async def _close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        if self._endpoint is not None:
+            await self._endpoint.close()
+            self._endpoint = None
 
 
 def _place(incident: Incident) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from tocsin.model.summary import Sentence, Source
@@ -51,29 +51,9 @@ _NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S+|www\.\S+", re.IGNORECASE)
 
 
-def request(model: str, texts: Sequence[str], most_tokens: int) -> Mapping[str, Any]:
-    """The body of a request for chat completions: no tools, the texts as data."""
-    observations = [{"n": n, "text": text} for n, text in enumerate(texts, 1)]
-    return {
-        "model": model,
-        "temperature": 0,
-        "max_tokens": most_tokens,
-        "messages": [
-            {"role": "system", "content": INSTRUCTION},
-            {"role": "user", "content": json.dumps(observations, ensure_ascii=True)},
-        ],
-    }
-
-
-def content_of(body: bytes) -> str | None:
-    """Text of the first choice of an answer, None where there is none; calls of tools are no text."""
-    try:
-        answer = json.loads(body)
-        message = answer["choices"][0]["message"]
-        content = message["content"]
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-        return None
-    return content if isinstance(content, str) and not message.get("tool_calls") else None
+def observations(texts: Sequence[str]) -> str:
+    """The texts as numbered data, as `INSTRUCTION` speaks of them."""
+    return json.dumps([{"n": n, "text": text} for n, text in enumerate(texts, 1)], ensure_ascii=True)
 
 
 def proven(content: str, given: Sequence[Sentence], texts: Sequence[str]) -> tuple[list[Sentence], Counter[str]]:

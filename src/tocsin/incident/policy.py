@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tocsin.incident.drift_actions import Call, asked_for, under_attack
+from tocsin.incident.drift_actions import asked_for, under_attack
 from tocsin.incident.holding import LAST_PHASE, Hold, PhaseSaid, Rules, flapping, held, of_phase, openings_of
 from tocsin.incident.matching import matches
 from tocsin.incident.rota import Rota
@@ -19,7 +19,6 @@ from tocsin.model.transition import Transition
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.destination import RouteSpec
 from tocsin.spec.drift import DriftSpec
-from tocsin.spec.hook import HookSpec
 from tocsin.spec.routing import BOARD
 
 CONSOLE = "console"
@@ -27,7 +26,7 @@ DEFAULT_ROUTE = RouteSpec(match={}, to=[CONSOLE])
 KEEP_NS = 24 * 3600 * 10**9
 """How long the time of the last notice is remembered for cool-down after an incident is over."""
 MOST_CALLED = 10_000
-"""Calls of drift policies and hooks that are remembered, so that none is made twice."""
+"""Calls of drift policies that are remembered, so that none is made twice."""
 
 _HELD = counter("tocsin_incident_messages_held_total", "Notices not sent (yet), by reason", ["reason"])
 _QUEUED = counter("tocsin_incident_messages_queued_total", "Notices handed to the outbox", ["destination", "action"])
@@ -52,8 +51,8 @@ class Policy:
     """Turns transitions into messages; its state is part of the snapshot that moves with the cursor.
 
     `resend_ns` names destinations that must be told again at this interval while an incident is open; `drift` are the
-    policies whose actions are taken, once for each episode, when a finding says that one is met; `hooks` are called
-    for the findings they are for. `rules` say what is held back, `rota` who is behind the names in routes.
+    policies whose actions are taken, once for each episode, when a finding says that one is met. `rules` say what
+    is held back, `rota` who is behind the names in routes.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class Policy:
         dry_run: bool = False,
         resend_ns: Mapping[str, int] | None = None,
         drift: Sequence[DriftSpec] = (),
-        hooks: Sequence[HookSpec] = (),
         rota: Rota | None = None,
     ) -> None:
         self._rules = routes if isinstance(routes, Rules) else Rules(routes)
@@ -71,7 +69,7 @@ class Policy:
         self._openings: dict[str, list[int]] = {}
         self._ticketed: dict[str, int] = {}
         self._said: PhaseSaid | None = None
-        self._drift, self._hooks = list(drift), list(hooks)
+        self._drift = list(drift)
         self._called: dict[str, int] = {}
         self._dry_run = dry_run
         self._resend_ns = dict(resend_ns or {})
@@ -85,14 +83,13 @@ class Policy:
         dry_run: bool,
         resend_ns: Mapping[str, int] | None = None,
         drift: Sequence[DriftSpec] = (),
-        hooks: Sequence[HookSpec] = (),
         rota: Rota | None = None,
     ) -> None:
         """Take a new configuration into force; what was told stays told."""
         self._rules = routes if isinstance(routes, Rules) else Rules(routes)
         self._rota = rota or Rota()
         self._dry_run, self._resend_ns = dry_run, dict(resend_ns or {})
-        self._drift, self._hooks = list(drift), list(hooks)
+        self._drift = list(drift)
 
     def fold(
         self, transitions: Iterable[Transition], now: int, *, tick: bool, silences: Sequence[Silence] = ()
@@ -164,33 +161,21 @@ class Policy:
         return said + self._call(case, now, silences) + self._ticket(case, now, "score", "")
 
     def _call(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
-        """Calls that a drift policy or a hook asks for, each once for its finding; a silence or a suspected attack holds them back."""
+        """Calls that a drift policy asks for, each once for its finding; a silence or a suspected attack holds them back."""
         incident = case.incident
-        if not (self._drift or self._hooks) or incident.late or incident.state is IncidentState.RESOLVED:
+        if not self._drift or incident.late or incident.state is IncidentState.RESOLVED:
             return []
-        asked = asked_for(incident, self._drift, self._hooks).calls
-        due = [each for each in asked if each.key not in self._called and self._rested(each, now)]
+        due = [each for each in asked_for(incident, self._drift).calls if each[0] not in self._called]
         if not due or self._hold(case, silences, now) is not None:
             return []
         models = {(incident.tenant, each.series.label("model")) for each in incident.findings}
         if models & under_attack(each.incident for each in self._cases.values()):
             return []  # at a later tick, once that is over
-        said = []
-        for each in due:
-            if not self._rested(each, now):
-                continue  # two findings of one series
-            self._called[each.key] = now
-            if each.turn:
-                self._called.pop(each.turn, None)
-                self._called[each.turn] = now
-            said.append(self._message(case, each.destination, "trigger", now, each.reason, about=each.about(incident)))
+        for key, _ in due:
+            self._called[key] = now
         while len(self._called) > MOST_CALLED:
             del self._called[next(iter(self._called))]
-        return said
-
-    def _rested(self, call: Call, now: int) -> bool:
-        last = self._called.get(call.turn) if call.turn else None
-        return last is None or now - last >= call.rest_ns
+        return [self._message(case, name, "trigger", now, "its drift policy is met") for _, name in due]
 
     def _tell(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
         if case.incident.late:

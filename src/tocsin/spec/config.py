@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -15,7 +14,6 @@ from tocsin.spec.drift import DriftSpec, NotifyAction
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.fairness import FairnessSpec
 from tocsin.spec.health import PAGERS, READERS, HealthSpec
-from tocsin.spec.hook import HookSpec
 from tocsin.spec.joint import InventorySpec
 from tocsin.spec.llm import LlmSpec
 from tocsin.spec.loss import LossSpec, ObjectiveSpec, SeveritySpec
@@ -121,7 +119,6 @@ class Config(Spec):
     tickets: list[TicketSpec] = []
     rollout: RolloutSpec | None = None
     review: ReviewSpec = ReviewSpec()
-    hooks: list[HookSpec] = []
     teams: list[TeamSpec] = []
     context: list[ContextSpec] = []
     remediation: RemediationSpec = RemediationSpec()
@@ -166,9 +163,8 @@ class Config(Spec):
         return LossSpec(severity=self.severity, objectives=self.objectives)
 
     def outgoing(self) -> list[DestinationSpec]:
-        """Everything that is called: the destinations, and the addresses that drift policies and hooks call."""
+        """Everything that is called: the destinations, and the addresses that drift policies call."""
         calls = {call.name: call for policy in self.drift for call in policy.calls()}
-        calls |= {hook.name: hook.destination() for hook in self.hooks}
         return [*self.destinations, *calls.values()]
 
     def digest_to(self) -> list[str]:
@@ -214,18 +210,13 @@ class Config(Spec):
         if self.limits.in_flight_bytes < self.limits.body_bytes:
             yield ("limits", "in_flight_bytes"), "`in_flight_bytes` must hold at least one body of `body_bytes`"
         monitors = [monitor.name for monitor in self.engine_spec(packs).all_monitors()]
-        yield from self._called_faults(monitors if packs else None)
+        yield from self._judge_faults()
         contexts = [page.name for page in self.context]
         yield from playbook_faults(
             self.playbooks, self.remediation, monitors if packs else None, destinations, contexts
         )
 
-    def _called_faults(self, monitors: Sequence[str] | None) -> Iterator[Fault]:
-        """What hooks and the judge lack."""
-        for number, hook in enumerate(self.hooks):
-            if monitors is not None and not any(fnmatchcase(monitor, hook.monitor) for monitor in monitors):
-                loc = ("hooks", number, "monitor")
-                yield loc, f"no monitor is called `{hook.monitor}`{nearest(hook.monitor, monitors)}"
+    def _judge_faults(self) -> Iterator[Fault]:
         if self.llm.judge is not None and not self.redaction.keep_content:
             text = "a judge reads questions and answers, and they are not kept; set `redaction.keep_content`"
             yield ("llm", "judge"), text

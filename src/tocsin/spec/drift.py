@@ -15,7 +15,6 @@ from pydantic import (
     Field,
     PlainSerializer,
     TypeAdapter,
-    field_validator,
     model_validator,
 )
 
@@ -24,7 +23,7 @@ from tocsin.model.text import one_line
 from tocsin.spec.destination import WebhookDestination
 from tocsin.spec.monitor import SECOND, Spec
 from tocsin.spec.quantity import DurationNs, parse_duration_ns
-from tocsin.spec.text import HttpUrl, Network, Texts
+from tocsin.spec.text import CalledUrl, Network, Texts
 
 DAY: Final = 86_400 * SECOND
 LEAST_CHUNK: Final = 60 * SECOND
@@ -127,19 +126,6 @@ ReferenceField = Annotated[DriftReference, BeforeValidator(parse_reference), Pla
 """Pydantic field: a reference as people write it."""
 
 
-def fixed_host(url: str) -> str:
-    """An address that is called, which labels may be part of but for its host.
-
-    Raises
-    ------
-    ValueError
-        A label stands in its host.
-    """
-    if "${" in "/".join(url.split("/", 3)[:3]):
-        raise ValueError("a label may stand in the path of an address, not in its host; who is called is fixed")
-    return url
-
-
 class CallAction(Spec):
     """An action that calls an address, signed with `secret` when there is one; `allow` as in destinations.
 
@@ -147,14 +133,9 @@ class CallAction(Spec):
     """
 
     type: Literal["webhook"]
-    url: HttpUrl
+    url: CalledUrl
     secret: str = ""
     allow: list[Network] = []
-
-    @field_validator("url")
-    @classmethod
-    def _known_host(cls, url: str) -> str:
-        return fixed_host(url)
 
 
 class NotifyAction(Spec):

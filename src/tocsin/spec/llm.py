@@ -6,8 +6,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, model_validator
 
+from tocsin.spec.chat import ChatSpec
 from tocsin.spec.monitor import Spec
-from tocsin.spec.text import HttpUrl, Network
 
 UsdPerMillion: TypeAlias = Annotated[float, Field(ge=0, le=1e6)]
 
@@ -60,21 +60,16 @@ class ScopeSpec(Spec):
     cache_apart: bool = False
 
 
-class JudgeSpec(Spec):
-    """A language model that judges a sample of answers: `url` is that of an OpenAI-compatible API (`.../v1`).
+class JudgeSpec(ChatSpec):
+    """A language model that judges a sample of answers.
 
     Of the traces `sample_ratio` are judged, at most `calls_per_minute` answers and `tokens_per_day` tokens (UTC); what is
     beyond is left out and counted.
     """
 
-    url: HttpUrl
-    model: str = Field(min_length=1, max_length=200)
-    api_key: str = ""
     sample_ratio: float = Field(default=0.01, gt=0, le=1)
     calls_per_minute: int = Field(default=10, ge=1, le=1_000)
     tokens_per_day: int = Field(default=200_000, ge=1)
-    temperature: float | None = Field(default=0.0, ge=0, le=2)  # null: not sent, for models that take none
-    allow: list[Network] = []
 
 
 class LlmSpec(Spec):

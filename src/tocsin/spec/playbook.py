@@ -14,7 +14,7 @@ from tocsin.spec.drift import CallAction
 from tocsin.spec.monitor import SECOND, Spec
 from tocsin.spec.problem import nearest
 from tocsin.spec.quantity import DurationNs, QuantityField, parse_quantity
-from tocsin.spec.text import HttpUrl, Network, Texts
+from tocsin.spec.text import CalledUrl, HttpUrl, Network, Texts
 from tocsin.spec.tree import Loc
 
 LABEL: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_.]*)\}")
@@ -49,16 +49,9 @@ def _not_security(kind: str) -> str:
     return kind
 
 
-def _fixed_host(url: str) -> str:
-    if "${" in "/".join(url.split("/", 3)[:3]):
-        raise ValueError("a label may stand in the path of an address, not in its host; who is called is fixed")
-    return url
-
-
 CauseKind = Annotated[str, AfterValidator(one_of(CAUSE_KINDS, "kind of cause"))]
 SeverityName = Annotated[str, AfterValidator(one_of(_SEVERITIES, "severity"))]
 Ratio = Annotated[float, BeforeValidator(_ratio), PlainSerializer(float)]
-Address = Annotated[HttpUrl, AfterValidator(_fixed_host)]
 
 
 class WhenSpec(Spec):
@@ -128,7 +121,7 @@ class TrafficWeightAction(Spec):
 
     type: Literal["traffic_weight"]
     via: Literal["webhook", "gateway", "envoy", "nginx"] = "webhook"
-    url: Address | None = None
+    url: CalledUrl | None = None
     secret: str = ""
     allow: list[Network] = []
     variant: str = Field(min_length=1)
@@ -190,14 +183,14 @@ class CordonAction(Spec):
 class PostAction(CallAction):
     """A call that does something: `undo` is what is called to take it back, if it can be."""
 
-    undo: Address | None = None
+    undo: CalledUrl | None = None
 
 
 class ReindexAction(Spec):
     """Asks for a new index of what is searched; `collection` says of what."""
 
     type: Literal["reindex"]
-    url: Address
+    url: CalledUrl
     collection: str = ""
     secret: str = ""
     allow: list[Network] = []
@@ -207,7 +200,7 @@ class RetrainAction(Spec):
     """Asks a pipeline to train a model anew."""
 
     type: Literal["retrain"]
-    url: Address
+    url: CalledUrl
     model: str = ""
     secret: str = ""
     allow: list[Network] = []

@@ -21,6 +21,12 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _fixed_host(url: str) -> str:
+    if "${" in "/".join(url.split("/", 3)[:3]):
+        raise ValueError("a label may stand in the path of an address, not in its host; who is called is fixed")
+    return url
+
+
 def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text))
@@ -68,6 +74,8 @@ def pattern_with_value(text: str) -> str:
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 """Pydantic field: an http or https address, kept as written."""
+CalledUrl = Annotated[HttpUrl, AfterValidator(_fixed_host)]
+"""An address that is called, which labels (`${model}`) may be part of but for its host."""
 
 Network = Annotated[str, AfterValidator(_network)]
 """Pydantic field: a network such as 10.0.0.0/8, or one address."""

@@ -1,14 +1,14 @@
 """The judge: a real server that enforces the schema of chat completions, and what comes of each answer it may give."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from chat_server import KEY, ChatServer
 from store.world import T0, World, spans_frame
+from tocsin.app.chat import tokens_of
 from tocsin.app.judging.judge import SETTLE_MS, Judge
-from tocsin.app.judging.question import MOST_CHARS, SCORES, request, tokens_of, verdict
+from tocsin.app.judging.question import MOST_CHARS, SCORES, request, verdict
 from tocsin.derive.evaluations import Evaluations
 from tocsin.model.errors import BadInput
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind
@@ -23,75 +23,10 @@ from tocsin.store.state import StateStore
 GOOD = {"relevance": 0.9, "precision": 0.5, "faithfulness": 1, "hallucination": 0}
 
 
-def faults(headers, body):
-    """What an API of chat completions would find wrong with a request."""
-    found = [] if headers.get("authorization") == "Bearer k3y" else ["authorization"]
-    found += [
-        key
-        for key in body
-        if key not in ("model", "messages", "response_format", "max_completion_tokens", "temperature")
-    ]
-    messages = body.get("messages")
-    if not isinstance(messages, list) or [each.get("role") for each in messages] != ["system", "user"]:
-        return [*found, "messages"]
-    found += [
-        "content" for each in messages if set(each) != {"role", "content"} or not isinstance(each["content"], str)
-    ]
-    found += (
-        []
-        if body.get("response_format") == {"type": "json_object"} and "JSON" in messages[0]["content"]
-        else ["format"]
-    )
-    found += [] if isinstance(body.get("model"), str) and body["model"] else ["model"]
-    return found + ([] if isinstance(body.get("max_completion_tokens"), int) else ["max_completion_tokens"])
-
-
-class Completions:
-    """The peer: answers `/v1/chat/completions` with what it is told to say, refuses what is no request."""
-
-    def __init__(self):
-        self.asked, self.refused, self.says, self.status = [], [], GOOD, 200
-        peer = self
-
-        class Answer(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                wrong = faults(self.headers, body) if self.path == "/v1/chat/completions" else ["path"]
-                peer.refused += wrong
-                peer.asked.append(body)
-                status = 400 if wrong else peer.status
-                text = peer.says if isinstance(peer.says, str) else json.dumps(peer.says)
-                message = {"role": "assistant", "content": text, "refusal": None}
-                told = {
-                    "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"],
-                    "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
-                    "usage": {"prompt_tokens": 400, "completion_tokens": 40, "total_tokens": 440},
-                }  # fmt: skip
-                content = json.dumps(
-                    told if status == 200 else {"error": {"message": "no", "type": "invalid"}}
-                ).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
 @pytest.fixture
 def peer():
-    found = Completions()
+    found = ChatServer()
+    found.say = lambda _: json.dumps(GOOD)
     yield found
     found.close()
 
@@ -109,7 +44,7 @@ class House:
             {
                 "url": peer.url,
                 "model": "judge-1",
-                "api_key": "k3y",
+                "api_key": KEY,
                 "sample_ratio": 1,
                 "allow": ["127.0.0.0/8"],
                 **changes,
@@ -172,7 +107,7 @@ def test_a_verdict_becomes_evaluations_like_any_other(house, peer):
     judge, before = house.judge(peer), outcomes()
     house.answered(7)
     assert judge.step() == 1
-    assert not peer.refused
+    assert not peer.wrong
     asked = json.loads(peer.asked[0]["messages"][1]["content"])
     assert asked == {"question": "Where is it?", "documents": ["The drawer."], "answer": "In the drawer."}
     (frame,) = house.sent
@@ -194,7 +129,7 @@ def test_what_is_no_verdict_is_counted_and_nothing_else(house, peer):
         '{"relevance": NaN, "precision": 1, "faithfulness": 1, "hallucination": 0}', "[" * 5000,
     ]  # fmt: skip
     for number, says in enumerate(said):
-        peer.says = says
+        peer.say = lambda _, says=says: says if isinstance(says, str) else json.dumps(says)
         house.answered(20 + number)
         assert judge.step() == 0, says
     assert not house.sent

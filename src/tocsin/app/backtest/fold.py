@@ -119,9 +119,8 @@ def _pinned(run: Run) -> Control:
 def _minutes(history: History, part: str, changed: Changed | None) -> Iterator[tuple[int, Rows]]:
     """Rows by the minute they end in, as (end of the minute, rows)."""
     rest: Rows | None = None
-    for rows in history.parts(part):
-        rows = changed(rows) if changed is not None else rows  # noqa: PLW2901
-        rows = _joined(rest, rows)  # noqa: PLW2901
+    for read in history.parts(part):
+        rows = _joined(rest, read if changed is None else changed(read))
         ends = -(-rows.time // TICK_NS) * TICK_NS
         cuts = np.flatnonzero(np.diff(ends)) + 1
         bounds = [0, *cuts.tolist(), len(ends)]

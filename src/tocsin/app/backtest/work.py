@@ -71,7 +71,7 @@ class Work:
 
 _WORK: Final = TypeAdapter(Work)
 _LEFT_OUT: Final = {"sources", "destinations", "drift", "context", "playbooks", "remediation", "scores"}
-_NOR: Final = {"redaction", "limits", "hooks", "inventory", "ab", "fairness", "health"}
+_NOR: Final = {"redaction", "limits", "inventory", "ab", "fairness", "health"}
 
 
 def stripped(config: Config) -> Json:

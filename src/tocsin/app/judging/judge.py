@@ -11,14 +11,14 @@ from typing import Any, Final
 import pyarrow as pa
 import structlog
 
+from tocsin.app.chat import ChatEndpoint, tokens_of
 from tocsin.app.handover import Send
-from tocsin.app.judging.question import most_tokens, request, tokens_of, verdict
+from tocsin.app.judging.question import most_tokens, request, verdict
 from tocsin.ingest.retrieved import Retrieved
 from tocsin.ingest.token_counts import said_in
 from tocsin.model.clock import Clock
 from tocsin.model.errors import BadInput, Refused, Retryable
 from tocsin.model.frame import SCHEMAS, FrameKind
-from tocsin.notify.guard import GuardedClient
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.llm import JudgeSpec
 from tocsin.store.answer_rows import AnswerRows, Row
@@ -28,7 +28,6 @@ CURSOR: Final = "judge"
 EVENT: Final = "gen_ai.evaluation.result"
 SETTLE_MS: Final = 30_000
 """So long after an answer was stored it is judged: what was retrieved for it may be stored after it."""
-ANSWERS_S: Final = 60.0
 MOST_AT_ONCE: Final = 20
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
@@ -118,19 +117,21 @@ class Judge:
         self._state.commit(CURSOR, self._cursor, state=json.dumps(asdict(self._spent)).encode())
 
     async def _ask(self, spec: JudgeSpec, rows: list[Row]) -> list[tuple[Row, Mapping[str, float]]]:
-        client = GuardedClient(spec.allow, read_s=ANSWERS_S)
+        endpoint = ChatEndpoint(spec)
         found = []
         try:
             for row in rows:
-                scores, outcome = await self._judged(spec, client, row)
+                scores, outcome = await self._judged(spec, endpoint, row)
                 _JUDGED.labels(outcome).inc()
                 if scores is not None:
                     found.append((row, scores))
         finally:
-            await client.close()
+            await endpoint.close()
         return found
 
-    async def _judged(self, spec: JudgeSpec, client: GuardedClient, row: Row) -> tuple[Mapping[str, float] | None, str]:
+    async def _judged(
+        self, spec: JudgeSpec, endpoint: ChatEndpoint, row: Row
+    ) -> tuple[Mapping[str, float] | None, str]:
         question, answer = said_in(dict(row["attributes"]))
         documents = [text for each in self._answers.retrievals(row) for text in self._retrieved.texts(each)]
         if not (question and answer and documents):
@@ -138,11 +139,8 @@ class Judge:
         body = request(spec, question, documents, answer)
         if self._spent.tokens + most_tokens(body) > spec.tokens_per_day:
             return None, "over_budget"
-        headers = {"content-type": "application/json", "accept": "application/json"}
-        if spec.api_key:
-            headers["authorization"] = f"Bearer {spec.api_key}"
         try:
-            told = (await client.post(spec.url.rstrip("/") + "/chat/completions", body, headers)).body
+            told = await endpoint.ask(body)
         except (Retryable, Refused) as error:
             self._complain(str(error))
             return None, "unreachable" if isinstance(error, Retryable) else "refused"

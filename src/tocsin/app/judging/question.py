@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
+from tocsin.app.chat import chat_request, content_of
 from tocsin.model.errors import BadInput
 from tocsin.spec.llm import JudgeSpec
 
@@ -24,39 +25,19 @@ in it. Reply with one JSON object and nothing else, its values numbers from 0 to
 
 
 def request(spec: JudgeSpec, question: str, documents: Sequence[str], answer: str) -> bytes:
-    """Body of a request to `/chat/completions`; texts that are too long are cut."""
+    """Body of a request; texts that are too long are cut."""
     each = MOST_CHARS // max(1, len(documents))
     told = {
         "question": question[:MOST_CHARS],
         "documents": [text[:each] for text in documents],
         "answer": answer[:MOST_CHARS],
     }
-    body: dict[str, Any] = {
-        "model": spec.model,
-        "messages": [
-            {"role": "system", "content": _TASK},
-            {"role": "user", "content": json.dumps(told, ensure_ascii=False)},
-        ],
-        "response_format": {"type": "json_object"},
-        "max_completion_tokens": _MOST_ANSWER_TOKENS,
-    }
-    if spec.temperature is not None:
-        body["temperature"] = spec.temperature
-    return json.dumps(body).encode()
+    return chat_request(spec, _TASK, json.dumps(told, ensure_ascii=False), _MOST_ANSWER_TOKENS)
 
 
 def most_tokens(body: bytes) -> int:
     """Tokens that a request and its answer take at most, as a rough and high guess."""
     return len(body) // _CHARS_PER_TOKEN + _MOST_ANSWER_TOKENS
-
-
-def tokens_of(answer: bytes) -> int | None:
-    """Tokens that an answer says it took; None if it tells none."""
-    try:
-        told = json.loads(answer)["usage"]["total_tokens"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 10**9 else None
 
 
 def verdict(answer: bytes) -> Mapping[str, float]:
@@ -68,10 +49,8 @@ def verdict(answer: bytes) -> Mapping[str, float]:
         It is no such answer, or what the model said is not the four numbers that were asked for.
     """
     try:
-        (choice,) = json.loads(answer)["choices"]
-        text = choice["message"]["content"]
-        found = json.loads(text)
-    except (ValueError, KeyError, TypeError, RecursionError) as bad:
+        found = json.loads(content_of(answer) or "")
+    except (ValueError, RecursionError) as bad:
         raise BadInput(f"no verdict in the answer of the judge: {type(bad).__name__}") from bad
     if not isinstance(found, dict):
         raise BadInput("the verdict is no JSON object")
