@@ -46,12 +46,12 @@ kernels-engine kernels-readers: $(STAMP)
 
 # long runs; their results are written down, with date and machine, in docs/benchmarks.md
 soak: $(STAMP)
-	$(UV) sync --frozen --quiet --group fuzz
+	$(UV) sync --frozen --quiet --group fuzz --group deploy
 	TOCSIN_KILLS=50 TOCSIN_SEEDS=10 $(BIN)/python -m pytest -q -m "soak or acceptance" --timeout 7200 $(ARGS)
 
 # figures are taken small here, to see that they can be taken; `make bench` takes them
 acceptance: $(STAMP)
-	$(UV) sync --frozen --quiet --group fuzz
+	$(UV) sync --frozen --quiet --group fuzz --group deploy
 	TOCSIN_BENCH=small TOCSIN_FUZZ_SECONDS=$${TOCSIN_FUZZ_SECONDS:-30} $(BIN)/python -m tests.acceptance.run docs/acceptance.md
 
 # measures everything anew and puts the tables into docs/benchmarks.md; TOCSIN_BENCH=small only shows that it runs

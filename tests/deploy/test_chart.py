@@ -1,0 +1,224 @@
+"""The Helm chart: rendered by Helm, valid for Kubernetes, without rights, and what it tells Tocsin is understood."""
+
+import json
+import re
+
+import pytest
+import yaml
+from jsonschema_rs import validator_for
+
+import charts
+from tocsin.spec.load import load_config
+from tocsin.spec.packs import load_packs
+
+# what the objects of others may say, by the documentation of KEDA 2 and the Prometheus operator
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+FOREIGN = {
+    "ScaledObject": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["scaleTargetRef", "triggers"],
+        "properties": {
+            "scaleTargetRef": {"type": "object", "required": ["name"]},
+            "minReplicaCount": {"type": "integer"},
+            "maxReplicaCount": {"type": "integer"},
+            "pollingInterval": {"type": "integer"},
+            "advanced": {"type": "object", "properties": {"horizontalPodAutoscalerConfig": {"type": "object"}}},
+            "triggers": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["type", "metadata"],
+                    "properties": {"type": {"const": "kafka"}, "metadata": TEXTS, "authenticationRef": TEXTS},
+                },
+            },
+        },
+    },
+    "ServiceMonitor": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["selector", "endpoints"],
+        "properties": {
+            "selector": {"type": "object"},
+            "targetLabels": {"type": "array", "items": {"type": "string"}},
+            "endpoints": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "port": {"type": "string"},
+                        "path": {"type": "string"},
+                        "interval": {"type": "string"},
+                        "authorization": {"type": "object", "properties": {"credentials": TEXTS}},
+                    },
+                },
+            },
+        },
+    },
+}
+ROLES = ("edge", "engine", "control")
+
+
+def found(name, kind):
+    return [each for each in charts.objects(charts.kept(name)[1]) if each["kind"] == kind]
+
+
+def pods(name):
+    return {each["metadata"]["name"].removeprefix("watch-tocsin-"): each["spec"] for each in found(name, "Deployment")}
+
+
+def containers(name):
+    for role, spec in pods(name).items():
+        (container,) = spec["template"]["spec"]["containers"]
+        yield role, spec["template"]["spec"], container
+
+
+def test_sets_are_kept_of_this_chart():
+    assert charts.SETS == ["fixed", "usual", "watched"]
+    for name in charts.SETS:
+        assert charts.kept(name)[0] == charts.digest(), "the chart changed: python -m tests.charts"
+
+
+@pytest.mark.parametrize("name", charts.SETS)
+def test_nothing_runs_with_rights_or_writes_into_the_image(name):
+    seen = set()
+    for role, pod, container in containers(name):
+        seen.add(role)
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+        }  # fmt: skip
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+        assert "memory" in container["resources"]["limits"]
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+        assert all("hostPath" not in volume for volume in pod["volumes"])
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} >= {"/data", "/tmp", "/etc/tocsin"}
+    assert seen == (set(ROLES) if name != "fixed" else {"engine", "control"})
+
+
+@pytest.mark.parametrize("name", charts.SETS)
+def test_every_role_is_probed_and_may_be_evicted_one_at_a_time(name):
+    budgets = {each["metadata"]["name"]: each["spec"] for each in found(name, "PodDisruptionBudget")}
+    for role, pod, container in containers(name):
+        assert container["startupProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+        assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+        assert {"name": "http", "containerPort": 8642, "protocol": "TCP"} in container["ports"]
+        budget = budgets[f"watch-tocsin-{role}"]
+        assert budget["maxUnavailable"] == 1
+        assert budget["selector"]["matchLabels"]["app.kubernetes.io/component"] == role
+        assert pod["terminationGracePeriodSeconds"] >= 30
+
+
+@pytest.mark.parametrize("name", charts.SETS)
+def test_names_that_are_referred_to_are_there(name):
+    made = {(each["kind"], each["metadata"]["name"]) for each in charts.objects(charts.kept(name)[1])}
+    given = {("ConfigMap", "tocsin-of-mine"), ("PersistentVolumeClaim", "shared"), ("ServiceAccount", "default")}
+    labels = [spec["template"]["metadata"]["labels"] for spec in pods(name).values()]
+    for _, pod, container in containers(name):
+        assert ("ServiceAccount", pod["serviceAccountName"]) in made | given
+        for volume in pod["volumes"]:
+            if "configMap" in volume:
+                assert ("ConfigMap", volume["configMap"]["name"]) in made | given
+            if "persistentVolumeClaim" in volume:
+                assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in made | given
+        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    for kind in ("Service", "NetworkPolicy", "PodDisruptionBudget"):
+        for each in found(name, kind):
+            spec = each["spec"]
+            chosen = spec.get("podSelector", spec.get("selector"))
+            chosen = chosen.get("matchLabels", chosen)
+            assert any(chosen.items() <= of.items() for of in labels), each["metadata"]["name"]
+    for kind in ("HorizontalPodAutoscaler", "ScaledObject"):
+        for each in found(name, kind):
+            target = each["spec"]["scaleTargetRef"]
+            assert (target["kind"], target["name"]) in made
+            assert "replicas" not in pods(name)[target["name"].removeprefix("watch-tocsin-")]
+
+
+def test_workers_follow_the_lag_of_the_log():
+    (scaled,) = found("usual", "ScaledObject")
+    trigger = scaled["spec"]["triggers"][0]["metadata"]
+    (config,) = found("usual", "ConfigMap")
+    cluster = yaml.safe_load(config["data"]["tocsin.yaml"])["cluster"]
+    assert trigger["topic"] == f"{cluster['prefix']}.log"
+    assert trigger["consumerGroup"] == cluster["group"]
+    assert trigger["bootstrapServers"].split(",") == cluster["brokers"]
+    assert scaled["spec"]["maxReplicaCount"] <= cluster["partitions"]
+    (plain,) = (
+        each for each in found("watched", "HorizontalPodAutoscaler") if each["metadata"]["name"].endswith("engine")
+    )
+    assert plain["spec"]["metrics"][0]["external"]["metric"]["selector"]["matchLabels"] == {
+        "consumergroup": "tocsin-engine", "topic": "tocsin.log",
+    }  # fmt: skip
+    assert plain["spec"]["behavior"] == scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+
+
+@pytest.mark.parametrize("name", ["usual", "fixed"])
+def test_the_configuration_is_one_that_tocsin_takes(name, tmp_path):
+    (config,) = found(name, "ConfigMap")
+    file = tmp_path / "tocsin.yaml"
+    file.write_text(config["data"]["tocsin.yaml"])
+    loaded = load_config(file, {}, load_packs())
+    mount = next(m for _, _, c in containers(name) for m in c["volumeMounts"] if m["name"] == "snapshots")
+    assert loaded.config.cluster.snapshots == mount["mountPath"]
+
+
+def test_objects_of_others_say_what_those_document():
+    for name, kind in (("usual", "ScaledObject"), ("watched", "ServiceMonitor")):
+        (each,) = found(name, kind)
+        validator_for(FOREIGN[kind]).validate(each["spec"])
+
+
+def test_every_value_has_its_place_in_the_schema():
+    schema = json.loads((charts.CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((charts.CHART / "values.yaml").read_text())
+    check = validator_for(schema)
+    check.validate(values)
+    used = set()
+    for path in (charts.CHART / "templates").iterdir():
+        used |= {tuple(way.split(".")) for way in re.findall(r"\.Values\.([A-Za-z0-9.]+)", path.read_text())}
+    for way in used:
+        at = values
+        for step in way:
+            assert step in at, f".Values.{'.'.join(way)} is not in values.yaml"
+            at = at[step]
+    assert not check.is_valid({**values, "replicas": 3})
+    assert not check.is_valid({**values, "podSecurityContext": {"runAsNonRoot": False}})
+    assert not check.is_valid({**values, "kafka": {**values["kafka"], "bootstrap": "kafka"}})
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", charts.SETS)
+def test_helm_renders_what_is_kept_and_kubernetes_takes_it(name):
+    pytest.importorskip("helm_python", reason="uv sync --group deploy")
+    from kubernetes_validate import validate
+
+    text = charts.rendered(charts.values_of(name))
+    assert text == charts.kept(name)[1]
+    for version in ("1.28", "1.37"):
+        for each in charts.objects(text):
+            if each["kind"] not in FOREIGN:
+                validate(each, version, strict=True)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "kafka.bootstrap is empty"),
+        ({"kafka": {"bootstrap": "kafka:9092", "partitions": 8}}, "12 engine workers and 8 partitions"),
+        ({"kafka": {"bootstrap": "kafka"}}, "does not match pattern"),
+        ({"engine": {"autoscaling": {"kind": "cpu"}}}, "must be one of"),
+    ],
+)
+def test_what_can_not_be_right_is_refused_in_words(values, told):
+    helm = pytest.importorskip("helm_python", reason="uv sync --group deploy")
+    with pytest.raises(helm.HelmError, match=told):
+        charts.rendered(values)
