@@ -9,8 +9,8 @@ import pytest
 
 from engine.worlds import T0, S, any_series, fold_all, records, said, span_frame, spiking
 from tocsin.engine.pipeline import Pipeline
-from tocsin.engine.runner import SNAPSHOT_FAILURES, Runner
-from tocsin.engine.snapshot import Snapshots, pack, unpack
+from tocsin.engine.runner import Runner
+from tocsin.engine.snapshot import SNAPSHOT_FAILURES, Snapshots, pack, unpack
 from tocsin.model.codec import findings_of
 from tocsin.model.finding import Phase
 from tocsin.model.frame import Frame, FrameKind

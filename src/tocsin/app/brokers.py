@@ -13,7 +13,7 @@ from tocsin.ingest.edge import Edge
 from tocsin.ingest.otlp import OtlpReceiver
 from tocsin.ingest.places import Places
 from tocsin.model.series import MAIN_TENANT
-from tocsin.spec.source import KafkaSource, RedisSource
+from tocsin.spec.source import KafkaAccess, KafkaSource, RedisSource
 
 _log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class Brokers:
         return read_streams(group, self._reader(source), self._edge, self._places, concurrency=source.concurrency)
 
 
-def client_settings(source: KafkaSource) -> dict[str, Any]:
+def client_settings(source: KafkaAccess) -> dict[str, Any]:
     """How librdkafka is told to reach a cluster.
 
     >>> from tocsin.spec.source import TlsSpec

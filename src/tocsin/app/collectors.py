@@ -102,7 +102,7 @@ class Collectors:
             found[""] = HostSource(name="host", type="host")
         if self._settings.host_metrics and not any(isinstance(source, NvmlSource) for source in found.values()):
             found[GPUS] = NvmlSource(name="gpu", type="nvml", optional=True)
-        return found
+        return {name: source for name, source in found.items() if _ours(source, self._settings.role)}
 
     async def _align(self, wanted: dict[str, Collected]) -> None:
         for name, (source, task) in list(self._running.items()):
@@ -131,6 +131,13 @@ class Collectors:
                 await asyncio.sleep(RETRY_S)
             else:
                 return
+
+
+def _ours(source: Collected, role: str) -> bool:
+    """Whether a source is read by a process of a role: all workers share brokers, what is fetched is fetched once."""
+    if isinstance(source, HostSource | NvmlSource):
+        return True
+    return role == "serve" or (role == "worker") == isinstance(source, KafkaSource | RedisSource)
 
 
 def _collector(

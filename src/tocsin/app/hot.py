@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 import threading
@@ -22,9 +21,8 @@ from tocsin.app.internal import Internal
 from tocsin.app.keys import KeyRing
 from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
-from tocsin.app.logs import open_logs, redaction_key
-from tocsin.app.patient import PatientLog
-from tocsin.app.progress import Progress
+from tocsin.app.logs import redaction_key
+from tocsin.app.machine import machine_of
 from tocsin.app.proxy import Proxy, forgive_cancelled_waits
 from tocsin.app.reload import ConfigFile
 from tocsin.app.serve import grpc_taken
@@ -34,12 +32,13 @@ from tocsin.engine.labels import Labels
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
+from tocsin.ingest.log_calls import LoggedCalls
 from tocsin.ingest.places import Places
 from tocsin.ingest.redact import Redactor, Rule
 from tocsin.ingest.senders import Senders
 from tocsin.ingest.token_counts import TokenCounts
 from tocsin.model.errors import DiskFull, Overloaded, TocsinError, Unreachable
-from tocsin.model.log import Control, Entry, Log
+from tocsin.model.log import Control
 from tocsin.model.series import Catalog
 from tocsin.selfmon.logs import set_up
 from tocsin.spec.config import Config
@@ -50,9 +49,8 @@ if TYPE_CHECKING:  # the engine compiles kernels: it is imported once the cache 
     from starlette.types import ASGIApp
 
     from tocsin.app.collectors import Collectors
-    from tocsin.engine.runner import Runner
+    from tocsin.app.engines import Engine
 
-RECOVER_RECORDS = 5_000
 _AT_START = ("limits", "lateness", "redaction")
 """Parts of the configuration that the edge is built from."""
 DRAIN_S = 5
@@ -71,18 +69,18 @@ class Hot:
         self.config = self.file.start()
         self.senders = Senders(self.packs, self.config.sources)
         self.catalog = Catalog()
-        self.input, self.output = open_logs(settings.data_dir, self.catalog, self.clock, self.config.limits, _fatal)
-        self.written = PatientLog(self.output, self.stop)
+        self.machine = machine_of(settings, self.config, self.catalog, self.clock, self.stop)
         rules = [Rule(rule.name, rule.pattern, rule.replacement) for rule in self.config.redaction.rules]
         redactor = Redactor(rules, self.config.redaction.keep_content, redaction_key(settings.data_dir))
-        counting = TokenCounts(redactor)
-        self.edge = Edge(self.input, self.catalog, self.clock, counting, edge_limits(self.config))
-        tail = _tail(self.input)
+        lines = [pack.call_lines for pack in self.packs if pack.call_lines is not None]
+        self.lines = LoggedCalls(TokenCounts(redactor), lines, self.config.llm.call_lines)
+        self.edge = Edge(self.machine.sink, self.catalog, self.clock, self.lines, edge_limits(self.config))
+        tail = self.machine.tail()
         self.edge.recover(tail)
         self.places = Places(tail)
         self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
         self.waiting = ["the engine's kernels are compiled", "the log is folded in again"]
-        self.runner: Runner | None = None
+        self.engine: Engine | None = None
         self.collectors: Collectors | None = None
         self.full = ""
         self.caught_up = threading.Event()
@@ -104,9 +102,7 @@ class Hot:
             It was told to stop while its log had no room.
         """
         from tocsin.engine.entity_scorer import compile_members  # noqa: PLC0415 - see above
-        from tocsin.engine.runner import Runner  # noqa: PLC0415
         from tocsin.engine.series_ensemble import import_detector  # noqa: PLC0415
-        from tocsin.engine.snapshot import Snapshots  # noqa: PLC0415
         from tocsin.stats.jit import compile_all  # noqa: PLC0415
 
         monitors = self.config.engine_spec(self.packs).all_monitors()
@@ -116,26 +112,25 @@ class Hot:
         if any(monitor.together for monitor in monitors):
             compile_members()
         del self.waiting[0]
-        snapshots = Snapshots(self.settings.data_dir / "snapshots")
-        self.runner = runner = Runner(self.input, self.written, snapshots, self.catalog)
-        while runner.step():
-            pass
+        self.engine = engine = self.machine.engine()
+        engine.catch_up()
         self.adopt(self.config)
         self.waiting.clear()
         self.caught_up.set()
         compile_aside(self.stop)  # until it is done, requests are decoded by protobuf's own parser
-        runner.run(self.stop, lambda: self.stop.wait(0.005))
+        engine.run()
 
     def adopt(self, config: Config) -> None:
         """Put a configuration into force, if it isn't already: what the engine is told enters the log."""
         control = config.engine_spec(self.packs).control()
-        assert self.runner is not None
-        if control.sha256 != self.runner.pipeline.control.sha256:
+        assert self.engine is not None
+        if not self.engine.knows(control):
             for sha256, raw in self.file.models.items():
-                if not self.runner.pipeline.shelf.holds(sha256):
+                if not self.engine.holds(sha256):
                     self.edge.control(Control.of("model", raw)).result()
             self.edge.control(control).result()
         self.senders.adopt(config.sources)
+        self.lines.adopt(config.llm.call_lines)
         if self.collectors is not None:
             self.collectors.adopt(config)
         kept = [name for name in _AT_START if getattr(config, name) != getattr(self.config, name)]
@@ -151,7 +146,7 @@ class Hot:
 
     def verdict(self, tenant: str, name: str) -> dict[str, Any]:
         """What is known of a run, trace or session that goes on."""
-        return unknown(tenant, name) if self.runner is None else self.runner.pipeline.calls.verdict(tenant, name)
+        return unknown(tenant, name) if self.engine is None else dict(self.engine.verdict(tenant, name))
 
     async def take_outcomes(self, tenant: str, body: bytes) -> None:
         """Take truth and feedback that the cold process joined to their predictions; returns when they are durable."""
@@ -192,26 +187,16 @@ class Hot:
 
     def missing(self) -> list[str]:
         """What stands in the way of taking telemetry in, in words."""
-        return [*self.waiting, *(each for each in (self.full, self.written.trouble) if each)]
+        return [*self.waiting, *(each for each in (self.full, self.machine.trouble()) if each)]
 
     def retain(self) -> None:
         """Let retention go as far as snapshot and cold process have both come."""
-        progress = Progress.read(self.settings.data_dir)
-        snapshot = self.runner.oldest_needed() if self.runner else 0
-        self.input.retain_from(min(progress.input, snapshot))
-        self.output.retain_from(progress.output)
+        if self.engine is not None:
+            self.engine.retain()
 
     def close(self) -> None:
-        """Flush and close both logs; the engine's thread has ended before."""
-        self.input.close()
-        self.output.close()
-
-
-def _fatal(error: BaseException) -> None:
-    """A log that can't be trusted ends the process: nothing may be acknowledged any more."""
-    sys.stderr.write(f"the log can't be written: {error}; ending\n")
-    sys.stderr.flush()
-    os._exit(70)
+        """Flush and close the logs; the engine's thread has ended before."""
+        self.machine.close()
 
 
 def edge_limits(config: Config) -> Limits:
@@ -231,15 +216,6 @@ def edge_limits(config: Config) -> Limits:
 
 def _wire(kind: str) -> str:
     return "scrape" if kind == "prometheus" else kind
-
-
-def _tail(log: Log) -> list[Entry]:
-    start = max(log.first(), log.end() - RECOVER_RECORDS)
-    found: list[Entry] = []
-    while records := log.read(start, 1024):
-        found += [record.entry for record in records]
-        start = records[-1].offset + 1
-    return found
 
 
 async def _tick(hot: Hot) -> None:

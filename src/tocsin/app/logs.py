@@ -57,3 +57,27 @@ def redaction_key(data_dir: Path) -> bytes:
             os.fsync(file.fileno())
         aside.replace(path)
         return key
+
+
+def share_redaction_key(data_dir: Path, shared: Path) -> None:
+    """Take over the key that all machines of a cluster redact with; the first of them brings its own.
+
+    Tokens of one value are the same everywhere then: a series that two machines deliver stays one.
+    """
+    path, common = data_dir / "redaction.key", shared / "redaction.key"
+    shared.mkdir(parents=True, exist_ok=True)
+    own = redaction_key(data_dir)
+    aside = shared / f".redaction.{os.getpid()}.{os.urandom(4).hex()}"
+    aside.touch(mode=0o600)
+    aside.write_bytes(own)
+    try:
+        os.link(aside, common)  # whole and once, whoever else tries
+    except FileExistsError:
+        agreed = common.read_bytes()
+        if agreed != own:
+            aside_own = path.with_suffix(".new")
+            aside_own.touch(mode=0o600)
+            aside_own.write_bytes(agreed)
+            aside_own.replace(path)
+    finally:
+        aside.unlink()

@@ -8,12 +8,14 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
 from tocsin.app.datadir import lock_data_dir
 from tocsin.app.keys import KeyRing
+from tocsin.app.logs import share_redaction_key
 from tocsin.app.passing import passing_dir, sweep
 from tocsin.app.ports import bind, holder
 from tocsin.app.settings import ServeSettings, is_loopback
@@ -58,6 +60,8 @@ def serve(
         lock = lock_data_dir(wanted.data_dir)
         stack.callback(os.close, lock)
         listeners = _listen(wanted, stack)
+        if loaded is not None and loaded.config.cluster is not None:
+            share_redaction_key(wanted.data_dir, Path(loaded.config.cluster.snapshots))
         ready_key(wanted, clock, say)  # not for a server that can't start: the key is shown once
         sweep()
         run_dir, run_lock = stack.enter_context(passing_dir(""))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -96,6 +96,8 @@ class ServeSettings(BaseModel):
     insecure: bool = False
     host_metrics: bool = True
     page: bool = True
+    role: Literal["serve", "worker", "control"] = "serve"
+    engine: bool = True
     clock: ClockSettings | None = None
     internal_secret: str = ""
 

@@ -26,6 +26,8 @@ MODULES: Mapping[str, Sequence[str]] = {
     HOT: (sys.executable, "-m", "tocsin.app.hot"),
     COLD: (sys.executable, "-m", "tocsin.app.cold"),
 }
+WORKER: Mapping[str, Sequence[str]] = {HOT: MODULES[HOT]}
+"""A worker of a cluster has no cold process."""
 _log = structlog.get_logger(__name__)
 
 

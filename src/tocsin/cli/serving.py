@@ -32,6 +32,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("serve")(serve)
     app.command("run")(run)
+    app.command("worker")(worker)
+    app.command("control")(control)
 
 
 def serve(
@@ -94,6 +96,69 @@ def run(
     _start(settings, file, duration)
 
 
+def worker(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="tocsin.yaml with a `cluster:`.")],
+    data: Data = None,
+    host: Host = "127.0.0.1",
+    *,
+    port: MainPort = PORT,
+    otlp_http_port: OtlpHttp = OTLP_HTTP_PORT,
+    otlp_grpc_port: OtlpGrpc = OTLP_GRPC_PORT,
+    engine: Annotated[bool, typer.Option("--engine/--no-engine", help="Fold a share of the log as well.")] = True,
+    insecure: Insecure = False,
+    host_metrics: HostMetrics = True,
+) -> None:
+    """Take telemetry into the shared log of a cluster, and fold the share of it that the group gives."""
+    from tocsin.app.settings import ServeSettings  # noqa: PLC0415 - heavy
+
+    settings = ServeSettings(
+        data_dir=data_dir(data),
+        run_dir=Path("/"),
+        host=host,
+        port=port,
+        otlp_http_port=otlp_http_port,
+        otlp_grpc_port=otlp_grpc_port,
+        config_path=config.absolute(),
+        insecure=insecure,
+        host_metrics=host_metrics,
+        page=False,
+        role="worker",
+        engine=engine,
+    )
+    _start(settings, config, None)
+
+
+def control(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="tocsin.yaml with a `cluster:`.")],
+    data: Data = None,
+    host: Host = "127.0.0.1",
+    *,
+    port: MainPort = PORT,
+    otlp_http_port: OtlpHttp = 0,
+    otlp_grpc_port: OtlpGrpc = 0,
+    public_url: PublicUrl = "",
+    insecure: Insecure = False,
+    host_metrics: HostMetrics = True,
+) -> None:
+    """Tell a cluster what to watch, make incidents of what its workers find, and serve pages and API."""
+    from tocsin.app.settings import ServeSettings  # noqa: PLC0415 - heavy
+
+    settings = ServeSettings(
+        data_dir=data_dir(data),
+        run_dir=Path("/"),
+        host=host,
+        port=port,
+        otlp_http_port=otlp_http_port,
+        otlp_grpc_port=otlp_grpc_port,
+        config_path=config.absolute(),
+        public_url=_checked(public_url),
+        insecure=insecure,
+        host_metrics=host_metrics,
+        role="control",
+    )
+    _start(settings, config, None)
+
+
 def _checked(url: str) -> str:
     """An address that links can be made of, or none."""
     if url and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", url):
@@ -104,6 +169,7 @@ def _checked(url: str) -> str:
 def _start(settings: ServeSettings, file: Path | None, duration_s: float | None) -> None:
     from tocsin.app.serve import serve as serve_until_signal  # noqa: PLC0415 - heavy
     from tocsin.app.settings import environment  # noqa: PLC0415 - heavy
+    from tocsin.app.supervise import MODULES, WORKER  # noqa: PLC0415 - heavy
     from tocsin.selfmon.clock import SystemClock  # noqa: PLC0415 - heavy
     from tocsin.selfmon.logs import set_up  # noqa: PLC0415 - heavy
 
@@ -120,4 +186,5 @@ def _start(settings: ServeSettings, file: Path | None, duration_s: float | None)
             loaded = with_models(loaded, KeptModels(settings.data_dir / "models")).loaded
     for warning in loaded.warnings if loaded is not None else ():
         say(str(warning))
-    sys.exit(serve_until_signal(settings, loaded, SystemClock(), say=line, duration_s=duration_s))
+    commands = WORKER if settings.role == "worker" else MODULES
+    sys.exit(serve_until_signal(settings, loaded, SystemClock(), say=line, commands=commands, duration_s=duration_s))

@@ -8,13 +8,10 @@ output log already has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Thread
-from typing import Any
-
-import structlog
+from threading import Event
 
 from tocsin.engine.pipeline import Pipeline
-from tocsin.engine.snapshot import Snapshots
+from tocsin.engine.snapshot import Keeper, Snapshots
 from tocsin.model.errors import Corrupt
 from tocsin.model.log import Log, Output, Tick
 from tocsin.model.series import Catalog
@@ -34,10 +31,6 @@ LEFT_OUT = counter(
     "tocsin_engine_record_values_left_out_total",
     "Models, classes, features and segments of records beyond their caps: counted under (other) or not on their own",
 )
-SNAPSHOTS = counter("tocsin_engine_snapshots_total", "Snapshots written")
-SNAPSHOT_FAILURES = counter("tocsin_engine_snapshot_failures_total", "Snapshots that could not be written")
-
-_log = structlog.get_logger(__name__)
 
 SNAPSHOT_EVERY_NS = 60 * 10**9
 BATCH = 512
@@ -49,9 +42,8 @@ class Runner:
     def __init__(self, input_log: Log, output_log: Log, snapshots: Snapshots, catalog: Catalog) -> None:
         self._input = input_log
         self._output = output_log
-        self._snapshots = snapshots
-        self._written = _last_cause(output_log)
-        self._saving: Thread | None = None
+        self._keeper = Keeper(snapshots)
+        self._written = last_cause(output_log)
         self.pipeline, self.offset = _restored(snapshots, input_log, catalog)
         self._snapshot_at = self.pipeline.received
         self._late = self.pipeline.late()
@@ -94,26 +86,12 @@ class Runner:
     def snapshot(self) -> None:
         """Write the state down; the log is needed only from the oldest kept snapshot on."""
         self._snapshot_at = self.pipeline.received
-        if self._saving is not None:
-            self._saving.join()
         # the copy is made here, between two records; packing and writing it need not hold up the fold
-        self._saving = Thread(target=self._save, args=(self.offset, self.pipeline.snapshot()), name="snapshot")
-        self._saving.start()
-
-    def _save(self, offset: int, state: dict[str, Any]) -> None:
-        try:
-            self._snapshots.save(offset, state)
-        except OSError as error:  # a full disk, say: the log is kept from the last snapshot on, so nothing is lost
-            SNAPSHOT_FAILURES.inc()
-            _log.error(
-                "a snapshot could not be written; the next is tried in a minute", offset=offset, cause=str(error)
-            )
-        else:
-            SNAPSHOTS.inc()
+        self._keeper.save(self.offset, self.pipeline.snapshot())
 
     def oldest_needed(self) -> int:
         """Input offset below which no snapshot needs the log."""
-        return self._snapshots.oldest()
+        return self._keeper.oldest()
 
     def run(self, stop: Event, wait: Callable[[], object]) -> None:
         """Fold until told to stop; `wait` blocks until there may be more to read."""
@@ -127,8 +105,7 @@ class Runner:
     def close(self) -> None:
         """Write a last snapshot and wait until it is down."""
         self.snapshot()
-        assert self._saving is not None
-        self._saving.join()
+        self._keeper.wait()
 
 
 def _restored(snapshots: Snapshots, log: Log, catalog: Catalog) -> tuple[Pipeline, int]:
@@ -147,7 +124,7 @@ def _restored(snapshots: Snapshots, log: Log, catalog: Catalog) -> tuple[Pipelin
     return pipeline, log.first()
 
 
-def _last_cause(log: Log) -> int:
+def last_cause(log: Log) -> int:
     """Input offset of the last output written, -1 for none; it survives however the output log was cut."""
     end = log.end()
     if end <= log.first():

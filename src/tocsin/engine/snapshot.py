@@ -8,15 +8,21 @@ import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import structlog
 
 from tocsin.model.arrays import Array
 from tocsin.model.errors import Corrupt
+from tocsin.selfmon.metrics import counter
 
 FORMAT = 2
+SNAPSHOTS = counter("tocsin_engine_snapshots_total", "Snapshots written")
+SNAPSHOT_FAILURES = counter("tocsin_engine_snapshot_failures_total", "Snapshots that could not be written")
+_log = structlog.get_logger(__name__)
 _MAGIC = b"TOCSNAP2"
 _OLDER = (b"TOCSNAP1",)
 _DIGEST_BYTES = 16
@@ -169,3 +175,37 @@ class Snapshots:
         """Offset that the oldest kept snapshot needs the log from (0 without any)."""
         files = self._files()
         return int(files[-1].stem) if files else 0
+
+
+class Keeper:
+    """Writes snapshots in a thread of its own, one at a time; the log is kept from the last one on, so none may fail."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+        self._saving: Thread | None = None
+
+    def save(self, offset: int, state: Mapping[str, Any]) -> None:
+        """Begin to write a state down, once the one before is written."""
+        self.wait()
+        self._saving = Thread(target=self._save, args=(offset, state), name="snapshot")
+        self._saving.start()
+
+    def wait(self) -> None:
+        """Wait until what was begun is done."""
+        if self._saving is not None:
+            self._saving.join()
+
+    def oldest(self) -> int:
+        """Offset below which no snapshot needs the log."""
+        return self._snapshots.oldest()
+
+    def _save(self, offset: int, state: Mapping[str, Any]) -> None:
+        try:
+            self._snapshots.save(offset, state)
+        except OSError as error:  # a full disk, say
+            SNAPSHOT_FAILURES.inc()
+            _log.error(
+                "a snapshot could not be written; the next is tried in a minute", offset=offset, cause=str(error)
+            )
+        else:
+            SNAPSHOTS.inc()

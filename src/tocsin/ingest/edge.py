@@ -15,7 +15,8 @@ from tocsin.ingest.watermark import Watermarks
 from tocsin.model.clock import SECOND, Clock
 from tocsin.model.errors import Overloaded
 from tocsin.model.frame import Frame
-from tocsin.model.log import Control, Entry, Log, Tick
+from tocsin.model.log import Control, Entry, SharedLog, Sink, Tick
+from tocsin.model.place import Place
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
 
@@ -32,7 +33,7 @@ _IN_FLIGHT = gauge("tocsin_ingest_in_flight_bytes", "Bytes reserved by requests 
 class Edge:
     """Takes frames in from every wire; thread-safe."""
 
-    def __init__(self, log: Log, catalog: Catalog, clock: Clock, redactor: Redactor, limits: Limits) -> None:
+    def __init__(self, log: Sink, catalog: Catalog, clock: Clock, redactor: Redactor, limits: Limits) -> None:
         self.limits = limits
         self.identifier = Identifier(catalog, redactor, limits)
         self.budget = Budget(limits.in_flight_bytes)
@@ -70,10 +71,11 @@ class Edge:
                 self._names[key] = f"{wire}/{safe}"
         return f"{wire}/{safe}"
 
-    def submit(self, frames: Sequence[Frame], place: Control | None = None) -> Future[int]:
+    def submit(self, frames: Sequence[Frame], place: Control | Place | None = None) -> Future[int]:
         """Redact, count and append; the future resolves when all is durable.
 
         `place` says up to where a broker's messages are in these frames: it is durable with them or not at all.
+        On a shared log it is the one message that they are of.
 
         Raises
         ------
@@ -83,13 +85,13 @@ class Edge:
         clean = [frame for frame in self._redactor.frames(frames) if len(frame)]
         if not clean:
             done: Future[int] = Future()
-            done.set_result(self._log.end() - 1)
+            done.set_result(-1)
             return done
         latest = [int(frame.i8("time").max()) for frame in clean]
         # under one lock with the ticks: a watermark must not enter the log before the records it covers
         with self._lock:
             try:
-                future = self._log.append([*clean, place] if place is not None else clean)
+                future = self._append(clean, place)
             except Overloaded:
                 _OVERLOADED.labels(clean[0].tenant).inc()
                 raise
@@ -99,6 +101,11 @@ class Edge:
         for frame, max_event in zip(clean, latest, strict=True):
             self._count(frame, received - max_event)
         return future
+
+    @property
+    def shared(self) -> SharedLog | None:
+        """The log, where several edges write it."""
+        return self._log if isinstance(self._log, SharedLog) else None
 
     def _count(self, frame: Frame, lag_ns: int) -> None:
         key = (frame.tenant, frame.source, frame.kind.value)
@@ -113,6 +120,12 @@ class Edge:
         size_bytes.inc(frame.size_bytes)
         lag.set(lag_ns / SECOND)
         self.identifier.count_overflow(frame)
+
+    def _append(self, frames: Sequence[Frame], place: Control | Place | None) -> Future[int]:
+        if isinstance(place, Place):
+            assert self.shared is not None
+            return self.shared.append_from(frames, place)
+        return self._log.append(frames if place is None else [*frames, place])
 
     def refuse(self, tenant: str, source: str, reason: str, rows: int = 1) -> None:
         """Count rows that were not taken, by a reason from a bounded set."""

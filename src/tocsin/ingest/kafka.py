@@ -14,10 +14,11 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from tocsin.ingest.broker_messages import Message, MessageReader
+from tocsin.ingest.broker_messages import Contents, Message, MessageReader
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.places import Places, offsets_place
 from tocsin.model.errors import Overloaded, Unreachable
+from tocsin.model.place import Place
 from tocsin.selfmon.metrics import counter, gauge
 
 _MESSAGES = counter("tocsin_ingest_broker_messages_total", "Messages read from a broker", ["source", "topic"])
@@ -114,25 +115,53 @@ class _Member:
         found = [message for message in (first, *consumer.consume(_BATCH, 0)) if self._whole(message)]
         if not found:
             return
-        contents = self._reader.read([Message(message.topic() or "", message.value() or b"") for message in found])
+        contents = self._taken_each(consumer, found) if self._edge.shared else self._taken(consumer, found)
+        if contents is None:
+            return  # nothing was taken and nothing is committed: the next start reads it again
         ends: dict[tuple[str, int], int] = {}
         for message in found:
             ends[message.topic() or "", message.partition() or 0] = (message.offset() or 0) + 1
             _MESSAGES.labels(self._reader.source, message.topic()).inc()
-        place = offsets_place(self._reader.source, ends)
-        while not self._stop.is_set():
-            try:
-                self._edge.submit(contents.frames, place).result()
-                self._places.note(place)
-                break
-            except Overloaded as full:
-                self._wait(consumer, full.retry_after_s)
-        else:
-            return  # nothing was taken and nothing is committed: the next start reads it again
         for (source, reason), rows in contents.reasons.items():
             self._edge.refuse(self._reader.tenant, source, reason, rows)
         self._bury([(found[number], reason) for number, reason in contents.bad.items()])
         self._commit(consumer, ends)
+
+    def _taken(self, consumer: Consumer, found: Sequence[KafkaMessage]) -> Contents | None:
+        """Append what messages hold, and up to where they go, as one unit; None: it was told to stop before."""
+        contents = self._reader.read([Message(message.topic() or "", message.value() or b"") for message in found])
+        ends = {(message.topic() or "", message.partition() or 0): (message.offset() or 0) + 1 for message in found}
+        place = offsets_place(self._reader.source, ends)
+        while not self._stop.is_set():
+            try:
+                self._edge.submit(contents.frames, place).result()
+            except Overloaded as full:
+                self._wait(consumer, full.retry_after_s)
+            else:
+                self._places.note(place)
+                return contents
+        return None
+
+    def _taken_each(self, consumer: Consumer, found: Sequence[KafkaMessage]) -> Contents | None:
+        """Append each message with its own place, which readers of a shared log know again; None: told to stop before."""
+        read = [self._reader.read([Message(message.topic() or "", message.value() or b"")]) for message in found]
+        while not self._stop.is_set():
+            try:
+                waiting = [
+                    self._edge.submit(contents.frames, self._place(message))
+                    for message, contents in zip(found, read, strict=True)
+                ]
+                for each in waiting:
+                    each.result()
+            except Overloaded as full:  # all once more: what is there already is known by its place
+                self._wait(consumer, full.retry_after_s)
+            else:
+                return _together(read)
+        return None
+
+    def _place(self, message: KafkaMessage) -> Place:
+        topic, partition = message.topic() or "", message.partition() or 0
+        return Place(self._reader.source, topic, partition, message.offset() or 0)
 
     def _whole(self, message: KafkaMessage) -> bool:
         error = message.error()
@@ -205,3 +234,13 @@ class _Member:
         if key not in self._told:
             self._told.add(key)
             _log.warning(event, source=self._reader.source, **what)
+
+
+def _together(read: Sequence[Contents]) -> Contents:
+    """What single messages hold, as what all of them do."""
+    reasons: dict[tuple[str, str], int] = {}
+    for contents in read:
+        for key, rows in contents.reasons.items():
+            reasons[key] = reasons.get(key, 0) + rows
+    bad = {number: next(iter(contents.bad.values())) for number, contents in enumerate(read) if contents.bad}
+    return Contents(tuple(frame for contents in read for frame in contents.frames), reasons, bad)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
-from tocsin.model.log import Control, Entry
-
-PLACE: Final = "place"
-"""Kind of the control records that say it."""
+from tocsin.model.log import PLACE, Control, Entry
 
 
 def offsets_place(source: str, offsets: Mapping[tuple[str, int], int]) -> Control:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import pyarrow as pa
 
 from tocsin.journal.blocks import BlockKind, padded
-from tocsin.journal.dictionary import ReadDictionary, WrittenDictionary
+from tocsin.journal.dictionary import ReadDictionary
+from tocsin.model.arrays import I4
 from tocsin.model.errors import Corrupt
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind
 from tocsin.model.log import Control, Entry, Output, Tick
@@ -47,7 +48,17 @@ UPCASTS: Mapping[tuple[int, FrameKind], Upcast] = {(1, FrameKind.RECORDS): _with
 """From frames of format n to frames of format n + 1; a release that changes a layout adds its entry and stays."""
 
 
-def encode(entry: Entry, dictionary: WrittenDictionary) -> tuple[BlockKind, bytes, list[bytes]]:
+class Codes(Protocol):
+    """Where codes of series and schemas come from: the dictionary of a segment, or that of one message."""
+
+    def codes(self, numbers: I4) -> I4:
+        """Codes of catalog numbers, shape (n,)."""
+
+    def schema(self, kind: FrameKind) -> tuple[int, bytes | None]:
+        """Code of a kind's schema, and its block payload when it is used for the first time."""
+
+
+def encode(entry: Entry, dictionary: Codes) -> tuple[BlockKind, bytes, list[bytes]]:
     """Block kind, payload, and the schema payloads that must precede it."""
     schemas: list[bytes] = []
     if isinstance(entry, Frame):
@@ -98,7 +109,7 @@ def decode(kind: BlockKind, payload: memoryview, dictionary: ReadDictionary) -> 
     raise Corrupt(f"block kind {kind} is no record")
 
 
-def _frame(frame: Frame, dictionary: WrittenDictionary, schemas: list[bytes]) -> bytes:
+def _frame(frame: Frame, dictionary: Codes, schemas: list[bytes]) -> bytes:
     code, schema = dictionary.schema(frame.kind)
     if schema is not None:
         schemas.append(schema)

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from tocsin.model.frame import Frame
+from tocsin.model.place import Place
 
 SourceKey: TypeAlias = tuple[str, str]
 """(tenant, source)."""
@@ -24,6 +25,10 @@ class Tick:
 
     received: int
     watermarks: dict[SourceKey, int] = field(default_factory=dict)
+
+
+PLACE: Final = "place"
+"""Kind of control records that say how far a broker's messages are in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ class LogRecord(NamedTuple):
     entry: Entry
 
 
-class Log(Protocol):
-    """An ordered, durable sequence of entries: segment files here, a Kafka partition at scale."""
+class Sink(Protocol):
+    """What entries are appended to."""
 
     def append(self, entries: Sequence[Entry]) -> Future[int]:
         """Queue entries as one unit; the future gives the last offset once all are durable.
@@ -75,6 +80,10 @@ class Log(Protocol):
         Overloaded
             The queue or the disk budget is full; nothing was taken.
         """
+
+
+class Log(Sink, Protocol):
+    """An ordered, durable sequence of entries: segment files here, partitions of topics at scale."""
 
     def read(self, offset: int, limit: int = 1024) -> Sequence[LogRecord]:
         """Durable records from `offset` on, at most `limit`; empty when there is nothing new."""
@@ -90,3 +99,17 @@ class Log(Protocol):
 
     def close(self) -> None:
         """Flush what is queued and stop."""
+
+
+@runtime_checkable
+class SharedLog(Protocol):
+    """A log that several write: its readers know by its place what came twice."""
+
+    def append_from(self, entries: Sequence[Entry], place: Place) -> Future[int]:
+        """Like `append`, for what a broker's message at `place` held.
+
+        Raises
+        ------
+        Overloaded
+            The queue is full; nothing was taken.
+        """

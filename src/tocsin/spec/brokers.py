@@ -21,6 +21,9 @@ def with_brokers(config: Config, env: Mapping[str, str]) -> Config:
     >>> with_brokers(Config(sources=[bus]), {"TOCSIN_KAFKA_BOOTSTRAP": "a:9092,b:9092"}).sources[0].brokers
     ['a:9092', 'b:9092']
     """
+    if config.cluster is not None and not config.cluster.brokers:
+        named = config.cluster.model_copy(update={"brokers": _brokers(env)})
+        config = config.model_copy(update={"cluster": named})
     if not any(isinstance(source, (KafkaSource, RedisSource)) for source in config.sources):
         return config
     return config.model_copy(update={"sources": [_named(source, env) for source in config.sources]})
@@ -40,10 +43,14 @@ def brokerless(config: Config, pipeline: Loc = ()) -> Iterator[Fault]:
             )
 
 
+def _brokers(env: Mapping[str, str]) -> list[str]:
+    given = [broker.strip() for broker in env.get(KAFKA_VARIABLE, "").split(",")]
+    return [broker for broker in given if broker]
+
+
 def _named(source: SourceSpec, env: Mapping[str, str]) -> SourceSpec:
     if isinstance(source, KafkaSource) and not source.brokers:
-        given = [broker.strip() for broker in env.get(KAFKA_VARIABLE, "").split(",")]
-        return source.model_copy(update={"brokers": [broker for broker in given if broker]})
+        return source.model_copy(update={"brokers": _brokers(env)})
     if isinstance(source, RedisSource) and not source.url:
         return source.model_copy(update={"url": env.get(REDIS_VARIABLE, "").strip()})
     return source

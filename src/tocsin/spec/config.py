@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tocsin.spec.ab import AbSpec
 from tocsin.spec.calendar import CalendarSpec
+from tocsin.spec.cluster import ClusterSpec
 from tocsin.spec.destination import DestinationSpec, RouteSpec
 from tocsin.spec.drift import DriftSpec, NotifyAction
 from tocsin.spec.engine import EngineSpec
@@ -36,6 +37,7 @@ from tocsin.spec.routing_faults import routing_faults
 from tocsin.spec.scores import ScoresSpec
 from tocsin.spec.source import SourceSpec, WebhookSource
 from tocsin.spec.spend import MOST_BUDGETS, BudgetSpec
+from tocsin.spec.stores import StateSpec, TelemetrySpec
 from tocsin.spec.summaries import SummariesSpec
 from tocsin.spec.team import TeamSpec
 from tocsin.spec.text import HttpUrl, Network, Pattern
@@ -124,6 +126,7 @@ class Config(Spec):
     remediation: RemediationSpec = RemediationSpec()
     playbooks: list[PlaybookSpec] = []
     limits: LimitsSpec = LimitsSpec()
+    cluster: ClusterSpec | None = None
     redaction: RedactionSpec = RedactionSpec()
     severity: SeveritySpec = SeveritySpec()
     objectives: list[ObjectiveSpec] = []
@@ -132,6 +135,8 @@ class Config(Spec):
     llm: LlmSpec = LlmSpec()
     summaries: SummariesSpec = SummariesSpec()
     budgets: Annotated[list[BudgetSpec], Field(max_length=MOST_BUDGETS)] = []
+    state: StateSpec = StateSpec()
+    telemetry: TelemetrySpec = TelemetrySpec()
     lateness: DurationNs = Field(default=0, ge=0, le=DAY)
     dry_run: bool = False
 

@@ -97,14 +97,19 @@ class BrokerSource(SourceBase):
     format: Literal["auto", "points", "metrics", "traces", "logs"] = "auto"
 
 
-class KafkaSource(BrokerSource):
-    """Topics of a Kafka cluster; `brokers` or TOCSIN_KAFKA_BOOTSTRAP; messages that can't be read go to `dead_letter`."""
+class KafkaAccess(Spec):
+    """How a Kafka cluster is reached; without `brokers`, TOCSIN_KAFKA_BOOTSTRAP says."""
 
-    type: Literal["kafka"]
-    topics: list[str] = Field(min_length=1)
     brokers: list[str] = []
     tls: TlsSpec | None = None
     sasl: SaslSpec | None = None
+
+
+class KafkaSource(KafkaAccess, BrokerSource):
+    """Topics of a Kafka cluster; messages that can't be read go to `dead_letter`."""
+
+    type: Literal["kafka"]
+    topics: list[str] = Field(min_length=1)
     dead_letter: str = ""
 
 

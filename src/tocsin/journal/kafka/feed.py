@@ -1,0 +1,156 @@
+"""`GroupFeed`: the log as a consumer group gets it - partitions come and go, and a lease is asked for before writing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Protocol
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from tocsin.journal.kafka.envelope import Headers, routed_of
+from tocsin.journal.kafka.topics import QUIET, Topics
+from tocsin.journal.kafka.writer import Parcel, TopicWriter
+from tocsin.model.errors import Corrupt, Unreachable
+from tocsin.model.routed import LeaseLost, Routed
+from tocsin.model.series import Catalog
+from tocsin.selfmon.metrics import counter
+
+BATCH: Final = 500
+POLL_S: Final = 0.1
+_HOPELESS: Final = ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED")
+_POISON = counter(
+    "tocsin_journal_poison_messages_total", "Messages of the log that can't be read, kept in the dead topic"
+)
+_log = structlog.get_logger(__name__)
+
+
+class Owner(Protocol):
+    """Who folds partitions."""
+
+    def assigned(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """Take partitions over; gives the offset that each is wanted from."""
+
+    def revoked(self, partitions: Collection[int]) -> None:
+        """Hand partitions over in good order."""
+
+    def lost(self, partitions: Collection[int]) -> None:
+        """Forget partitions: another member has them already."""
+
+
+class GroupFeed:
+    """One member of the group; used by one thread.
+
+    A message that can't be read is passed by all workers alike; who first sees it keeps it in the dead topic.
+    """
+
+    def __init__(self, topics: Topics, group: str, session_ms: int, dead: TopicWriter, client: str) -> None:
+        self._topics = topics
+        self._dead = dead
+        self._owner: Owner | None = None
+        settings = {
+            "group.id": group,
+            "client.id": client,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": session_ms,
+            "heartbeat.interval.ms": max(500, session_ms // 6),
+            "max.poll.interval.ms": max(300_000, session_ms),
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": 32_768,
+        }
+        self._consumer = Consumer({**topics.settings, **settings}, logger=QUIET)
+        self._consumer.subscribe([topics.log], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def poll(self, owner: Owner, catalogs: Mapping[int, Catalog]) -> Sequence[tuple[int, Routed]]:
+        """Entries by partition that came next; tells `owner` of partitions that come and go.
+
+        Raises
+        ------
+        Unreachable
+            The client met what no waiting mends.
+        """
+        self._owner = owner
+        found = []
+        for message in self._consumer.consume(BATCH, POLL_S):
+            error = message.error()
+            if error is not None:
+                self._failed(error)
+                continue
+            number = message.partition() or 0
+            if number in catalogs:
+                routed = self._read(message, catalogs[number])
+                if routed is not None:
+                    found.append((number, routed))
+        return found
+
+    def _read(self, message: KafkaMessage, catalog: Catalog) -> Routed | None:
+        try:
+            return routed_of(message.offset() or 0, message.value(), message.headers(), catalog)
+        except Corrupt as error:
+            _POISON.inc()
+            origin = f"{message.topic()}/{message.partition()}/{message.offset()}"
+            _log.error("a message of the log can't be read and is passed over", origin=origin, reason=str(error))
+            headers: Headers = [("tocsin-reason", str(error)[:200]), ("tocsin-origin", origin)]
+            self._dead.write([Parcel(self._topics.dead, 0, message.value() or b"", headers)])
+            return None
+
+    def lease(self, offsets: Mapping[int, int]) -> None:
+        """Tell the group how far partitions are folded.
+
+        Raises
+        ------
+        LeaseLost
+            They are no longer this member's, or nobody can say whether they are.
+        """
+        ends = [TopicPartition(self._topics.log, number, offset) for number, offset in sorted(offsets.items())]
+        try:
+            for said in self._consumer.commit(offsets=ends, asynchronous=False) or ():
+                if said.error is not None:
+                    raise LeaseLost(said.error.str())
+        except KafkaException as error:
+            raise LeaseLost(error.args[0].str()) from error
+
+    def lag(self, partition: int, offset: int) -> int:
+        """How many entries of a partition are at `offset` or above, as the last fetch told."""
+        at = TopicPartition(self._topics.log, partition)
+        try:
+            _, end = self._consumer.get_watermark_offsets(at, cached=True)
+        except KafkaException:
+            return 0
+        return max(0, end - offset)
+
+    def rejoin(self) -> None:
+        """Become a new member, after a lease was refused."""
+        self._consumer.unsubscribe()
+        self._consumer.subscribe(
+            [self._topics.log], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+
+    def close(self) -> None:
+        """Leave the group, handing over what is held."""
+        self._consumer.close()
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._owner is not None and partitions:
+            for number, offset in self._owner.assigned([each.partition for each in partitions]).items():
+                next(each for each in partitions if each.partition == number).offset = offset
+        consumer.incremental_assign(partitions)
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._owner is not None and partitions:
+            self._owner.revoked([each.partition for each in partitions])
+        consumer.incremental_unassign(partitions)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._owner is not None:
+            self._owner.lost([each.partition for each in partitions])
+        consumer.incremental_unassign(partitions)
+
+    def _failed(self, error: KafkaError) -> None:
+        if error.fatal() or error.name() in _HOPELESS:
+            raise Unreachable(f"Kafka: {error.str()}")
+        if error.name() != "_PARTITION_EOF":
+            _log.warning("Kafka says", error=error.str()[:200])

@@ -1,0 +1,74 @@
+"""The time of several edges: the slowest live one's, never going back; who went holds nobody up."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.engine.edge_clocks import GONE_NS, PATIENCE_NS, SECOND, EdgeClocks
+from tocsin.model.log import Tick
+
+KEY = ("main", "otlp/a")
+OTHER = ("main", "otlp/b")
+
+
+def tick(seconds, **marks):
+    return Tick(seconds * SECOND, {("main", f"otlp/{name}"): at * SECOND for name, at in marks.items()})
+
+
+def test_one_edge_alone_is_passed_on_as_it_is():
+    clocks = EdgeClocks()
+    ticks = [tick(s, a=s - 1) for s in (10, 11, 300)]
+    assert [clocks.fold("e", each) for each in ticks] == ticks
+
+
+def test_a_source_that_two_deliver_is_complete_where_both_say_so():
+    clocks = EdgeClocks()
+    clocks.fold("e", tick(10, a=10, b=10))
+    found = clocks.fold("f", tick(11, a=5))
+    assert found is None  # the slower edge still stands at 10, which was told
+    assert clocks.fold("e", tick(12, a=12, b=12)) == tick(11, a=5, b=12)
+
+
+def test_an_edge_that_went_is_waited_for_and_then_its_sources_go_on():
+    clocks = EdgeClocks()
+    clocks.fold("gone", tick(10, a=9))
+    seen = {}
+    for second in range(10, 90):
+        merged = clocks.fold("here", tick(second, b=second))
+        if merged is not None:
+            seen[merged.received // SECOND] = merged.watermarks[KEY] // SECOND
+    assert min(seen) == 10 + GONE_NS // SECOND + 1  # time stood still until it was taken to be gone
+    assert seen[10 + PATIENCE_NS // SECOND] == 9
+    assert seen[60] == 9 + 50
+
+
+def test_time_goes_on_when_the_edge_that_fetches_is_back_under_another_name():
+    clocks = EdgeClocks()
+    clocks.fold("old", tick(10, a=10))
+    clocks.fold("here", tick(10, b=10))
+    clocks.fold("here", tick(30, b=30))
+    merged = clocks.fold("new", tick(30, a=30))
+    assert clocks.fold("here", tick(31, b=31)) is None
+    assert merged is None
+    assert clocks.fold("new", tick(32, a=32)).watermarks[KEY] == 32 * SECOND
+
+
+TICKS = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(0, 100), st.integers(0, 100), st.sampled_from([KEY, OTHER])),
+    max_size=40,
+)
+
+
+@given(TICKS, st.integers(0, 40))
+def test_time_never_goes_back_and_a_restart_changes_nothing(rows, cut):
+    whole, parts = EdgeClocks(), EdgeClocks()
+    told = []
+    for number, (edge, received, mark, key) in enumerate(rows):
+        if number == cut:
+            again = EdgeClocks()
+            again.restore(parts.snapshot())
+            parts = again
+        each = Tick(received * SECOND, {key: mark * SECOND})
+        found = whole.fold(edge, each)
+        assert parts.fold(edge, each) == found
+        told += [] if found is None else [found.received]
+    assert told == sorted(set(told))
