@@ -20,6 +20,7 @@ from tocsin.incident.severity import grader
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.http import ingest_app
 from tocsin.ingest.limits import Limits
+from tocsin.ingest.log_calls import LoggedCalls
 from tocsin.ingest.redact import Redactor
 from tocsin.ingest.token_counts import TokenCounts
 from tocsin.journal.log import SegmentLog
@@ -75,7 +76,9 @@ class Stack:
         self.catalog = Catalog()
         self.input = SegmentLog(path / "input", self.catalog, self.clock)
         self.output = SegmentLog(path / "output", self.catalog, self.clock)
-        self.edge = Edge(self.input, self.catalog, self.clock, TokenCounts(Redactor((), False, b"k" * 32)), Limits())
+        lines = [pack.call_lines for pack in self.packs if pack.call_lines is not None]
+        reading = LoggedCalls(TokenCounts(Redactor((), False, b"k" * 32)), lines, self.config.llm.call_lines)
+        self.edge = Edge(self.input, self.catalog, self.clock, reading, Limits())
         self.edge.control(self.config.engine_spec(self.packs).control()).result()
         self.runner = Runner(self.input, self.output, Snapshots(path / "snapshots"), self.catalog)
         self.state = StateStore(f"sqlite:///{path / 'state.db'}")

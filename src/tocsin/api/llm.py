@@ -101,13 +101,13 @@ def step_of(start: int, end: int) -> int:
 
 
 def _measures(row: Row) -> Json:
-    calls, timed = int(row["calls"]), int(row["timed"])
+    calls, timed, lasted = int(row["calls"]), int(row["timed"]), int(row["lasted"])
     return {
         **{name: row[name] for name in _COUNTS},
         "error_ratio": row["errors"] / calls if calls else None,
         "cost_usd": row["cost_usd"] if row["priced"] else None,
-        "p50_s": row["latency"][0] if calls else None,
-        "p95_s": row["latency"][1] if calls else None,
+        "p50_s": row["latency"][0] if lasted else None,
+        "p95_s": row["latency"][1] if lasted else None,
         "ttft_p50_s": row["ttft"][0] if timed else None,
         "ttft_p95_s": row["ttft"][1] if timed else None,
     }

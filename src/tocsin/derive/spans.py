@@ -151,7 +151,9 @@ def _matching(spec: SpanSignalSpec, columns: _Columns, n: int) -> I8:
 def _values(spec: SpanSignalSpec, columns: _Columns, seconds: F8, at: I8) -> tuple[I8, F8]:
     """Of the rows `at` those that have a value, and their values."""
     if spec.value == "duration":
-        return at, seconds[at]
+        # a line of a log may tell of a call and not how long it took: no call takes no time at all
+        kept = at[seconds[at] > 0] if spec.model_call else at
+        return kept, seconds[kept]
     if spec.value == "count":
         return at, np.ones(len(at))
     if spec.value == "error":

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.compute as pc
 
-from tocsin.llm.doubles import Doubles, Marked
+from tocsin.llm.doubles import Doubles, Marked, Named
 from tocsin.llm.errors import ErrorClasses
+from tocsin.llm.lines import LINE_SCOPE, NAMELESS_SCOPE
 from tocsin.llm.models import ModelTable, costs_usd
 from tocsin.llm.reading import FieldNames, Found, Texts, first_of
 from tocsin.llm.scopes import Scopes, filled, named
@@ -51,6 +52,8 @@ TRUNCATION_RISK_RATIO: Final = 0.8
 _ESTIMATES = ("estimated_input_tokens", "estimated_output_tokens")
 _PROMPT_TEXT = "prompt_text"
 _STREAM = "stream"
+_REQUEST = "request_id"
+_SERVICE = "service.name"
 _SIGNS_OF_A_CALL = ("operation", "provider", "request_model", "response_model", "input_tokens", "output_tokens")
 _INFERENCE = frozenset({"chat", "text_completion", "generate_content", "embeddings", "rerank"})
 """Operations that take tokens of their own; agents and workflows repeat what their calls took."""
@@ -106,13 +109,14 @@ class CallReader:
         self._names = FieldNames()
         self._values: dict[str, list[tuple[str, str]]] = {}
         self._errors = ErrorClasses()
-        known = {*TEXT_FIELDS, *COUNT_FIELDS, *NUMBER_FIELDS, *_ESTIMATES, _PROMPT_TEXT, _STREAM}
+        known = {*TEXT_FIELDS, *COUNT_FIELDS, *NUMBER_FIELDS, *_ESTIMATES, _PROMPT_TEXT, _STREAM, _REQUEST}
         for mapping in (mapping for pack in packs for mapping in pack.mappings):
             if mapping.field == "error_class":
                 self._errors.add(mapping, self._names)
             elif mapping.field in known:
                 self._names.add(mapping.field, mapping.names)
                 self._values.setdefault(mapping.field, []).extend(mapping.values.items())
+        self._names.add(_SERVICE, [_SERVICE])
         self._scopes = Scopes([scope for pack in packs for scope in pack.span_scopes])
         self._events = SpanEvents([name for pack in packs for name in pack.first_token_events])
         own = [*models, *(model for pack in packs for model in pack.models)]
@@ -150,7 +154,9 @@ class CallReader:
         inference = call & _is_inference(texts["operation"], texts["request_model"])
         counted = inference.copy()
         at = np.flatnonzero(inference)
-        counted[at] = self._doubles.first(tenant, _marked(columns, texts["response_id"], numbers, at))
+        request, service = (self._texts(field, found.get(field), n) for field in (_REQUEST, _SERVICE))
+        named_by = _named_by(columns["scope"], texts["response_id"], request, service, at)
+        counted[at] = self._doubles.first(tenant, _marked(columns, named_by, numbers, at))
         self._price(texts, numbers, columns["time"], at)
         return Calls(call, counted, estimated & call, texts, numbers)
 
@@ -274,13 +280,25 @@ def _flag(tokens: F8, limit: F8, most: float) -> F8:
     return np.where(np.isnan(share), np.nan, (share > most).astype("f8"))
 
 
-def _marked(columns: Mapping[str, Any], response: Texts, numbers: Mapping[str, F8], at: I8) -> Marked:
-    ids = np.array([_hash(value) for value in response.values] + [0], "i8")
+def _named_by(scope: Any, response: Texts, request: Texts, service: Texts, at: I8) -> Named:
+    """What the calls `at` are named by."""
+    hashed = []
+    for texts in (response, request, service):
+        ids = np.array([_hash(value) for value in texts.values] + [0], "i8")
+        hashed.append(ids[texts.code[at]])
+    nameless, named = (
+        np.asarray(pc.equal(scope, each).fill_null(False).to_numpy(zero_copy_only=False), "?")[at]
+        for each in (NAMELESS_SCOPE, LINE_SCOPE)
+    )
+    return Named(hashed[0], hashed[1], hashed[2], nameless | named, nameless)
+
+
+def _marked(columns: Mapping[str, Any], named: Named, numbers: Mapping[str, F8], at: I8) -> Marked:
     return Marked.of(
         _ids(columns["trace_id"], 2)[at],
         _ids(columns["span_id"], 1)[at, 0],
         _ids(columns["parent_id"], 1)[at, 0],
-        ids[response.code[at]],
+        named,
         [numbers["input_tokens"][at], numbers["output_tokens"][at]],
     )
 

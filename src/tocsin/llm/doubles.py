@@ -1,4 +1,4 @@
-"""`Doubles`: a model call that two spans tell of - an SDK's own and an instrumentor's - is counted once."""
+"""`Doubles`: a model call that two tell of - an SDK's own span, an instrumentor's, a line of a log - is counted once."""
 
 from __future__ import annotations
 
@@ -10,33 +10,57 @@ import numpy as np
 
 from tocsin.model.arrays import F8, I8, Mask
 
-_KEPT = 16_384
+_KEPT = 32_768
 """Marks of a tenant in each of two generations: the older is dropped when the newer is full."""
 _MIX = 0x1E3779B97F4A7C15
 _CHILD = 0x5851F42D4C957F2D
+_BY_LINE, _BY_SPAN = 0x2545F4914F6CDD1D, 0x369DEA0F31A53F85
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """What calls are named by, hashed, all (n,), 0 for none; `nameless` are lines without an id of any kind."""
+
+    response: I8
+    request: I8
+    service: I8
+    line: Mask
+    nameless: Mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Marked:
-    """Calls by what tells two that are one, all (n,): numbers of 64 bits, 0 for none."""
+    """Calls by what tells two that are one, all (n,): numbers of 64 bits, 0 for none.
+
+    `line` says of each whether a line of a log told of it. By `ids` (n, 3) lines and spans know each other: response id,
+    request id and tokens, trace and tokens. A line that names none of them has its `service` instead, as spans have.
+    """
 
     span: I8
     response: I8  # trace and response id
     own: I8  # trace, span and tokens
     parent: I8  # trace, parent span and tokens
+    line: Mask
+    ids: I8
+    service: I8
 
     @staticmethod
-    def of(trace: I8, span: I8, parent: I8, response: I8, tokens: Sequence[F8]) -> Marked:
+    def of(trace: I8, span: I8, parent: I8, named: Named, tokens: Sequence[F8]) -> Marked:
         """Marks of calls: `trace` (n, 2) and the rest (n,) are ids as numbers, `tokens` are NaN for none."""
-        usage = np.zeros(len(span), "i8")
+        usage, told = np.zeros(len(span), "i8"), np.zeros(len(span), "?")
         for count in tokens:
             usage = usage * _MIX + np.nan_to_num(count, nan=-1.0).astype("i8") + 7
+            told |= ~np.isnan(count)
         near = (trace[:, 0] * _MIX) ^ (usage * _CHILD)
+        request = np.where(told & (named.request != 0), named.request ^ (usage * _MIX), 0)
         return Marked(
             span,
-            np.where(response == 0, 0, response ^ trace[:, 1]),
+            np.where(named.response == 0, 0, named.response ^ trace[:, 1]),
             near ^ span,
             np.where(parent == 0, 0, near ^ parent),
+            named.line,
+            np.stack([named.response, request, np.where(told, near, 0)], axis=1),
+            np.where(named.line & ~named.nameless, 0, named.service),
         )
 
 
@@ -44,7 +68,8 @@ class Doubles:
     """Remembers the latest calls of each tenant; spans must come in the order of the log.
 
     Two spans of one trace tell of the same call when both name one response id, or when one is the parent of the other
-    and they name the same tokens.
+    and they name the same tokens. A line and a span do when they name one response id, or the same tokens for one request
+    or in one trace; a line that names nothing counts only if its service sends no spans of its calls.
     """
 
     def __init__(self) -> None:
@@ -54,17 +79,30 @@ class Doubles:
         """Whether each call is told of for the first time, (n,); a span that is sent again was told of before."""
         found = np.ones(len(calls.span), "?")
         young, old = self._marks.get(tenant, ({}, {}))
-        parts = (calls.span, calls.response, calls.own, calls.parent)
-        for place, (span, response, own, parent) in enumerate(zip(*(part.tolist() for part in parts), strict=True)):
-            # as its parent left it, and as a child of it did
-            for mark in (response, parent, own ^ _CHILD):
+        parts = (calls.span, calls.response, calls.own, calls.parent, calls.line, calls.ids, calls.service)
+        for place, (span, response, own, parent, line, ids, service) in enumerate(
+            zip(*(part.tolist() for part in parts), strict=True)
+        ):
+            if line:
+                before = [mark ^ _BY_SPAN for mark in (*ids, service) if mark] + [
+                    mark ^ _BY_LINE for mark in ids[:2] if mark
+                ]
+                after = [mark ^ _BY_LINE for mark in ids if mark]
+            else:
+                # as its parent left it, and as a child of it did
+                before = [response, parent, own ^ _CHILD, *(mark ^ _BY_LINE for mark in ids if mark)]
+                after = [
+                    own,
+                    response,
+                    parent and parent ^ _CHILD,
+                    *(mark ^ _BY_SPAN for mark in (*ids, service) if mark),
+                ]
+            for mark in before:
                 if mark and young.get(mark, old.get(mark, span)) != span:
                     found[place] = False
-            young.setdefault(own, span)
-            if response:
-                young.setdefault(response, span)
-            if parent:
-                young.setdefault(parent ^ _CHILD, span)
+            for mark in after:
+                if mark:
+                    young.setdefault(mark, span)
             if len(young) > _KEPT:
                 young, old = {}, young
         if len(calls.span):

@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, model_validator
 
+from tocsin.spec.call_lines import CallLineSpec
 from tocsin.spec.chat import ChatSpec
 from tocsin.spec.monitor import Spec
 
@@ -76,4 +77,5 @@ class LlmSpec(Spec):
     """What the user says about language models; the first entry that matches wins."""
 
     models: list[ModelSpec] = []
+    call_lines: list[CallLineSpec] = []
     judge: JudgeSpec | None = None

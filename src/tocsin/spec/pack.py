@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from tocsin.spec.call_lines import CallLinesSpec
 from tocsin.spec.health import WindowTermSpec
 from tocsin.spec.joint import JointSpec, PlaceSpec, ReadingSpec
 from tocsin.spec.llm import ModelSpec, ScopeSpec
@@ -117,6 +118,7 @@ class PackSpec(Spec):
     share_signals: list[ShareSignalSpec] = []
     readings: list[ReadingSpec] = []
     places: list[PlaceSpec] = []
+    peers: list[str] = []  # fields of calling spans that name whom they call, where that sends no spans
     joint_signals: list[JointSpec] = []
     changes: list[ChangeSpec] = []
     segments: list[str] = []  # tags of inference records whose values are watched on their own
@@ -134,4 +136,5 @@ class PackSpec(Spec):
     wires: list[WireSpec] = []
     webhooks: list[WebhookSpec] = []
     log_changes: list[LogChangeSpec] = []
+    call_lines: CallLinesSpec | None = None
     status_pages: list[StatusPageSpec] = []

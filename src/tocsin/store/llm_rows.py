@@ -34,7 +34,7 @@ _MEASURES: Final = f"""toInt64(count()) AS calls, toInt64(countIf(error_class !=
     toInt64(sum(ifNull(input_tokens, 0))) AS input_tokens, toInt64(sum(ifNull(output_tokens, 0))) AS output_tokens,
     toInt64(sum(ifNull(cache_read_tokens, 0))) AS cache_read_tokens, toInt64(countIf(estimated)) AS estimated,
     sum(ifNull(cost_usd, 0)) AS cost_usd, toInt64(countIf(isNotNull(cost_usd))) AS priced,
-    quantiles(0.5, 0.95)({_S}) AS latency, quantilesIf(0.5, 0.95)(ifNull(time_to_first_token_s, 0), isNotNull(time_to_first_token_s)) AS ttft,
+    quantilesIf(0.5, 0.95)({_S}, time > start) AS latency, toInt64(countIf(time > start)) AS lasted, quantilesIf(0.5, 0.95)(ifNull(time_to_first_token_s, 0), isNotNull(time_to_first_token_s)) AS ttft,
     toInt64(countIf(isNotNull(time_to_first_token_s))) AS timed, toInt64(countIf(ifNull(context_limit_warning, false))) AS near_limit,
     toInt64(countIf(ifNull(prompt_truncation_risk, false))) AS truncation_risk"""
 
