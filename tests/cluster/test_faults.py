@@ -1,0 +1,55 @@
+"""Workers on a real broker, killed, paused, cut off, joined and left: they find what one machine finds, each thing once."""
+
+import os
+
+import pytest
+
+from cluster.fleet import Faults, Fleet, World
+
+pytestmark = pytest.mark.system
+SECONDS = 240
+RANDOM = int(os.environ.get("TOCSIN_FAULTS", "30"))
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World(SECONDS)
+
+
+@pytest.fixture(scope="module")
+def alone(world):
+    return world.alone()
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    fleet = Fleet(tmp_path / "fleet")
+    yield fleet
+    fleet.close()
+
+
+def end_of(world):
+    return world.seconds[-1][1].received
+
+
+def test_workers_that_die_sleep_and_meet_poison_find_what_one_machine_finds(fleet, world, alone):
+    fleet.start(2)
+    faults = Faults(fleet, 1)
+    fleet.send(
+        world, per_second=12, at=[(60, faults.draw("poison")), (80, faults.draw("kill")), (140, faults.draw("pause"))]
+    )
+    found, _ = fleet.heard(end_of(world))
+    assert faults.met == ["poison", "kill", "pause"]
+    assert found == alone
+    assert any(kind == "findings" for kind, *_ in found)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(-(-RANDOM // 3)))
+def test_three_faults_in_a_row_change_nothing(fleet, world, alone, seed):
+    fleet.start(2)
+    faults = Faults(fleet, seed)
+    places = sorted(faults.rng.sample(range(20, SECONDS - 20), 3))
+    fleet.send(world, per_second=10, at=[(place, faults.draw()) for place in places])
+    found, _ = fleet.heard(end_of(world))
+    assert found == alone, faults.met

@@ -1,0 +1,28 @@
+"""A worker's engine alone, as `tocsin worker` runs it: python worker_program.py SPEC.json"""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from tocsin.app.cluster.engines import WorkerEngine
+from tocsin.app.cluster.links import Links
+from tocsin.model.series import Catalog
+from tocsin.selfmon.logs import set_up
+from tocsin.spec.cluster import ClusterSpec
+from tocsin.stats.jit import compile_all
+
+
+def main(path):
+    set_up("worker")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    compile_all()
+    links = Links(ClusterSpec.model_validate_json(Path(path).read_text()), Catalog(), stop)
+    print("ready", flush=True)
+    WorkerEngine(links).run()
+    links.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
