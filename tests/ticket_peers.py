@@ -5,6 +5,7 @@ import json
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.parser import BytesParser
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
@@ -47,15 +48,28 @@ class Peer:
             return 429, {"message": "too many"}, ["retry-after: 7"]
         self.asked.append((method, target.path))
         try:
-            need(method == "GET" or headers.get("content-type", "").startswith("application/json"), "content type")
-            told = json.loads(body) if body else None
+            told = self.read(method, target.path, headers, body)
             status, answer = self.reply(method, unquote(target.path), parse_qs(target.query), headers, told)
         except Wrong as error:
             return self.refuse(str(error))
         return status, answer, []
 
+    def read(self, method, path, headers, body):
+        need(method == "GET" or headers.get("content-type", "").startswith("application/json"), "content type")
+        return json.loads(body) if body else None
+
     def refuse(self, reason):
         return 400, {"errorMessages": [reason]}, []
+
+
+def form_parts(content_type, body):
+    """Parts of a multipart form, read by the standard library."""
+    found = BytesParser().parsebytes(f"content-type: {content_type}\r\n\r\n".encode() + body)
+    return [
+        {"name": each.get_param("name", header="content-disposition"), "filename": each.get_filename(),
+         "type": each.get_content_type(), "body": each.get_payload(decode=True)}
+        for each in found.get_payload()
+    ]  # fmt: skip
 
 
 @asynccontextmanager
@@ -110,6 +124,10 @@ class JiraPeer(Peer):
     version: int = 3
     authorization: str = "Basic YUBiLmM6VA=="  # a@b.c:T
     issues: dict = field(default_factory=dict)
+    attachments: bool = True
+
+    def read(self, method, path, headers, body):
+        return body if path.endswith("/attachments") else super().read(method, path, headers, body)
 
     def reply(self, method, path, query, headers, told):
         need(headers.get("authorization") == self.authorization, "authorization")
@@ -124,6 +142,13 @@ class JiraPeer(Peer):
         if parts == ["issue"]:
             return 201, {"id": "1", "key": self.create(told["fields"]), "self": ""}
         issue = self.issues[parts[1]]
+        if parts[2] == "attachments":
+            need(self.attachments, "attachments are disabled")
+            need(headers.get("x-atlassian-token") == "no-check", "XSRF check failed")
+            (part,) = form_parts(headers["content-type"], told)
+            need((part["name"], part["filename"], part["type"]) == ("file", "chart.png", "image/png"), "part")
+            issue.setdefault("attachments", []).append(part["body"])
+            return 200, [{"id": "3", "filename": "chart.png"}]
         if parts[2] == "comment":
             self.text(told["body"])
             issue["comments"].append(told["body"])
@@ -208,6 +233,9 @@ class TeamsPeer(Peer):
         content = card["content"]
         need((content["type"], content["version"]) == ("AdaptiveCard", "1.4"), "card")
         for element in content["body"]:
+            if element["type"] == "Image":
+                need(element["url"].startswith("data:image/png;base64,") and element["altText"], "image")
+                continue
             need(element["type"] == "RichTextBlock" and element["inlines"], "element")
             for run in element["inlines"]:
                 need(run["type"] == "TextRun" and run["text"], "text")
@@ -218,3 +246,63 @@ class TeamsPeer(Peer):
         )
         self.cards.append(content)
         return 202, None
+
+
+@dataclass
+class SlackPeer(Peer):
+    """Slack's Web API: a channel with threads, and files that are put there in three steps."""
+
+    messages: list = field(default_factory=list)
+    files: dict = field(default_factory=dict)
+    uploads: str = ""  # an error that the upload is answered with
+    limited: int = 0  # so many answers of 200 that say `ratelimited` first
+
+    def read(self, method, path, headers, body):
+        if path == "/upload/F1":
+            return body
+        kind = headers.get("content-type", "")
+        if path.endswith("/files.getUploadURLExternal"):
+            need(kind == "application/x-www-form-urlencoded", "invalid_arguments")
+            return {key: value for key, (value,) in parse_qs(body.decode(), strict_parsing=True).items()}
+        need(kind == "application/json; charset=utf-8", "invalid_arguments")
+        return json.loads(body)
+
+    def refuse(self, reason):
+        return 200, {"ok": False, "error": reason}, []
+
+    def reply(self, method, path, query, headers, told):
+        if path == "/upload/F1":
+            need("authorization" not in headers, "the key is not for the place of files")
+            need(len(told) == self.files["F1"]["length"], "length")
+            self.files["F1"]["body"] = told
+            return 200, None
+        need(headers.get("authorization") == "Bearer xoxb", "invalid_auth")
+        if self.limited:
+            self.limited -= 1
+            raise Wrong("ratelimited")
+        return 200, {"ok": True} | getattr(self, path.rpartition("/")[2].replace(".", "_"))(told)
+
+    def chat_postMessage(self, told):
+        need(told["channel"] == "#ds", "channel_not_found")
+        known = {"channel", "text", "blocks", "unfurl_links", "unfurl_media", "thread_ts", "reply_broadcast"}
+        need(set(told) <= known and len(told["text"]) <= 40_000 and len(told["blocks"]) <= 50, "invalid_blocks")
+        for block in told["blocks"]:
+            texts = block["elements"] if block["type"] == "context" else [block["text"]]
+            need(all(each["type"] == "mrkdwn" and 0 < len(each["text"]) <= 3000 for each in texts), "invalid_blocks")
+        ts = f"17.{len(self.messages):06d}"
+        need("thread_ts" not in told or told["thread_ts"] in {each["ts"] for each in self.messages}, "thread_not_found")
+        self.messages.append({**told, "ts": ts})
+        return {"channel": "C012AB3CD", "ts": ts}
+
+    def files_getUploadURLExternal(self, told):
+        need(not self.uploads, self.uploads)
+        need(told["filename"] and int(told["length"]) > 0 and len(told["alt_txt"]) <= 1000, "invalid_arguments")
+        self.files["F1"] = {"length": int(told["length"]), "alt": told["alt_txt"]}
+        return {"upload_url": f"{self.url}/upload/F1", "file_id": "F1"}
+
+    def files_completeUploadExternal(self, told):
+        ((file),) = told["files"]
+        need(told["channel_id"].startswith("C") and "body" in self.files[file["id"]], "invalid_channel")
+        need(told["thread_ts"] in {each["ts"] for each in self.messages}, "invalid_thread_ts")
+        self.files[file["id"]] |= {"thread": told["thread_ts"], "title": file["title"]}
+        return {"files": [{"id": file["id"]}]}

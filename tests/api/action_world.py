@@ -60,7 +60,10 @@ class FakeActions:
         self._clock = clock
         self._held = {each.id: each for each in (remedies() if full else [])}
         self._switch = Switch()
-        self.playbooks = [PlaybookSpec.model_validate(each) for each in ((SHIFT, RESTART) if full else ())]
+        self._playbooks = [PlaybookSpec.model_validate(each) for each in ((SHIFT, RESTART) if full else ())]
+
+    def playbooks(self, tenant):
+        return [each for each in self._playbooks if tenant in each.tenants]
 
     def switch(self):
         return self._switch
@@ -93,7 +96,7 @@ class FakeActions:
     def propose(self, tenant, incident_id, playbook, *, by, note):
         if incident_id != story().id or tenant != "main":
             return None
-        if playbook not in {each.name for each in self.playbooks}:
+        if playbook not in {each.name for each in self.playbooks(tenant)}:
             raise BadInput(f"no playbook is called {playbook!r}")
         found = replace(remedy(len(self._held) + 10, "held"), proposer=by)
         self._held[found.id] = found

@@ -321,6 +321,10 @@ class FakeRouting:
     def route(self, incident: Incident) -> str:
         return "page" if incident.severity > 3 else "service.name=web"
 
+    def next_level(self, incident: Incident) -> Row | None:
+        open_now = incident.state.value == "open"
+        return {"level": 2, "of": 3, "to": ["primary", "lead-phone"], "at": NOW + 600 * NS} if open_now else None
+
     def on_call(self, now: int) -> Sequence[Row]:
         return [{"schedule": "primary", "people": ["ann"], "to": ["pagerduty"]}]
 

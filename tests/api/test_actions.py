@@ -65,4 +65,4 @@ def test_stopping_takes_less_than_letting_go_on(locked: TestClient):
 
 @pytest.mark.parametrize("full", [True, False])
 def test_the_fake_is_as_the_port(full):
-    assert len(FakeActions(None, full=full).playbooks) == (2 if full else 0)
+    assert len(FakeActions(None, full=full).playbooks("main")) == (2 if full else 0)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from incident_world import MINUTE, SECOND, T0, World, finding, grade
+from incident_world import MINUTE, SECOND, T0, World, finding, grade, prompt_change
 from tocsin.app.correlating import Correlating
 from tocsin.correlate.reducer import Reducer
+from tocsin.incident.holding import Rules
 from tocsin.incident.policy import Policy
 from tocsin.model.decision import Silence
 from tocsin.model.errors import DiskFull
@@ -16,6 +17,7 @@ from tocsin.model.finding import Phase
 from tocsin.model.incident import IncidentState
 from tocsin.model.log import LogRecord
 from tocsin.spec.destination import RouteSpec
+from tocsin.spec.routing import TicketSpec
 from tocsin.store.state import StateStore
 
 TENANTS = ("main", "acme")
@@ -43,8 +45,8 @@ def house(tmp_path):
     world, log = World(), Records()
     state = StateStore(f"sqlite:///{tmp_path / 'state.db'}")
 
-    def start():
-        policy = Policy([RouteSpec(match={}, to=["hook"])])
+    def start(**rules):
+        policy = Policy(Rules([RouteSpec(match={}, to=["hook"])], **rules))
         reducer = Reducer(world.spec, grade)
         return Correlating(log, world.catalog, state, reducer, policy)
 
@@ -80,6 +82,25 @@ def test_what_people_of_any_tenant_decided_before_a_crash_is_remembered(house):
     }
     for tenant, kinds in (("acme", ["opened", "acknowledged"]), ("main", ["opened", "resolved"])):
         assert [each.kind for each in state.incident_events(tenant, opened[tenant].id)] == kinds
+
+
+def test_a_word_that_asks_for_a_ticket_is_remembered_over_a_crash(house):
+    world, log, state, start = house
+    asks = {"tickets": [TicketSpec(name="all", to=["backlog"], score=0)]}
+    log.entries.append(world.output(fault("main"), at=T0 + MINUTE, events=[prompt_change(T0)]))
+    start(**asks).step()
+    (opened,) = state.incidents("main")
+    assert opened.causes
+    assert state.add_feedback("main", opened.id, "real_problem", by="ann", at=T0 + 2 * MINUTE)
+    for _ in range(2):  # the process dies before the loop hears of it, and once more when it has
+        again = start(**asks)
+        again.recall(T0 + 3 * MINUTE)
+        log.entries.append(world.output(at=T0 + 3 * MINUTE, tick=True))
+        again.step()
+        again._commit()
+    tickets = [page.message.reason for page in state.pages("main", opened.id) if page.message.destination == "backlog"]
+    assert len(tickets) == 1
+    assert "confirmed by ann" in tickets[0]
 
 
 def test_what_the_program_resolved_is_not_taken_for_a_decision(house):

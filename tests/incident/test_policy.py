@@ -144,24 +144,131 @@ def test_silences_of_others_hold_nothing(other):
     assert Story(HOOK).say("open", T0, silences=[other]) == [("hook", "trigger")]
 
 
-def escalating():
-    return Story(RouteSpec.model_validate({"to": ["hook"], "escalate": {"after": "15m", "to": ["mail", "hook"]}}))
+def escalating(**rest):
+    levels = [
+        {"after": "15m", "to": ["mail", "hook"]},
+        {"after": "30m", "to": ["lead"]},
+        {"after": "1h", "to": ["boss"], "every": "20m"},
+    ]
+    return Story(RouteSpec.model_validate({"to": ["hook"], "escalate": levels}), **rest)
 
 
-def test_nobody_acknowledging_escalates_once():
+def test_nobody_acknowledging_escalates_level_by_level_and_the_last_again_and_again():
     story = escalating()
     story.say("open", T0)
     assert story.tick(T0 + 14 * MINUTE) == []
-    assert story.tick(T0 + 15 * MINUTE) == [("mail", "trigger")]
-    assert story.tick(T0 + 40 * MINUTE) == []
-    assert story.say("resolve", T0 + 50 * MINUTE) == [("hook", "resolve"), ("mail", "resolve")]
+    assert story.tick(T0 + 15 * MINUTE) == [("mail", "trigger"), ("hook", "update")]
+    assert story.tick(T0 + 29 * MINUTE) == []
+    assert story.tick(T0 + 30 * MINUTE) == [("lead", "trigger")]
+    assert story.tick(T0 + 60 * MINUTE) == [("boss", "trigger")]
+    assert [story.tick(T0 + minute * MINUTE) for minute in (79, 80, 99, 100)] == [
+        [], [("boss", "update")], [], [("boss", "update")],
+    ]  # fmt: skip
+    # whom a level told hears of later news as those do whom the route names
+    worse = story.say("update", T0 + 101 * MINUTE, severity=Severity.CRITICAL)
+    assert {name for name, _ in worse} == {"hook", "mail", "lead", "boss"}
+    ended = story.say("resolve", T0 + 110 * MINUTE)
+    assert sorted(ended) == sorted((name, "resolve") for name in ("hook", "mail", "lead", "boss"))
 
 
-def test_acknowledging_stops_the_escalation():
+@pytest.mark.parametrize("at", [1, 16, 45, 70])
+def test_acknowledging_stops_the_escalation_at_every_level(at):
     story = escalating()
     story.say("open", T0)
-    story.say("acknowledge", T0 + MINUTE, state=IncidentState.ACKNOWLEDGED)
-    assert story.tick(T0 + 60 * MINUTE) == []
+    for minute in range(at):
+        story.tick(T0 + minute * MINUTE)
+    # in the same step as the tick that would have told the next level: the person's word comes first
+    story.say("acknowledge", T0 + at * MINUTE, state=IncidentState.ACKNOWLEDGED, tick=True)
+    assert [story.tick(T0 + minute * MINUTE) for minute in range(at, 300, 5)] == [[]] * len(range(at, 300, 5))
+
+
+def test_a_clock_that_jumps_leaves_people_the_time_between_two_levels():
+    story = escalating()
+    story.say("open", T0)
+    jump = T0 + 600 * MINUTE
+    assert story.tick(jump) == [("mail", "trigger"), ("hook", "update")]
+    assert story.tick(jump + SECOND) == []
+    assert story.tick(jump + 14 * MINUTE) == []
+    assert story.tick(jump + 15 * MINUTE) == [("lead", "trigger")]
+    assert story.tick(jump + 44 * MINUTE) == []
+    assert story.tick(jump + 45 * MINUTE) == [("boss", "trigger")]
+
+
+def test_a_silence_stops_the_levels_and_its_end_does_not_call_them_all_at_once():
+    story = escalating()
+    story.say("open", T0)
+    silence = Silence("s", "main", {"monitor": "input-tokens"}, T0, T0 + 300 * MINUTE)
+    assert story.tick(T0 + 200 * MINUTE, [silence]) == []
+    assert story.tick(T0 + 300 * MINUTE) == [("mail", "trigger"), ("hook", "update")]
+    assert story.tick(T0 + 301 * MINUTE) == []
+    assert story.tick(T0 + 315 * MINUTE) == [("lead", "trigger")]
+
+
+def test_a_restart_in_the_middle_of_an_escalation_changes_nothing():
+    def run(cuts):
+        story, said = escalating(), []
+        for minute in range(130):
+            if minute in cuts:
+                kept = json.loads(json.dumps(story.policy.snapshot()))
+                story.policy = escalating().policy
+                story.policy.restore(kept)
+            at = T0 + minute * MINUTE
+            said.append(story.tick(at) if minute else story.say("open", at))
+        return said
+
+    whole = run(())
+    assert sum(map(len, whole)) == 8
+    assert run({1, 15, 16, 30, 31, 60, 61, 80, 81}) == whole
+
+
+def test_a_snapshot_of_before_is_taken_and_whoever_it_told_is_not_told_again():
+    story = escalating()
+    story.say("open", T0)
+    story.tick(T0 + 15 * MINUTE)
+    kept = story.policy.snapshot()
+    for case in kept["cases"]:
+        del case["ladder"]
+        case["escalated"] = True
+    story.policy.restore(kept)
+    assert story.tick(T0 + 16 * MINUTE) == [("lead", "trigger")]
+    assert "mail" not in {name for name, _ in story.tick(T0 + 31 * MINUTE)}
+
+
+def test_an_incident_that_takes_another_route_climbs_that_one_from_its_first_level():
+    story = Story(
+        RouteSpec.model_validate(
+            {"match": {"severity": "critical"}, "to": ["pd"], "escalate": {"after": "5m", "to": ["lead"]}}
+        ),
+        RouteSpec.model_validate({"to": ["hook"], "escalate": {"after": "15m", "to": ["mail"]}}),
+    )
+    story.say("open", T0)
+    assert story.tick(T0 + 15 * MINUTE) == [("mail", "trigger")]
+    assert story.say("update", T0 + 20 * MINUTE, severity=Severity.CRITICAL, tick=True) == [("pd", "trigger")]
+    assert story.tick(T0 + 24 * MINUTE) == []
+    assert story.tick(T0 + 25 * MINUTE) == [("lead", "trigger")]
+
+
+def test_two_tenants_with_the_same_names_climb_each_by_itself():
+    policy = escalating().policy
+    one = opened()
+    other = replace(one, id="inc-other", tenant="acme", dedup_key=one.dedup_key)
+    policy.fold([Transition("open", each, T0, 1) for each in (one, other)], T0, tick=True)
+    seen = replace(other, state=IncidentState.ACKNOWLEDGED)
+    policy.fold([Transition("acknowledge", seen, T0 + MINUTE, 2)], T0 + MINUTE, tick=True)
+    told = policy.fold([], T0 + 15 * MINUTE, tick=True)
+    assert {(each.tenant, each.destination) for each in told} == {("main", "mail"), ("main", "hook")}
+
+
+def test_who_is_told_next_is_known():
+    story = escalating()
+    assert story.policy.next_level(story.incident) is None
+    story.say("open", T0)
+    found = story.policy.next_level(story.incident)
+    assert (found.number, found.of, found.spec.to, found.at) == (1, 3, ["mail", "hook"], T0 + 15 * MINUTE)
+    story.tick(T0 + 15 * MINUTE)
+    assert story.policy.next_level(story.incident).spec.to == ["lead"]
+    story.say("acknowledge", T0 + 16 * MINUTE, state=IncidentState.ACKNOWLEDGED)
+    assert story.policy.next_level(story.incident) is None
 
 
 def test_destinations_that_forget_are_told_again():

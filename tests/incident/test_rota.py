@@ -145,6 +145,21 @@ def test_who_comes_on_call_is_told_of_what_nobody_acknowledged():
     assert ended == [("ann-phone", "resolve"), ("bob-phone", "resolve")]
 
 
+def test_the_calendar_of_a_level_says_who_and_a_change_of_hands_there_tells_the_next():
+    route = RouteSpec.model_validate({"to": ["chat"], "escalate": {"after": "5m", "to": ["primary"]}})
+    policy = Policy(Rules([route]), rota=rota(rotation=TURNS))
+    start = time_from_json("2026-10-26T07:50:00Z")
+    it = incident()
+
+    def fold(at, *steps):
+        return [(each.destination, each.action) for each in policy.fold(steps, at, tick=True)]
+
+    assert fold(start, Transition("open", it, start, 1)) == [("chat", "trigger")]
+    assert fold(start + 5 * MINUTE) == [("ann-phone", "trigger")]
+    assert fold(start + 9 * MINUTE) == []
+    assert fold(start + 10 * MINUTE) == [("bob-phone", "trigger")]
+
+
 def test_who_acknowledged_is_not_relieved_by_a_page():
     policy = Policy(Rules([RouteSpec(to=["primary"])]), rota=rota(rotation=TURNS))
     start = time_from_json("2026-10-26T07:50:00Z")

@@ -9,6 +9,7 @@ from incident_world import MINUTE
 from notify_server import http_server
 from remedy_world import MONITOR, NEW, OTHER, STABLE, World, incident, play, slow, windows
 from tocsin.model.errors import BadInput
+from tocsin.model.finding import Phase
 from tocsin.model.incident import IncidentState
 from tocsin.model.security import KIND, SECURITY
 
@@ -328,6 +329,47 @@ def test_it_is_for_what_the_playbook_says(database):
         assert MONITOR == "variant-p95"
 
     scenario(database, story)
+
+
+def test_a_playbook_acts_for_the_tenants_that_it_names_and_one_tenants_findings_prove_nothing_for_another(database):
+    theirs = replace(incident(), tenant="acme", id="inc-acme")
+
+    async def story(world, server):
+        world.put(incident(), theirs)
+        await world.step()
+        assert world.remedies() == [], "main is not named"
+        (remedy,) = world.state.remedies("acme")
+        assert (remedy.state, len(server.got)) == ("verifying", 1)
+        # theirs is over; the same series of the same monitor of the other tenant is still out of line
+        closed = tuple(replace(each, phase=Phase.CLOSE, value=0.9) for each in theirs.findings)
+        world.put(replace(theirs, findings=closed, updated_at=world.clock.now()))
+        await world.step(30)
+        (remedy,) = world.state.remedies("acme")
+        assert (remedy.state, len(server.got)) == ("succeeded", 1)
+        with pytest.raises(BadInput, match=r"no playbook is called 'shift'; there are: none"):
+            world.responding.propose("main", incident().id, "shift", by="ann", note="")
+        assert world.responding.propose("main", "inc-acme", "shift", by="ann", note="") is None, "not theirs to see"
+        assert [[each.name for each in world.responding.playbooks(name)] for name in ("main", "acme")] == [
+            [],
+            ["shift"],
+        ]
+
+    scenario(database, story, approved="true\n    tenants: [acme]")
+
+
+def test_a_tenant_that_is_taken_out_of_a_playbook_is_no_longer_acted_for(database):
+    async def story(world, server):
+        world.put(replace(incident(), tenant="acme", id="inc-acme"))
+        await world.step()
+        assert world.state.remedies("acme")[0].state == "waiting"
+        config = world.config.model_copy(deep=True)
+        config.playbooks[0].tenants[:] = ["main"]
+        world.responding.adopt(config)
+        world.responding.say("acme", world.state.remedies("acme")[0].id, "approve", by="bob", note="")
+        await world.step(30)
+        assert (world.state.remedies("acme")[0].state, server.got) == ("over", [])
+
+    scenario(database, story, approved="false\n    tenants: [acme]")
 
 
 def test_what_lay_for_over_a_day_is_for_people(database):

@@ -84,7 +84,7 @@ def test_everything_in_the_reference_is_understood():
     ]
     assert config.destinations[0].secret == "h"
     assert config.routes[0].match == {"severity": ["error", "critical"], "service.name": ["gateway"]}
-    assert (config.routes[0].cooldown, config.routes[0].escalate.after) == (300 * S, 900 * S)
+    assert (config.routes[0].cooldown, config.routes[0].escalate[0].after) == (300 * S, 900 * S)
     assert config.limits.body_bytes == 20 << 20
     assert config.limits.retention.spans == 7 * 86400 * S
     assert config.playbooks[0].action.variant == "${gen_ai.request.model}"
@@ -204,6 +204,18 @@ def test_parts_that_have_no_effect_yet_are_said():
         (
             "destinations: [{name: h, type: console}]\nroutes: [{to: h, escalate: {after: 5m, to: [g]}}]",
             "t.yaml:2:45: no destination is called `g`; known here: h",
+        ),
+        (
+            "destinations: [{name: h, type: console}]\nroutes:\n- to: h\n  escalate:\n  - {after: 5m, to: h}\n  - {after: 9m, to: [h, g]}",
+            "t.yaml:6:25: no destination is called `g`; known here: h",
+        ),
+        (
+            "destinations: [{name: h, type: console}]\nroutes: [{to: h, escalate: [{after: 9m, to: h}, {after: 5m, to: h}]}]",
+            "t.yaml:2:28: each level needs a longer `after` than the one before it; all count from the first notice",
+        ),
+        (
+            "destinations: [{name: h, type: console}]\nroutes: [{to: h, escalate: [{after: 5m, to: h, every: 5m}, {after: 9m, to: h}]}]",
+            "t.yaml:2:28: only the last level can be told again (`every`); those before it are followed by the next one",
         ),
         ("limits: {body_bytes: 20MiBB}", "t.yaml:1:22: '20MiBB' is not a size; write it like 512kB or 20MiB"),
         ("limits: {retention: {poins: 3d}}", "t.yaml:1:22: unknown key `poins`; did you mean `points`?"),

@@ -45,6 +45,7 @@ export interface Incident extends Omit<Summary, "findings" | "cause">, Place {
   now: string; severity_arithmetic: string; impact: Record<string, unknown>; dedup_key: string;
   findings: Finding[]; causes: Cause[]; changes: Change[]; pages: Sent[]; timeline: Moment[]; feedback: Feedback[];
   lineage: Origin[]; runbooks: { title: string; url: string }[];
+  escalation: { level: number; of: number; to: string[]; at: string } | null;
 }
 /** A piece of evidence; the link is a path of these pages or an address. */
 export interface Source { kind: string; ref: string; link: string }

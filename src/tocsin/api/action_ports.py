@@ -14,9 +14,8 @@ Word: TypeAlias = Literal["approve", "reject", "undo"]
 class Actions(Protocol):
     """Remediation, as far as people look at it and speak to it."""
 
-    @property
-    def playbooks(self) -> Sequence[PlaybookSpec]:
-        """The playbooks in force."""
+    def playbooks(self, tenant: str) -> Sequence[PlaybookSpec]:
+        """The playbooks in force that act for a tenant."""
 
     @property
     def enabled(self) -> bool:

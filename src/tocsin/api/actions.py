@@ -116,7 +116,7 @@ def actions(
     if unknown:
         raise BadInput(f"{unknown[0][:40]!r} is no state; states are {', '.join(get_args(RemedyState))}")
     found = _actions(deps).all(access.tenant, wanted or None, incident or None, limit)
-    playbooks = [_playbook(each) for each in _actions(deps).playbooks]
+    playbooks = [_playbook(each) for each in _actions(deps).playbooks(access.tenant)]
     return Document({**_state(deps), "playbooks": playbooks, "actions": [remedy_document(each) for each in found]})
 
 

@@ -17,7 +17,7 @@ from tocsin.api.silences import silencing
 from tocsin.api.times import NS, parse_time_ns
 from tocsin.incident.rota import owner_of
 from tocsin.model.access import Access
-from tocsin.model.codec import change_to_json
+from tocsin.model.codec import Json, change_to_json
 from tocsin.model.decision import Verdict
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState, Severity
@@ -120,6 +120,12 @@ def runbooks_of(incident: Incident) -> list[str]:
     return list(dict.fromkeys(each for each in told if isinstance(each, str) and each))
 
 
+def _next_level(deps: Deps, incident: Incident) -> Json | None:
+    """Who is told next of what nobody acknowledges."""
+    found = None if deps.routing is None else deps.routing.next_level(incident)
+    return None if found is None else {**found, "at": time_to_json(found["at"])}
+
+
 def _whole(deps: Deps, access: Access, incident: Incident) -> Document:
     pages = deps.state.pages(access.tenant, incident.id)
     events = deps.state.incident_events(access.tenant, incident.id)
@@ -132,6 +138,7 @@ def _whole(deps: Deps, access: Access, incident: Incident) -> Document:
             **place_document(incident),
             "team": None if team is None else team.name,
             "route": "" if deps.routing is None else deps.routing.route(incident),
+            "escalation": _next_level(deps, incident),
             "monitor_runbooks": runbooks_of(incident),
             "silenced": None if silence is None else silence_document(silence),
             "feedback": [feedback_document(each) for each in said],

@@ -14,6 +14,9 @@ class Routing(Protocol):
     def route(self, incident: Incident) -> str:
         """The route that an incident takes, by its name or what it matches."""
 
+    def next_level(self, incident: Incident) -> Mapping[str, Any] | None:
+        """Row `level, of, to, at` (ns) of who is told next unless somebody acknowledges it; None: nobody."""
+
     def on_call(self, now: int) -> Sequence[Mapping[str, Any]]:
         """Rows `schedule, people, to` of who is on call at `now` (ns)."""
 

@@ -16,6 +16,7 @@ from tocsin.api.examples import examples_of
 from tocsin.api.ports import LOOPBACK_HOSTS, Deps
 from tocsin.app.archive import archived
 from tocsin.app.backtest.service import Backtests
+from tocsin.app.charts import Charts
 from tocsin.app.child import Child, die_with_any_thread, refuse
 from tocsin.app.clock import clock_of
 from tocsin.app.correlating import Correlating
@@ -115,8 +116,9 @@ class Cold:
         key = redaction_key(settings.data_dir)
         self.summaries = Summaries(self.packs, config, self.state, key, self.clock, examples)
         self.deliveries = Deliveries(
-            config, self.state, self.clock, settings.page_url, self.senders.statuses, examples, self.summaries.of
-        )
+            config, self.state, self.clock, settings.page_url, self.senders.statuses, examples, self.summaries.of,
+            Charts(self.telemetry, self.clock).of,
+        )  # fmt: skip
         self.writer = self._writer(config)
         self.joining = self._joining()
         self.judge = self._judge(config)

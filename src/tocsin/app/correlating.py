@@ -146,7 +146,9 @@ class Correlating:
                 self.act(incident, _ACTIONS[incident.state], said[-1].by, said[-1].time)
         for tenant, name, change, by in self._state.regroupings(now - ACTS_NS):
             self.regroup(tenant, name, change, by)
-            verdicts = self._state.feedback(incident.tenant, incident.id) if self._policy.asks_people else ()
+        lately = self._state.incidents(None, since=now - ACTS_NS, limit=ACTS) if self._policy.asks_people else ()
+        for incident in lately:
+            verdicts = self._state.feedback(incident.tenant, incident.id)
             if verdicts and verdicts[-1].verdict == "real_problem":
                 self.confirm(incident, verdicts[-1].by)
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.api.ports import DestinationStatus
-from tocsin.app.illustrated import Examples, Illustrated, Summarise
+from tocsin.app.illustrated import Draw, Examples, Illustrated, Summarise
 from tocsin.incident.outbox import Health, Outbox
 from tocsin.model.clock import Clock
 from tocsin.model.destination import Destination
@@ -36,6 +36,7 @@ class Deliveries:
         others: Callable[[str], Sequence[DestinationStatus]] = lambda _: (),
         examples: Examples = lambda _: (),
         summarise: Summarise = lambda *_: UNSAID,
+        draw: Draw = lambda _: None,
     ) -> None:
         self._others = others
         self._state = state
@@ -44,7 +45,8 @@ class Deliveries:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._config = config
         self._destinations: dict[str, Destination] = open_destinations(config.outgoing(), self._context)
-        self._outbox = Outbox(Illustrated(state, examples, summarise, clock, self._done), self._destinations, clock)
+        store = Illustrated(state, examples, summarise, clock, self._done, draw)
+        self._outbox = Outbox(store, self._destinations, clock)
 
     def _done(self, incident: Incident) -> Sequence[str]:
         """What was done about an incident, a line each."""

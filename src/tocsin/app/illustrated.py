@@ -1,4 +1,4 @@
-"""Messages with example traces, a summary and what was done, made when they are delivered: what is stored stays what was decided."""
+"""Messages with example traces, a chart, a summary and what was done, made when they are delivered: what is stored stays what was decided."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from tocsin.incident.outbox import BATCH, LEASE_NS, MessageStore, Outcome
 from tocsin.model.clock import SECOND, Clock
 from tocsin.model.errors import TocsinError
 from tocsin.model.incident import Incident
-from tocsin.model.message import Message, TraceExample
+from tocsin.model.message import Message, Picture, TraceExample
 from tocsin.model.summary import Summary
 from tocsin.selfmon.metrics import counter
 
 Examples = Callable[[Incident], Sequence[TraceExample]]
 Summarise = Callable[[Incident, Sequence[TraceExample]], Summary]
 Done = Callable[[Incident], Sequence[str]]
+Draw = Callable[[Incident], Picture | None]
 MOST_NS: Final = 2 * SECOND
 """A page must not wait for its examples: messages claimed after this go without."""
 _ACTIONS = ("trigger", "update", "resolve")
@@ -24,10 +25,15 @@ _OF_NOTHING = ("test", "digest")
 _WITHOUT = counter(
     "tocsin_incident_messages_without_traces_total", "Messages sent without example traces, by reason.", ["reason"]
 )
+_PLAIN = counter(
+    "tocsin_incident_messages_without_chart_total", "Messages sent without a chart, by reason.", ["reason"]
+)
+_DRAWN = ("trigger", "resolve")
+"""What has a chart: the first notice and the last; news between them have the same curve."""
 
 
 class Illustrated:
-    """A store of messages that adds example traces and a summary to those that are claimed."""
+    """A store of messages that adds example traces, a chart and a summary to those that are claimed."""
 
     def __init__(
         self,
@@ -36,18 +42,21 @@ class Illustrated:
         summarise: Summarise,
         clock: Clock,
         done: Done = lambda _: (),
+        draw: Draw = lambda _: None,
     ) -> None:
         self._store = store
         self._examples = examples
         self._summarise = summarise
         self._clock = clock
         self._done = done
+        self._draw = draw
 
     def claim(self, now: int, limit: int = BATCH, lease_ns: int = LEASE_NS) -> Sequence[Message]:
-        """Due messages, leased, with their example traces and summaries."""
+        """Due messages, leased, with their example traces, charts and summaries."""
         claimed = self._store.claim(now, limit, lease_ns)
         began = self._clock.now()
         known: dict[str, tuple[TraceExample, ...]] = {}
+        drawn: dict[str, Picture | None] = {}
         found = []
         for message in claimed:
             incident = message.incident
@@ -55,13 +64,29 @@ class Illustrated:
                 found.append(message)
                 continue
             traces: tuple[TraceExample, ...] = ()
+            if message.action in _DRAWN and not message.dry_run and incident.id not in drawn:
+                drawn[incident.id] = self._drawn(incident, late=self._clock.now() - began > MOST_NS)
             if message.action in _ACTIONS and not message.dry_run:
                 if incident.id not in known:
                     known[incident.id] = self._of(incident, late=self._clock.now() - began > MOST_NS)
                 traces = known[incident.id]
             summary, done = self._summarise(incident, traces), tuple(self._done(incident))
-            found.append(replace(message, traces=traces, summary=summary, done=done))
+            picture = drawn.get(incident.id) if message.action in _DRAWN else None
+            found.append(replace(message, traces=traces, summary=summary, done=done, picture=picture))
         return found
+
+    def _drawn(self, incident: Incident, *, late: bool) -> Picture | None:
+        if late:
+            _PLAIN.labels("late").inc()
+            return None
+        try:
+            picture = self._draw(incident)
+        except TocsinError as error:
+            _PLAIN.labels(error.code).inc()
+            return None
+        if picture is None:
+            _PLAIN.labels("nothing_stored").inc()
+        return picture
 
     def _of(self, incident: Incident, *, late: bool) -> tuple[TraceExample, ...]:
         if late:

@@ -41,7 +41,7 @@ OPEN: Final = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
 
 
 class KeptRemedies:
-    """`tocsin.respond.ports.Kept` over the state store; only the tenant whose machines these are is acted for."""
+    """`tocsin.respond.ports.Kept` over the state store."""
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
@@ -52,9 +52,9 @@ class KeptRemedies:
         self.begun_since = state.begun_since
         self.switch = state.switch
 
-    def open_incidents(self, since: int = 0) -> Sequence[Incident]:
-        """Incidents that are not over, changed since a time (ns)."""
-        return self._state.incidents(MAIN_TENANT, OPEN, since=since, limit=MOST_OPEN)
+    def open_incidents(self, tenant: str, since: int = 0) -> Sequence[Incident]:
+        """Incidents of a tenant that are not over, changed since a time (ns)."""
+        return self._state.incidents(tenant, OPEN, since=since, limit=MOST_OPEN)
 
     def told(self, tenant: str, incident_id: str) -> Sequence[str]:
         """Destinations that were told of an incident."""
@@ -128,10 +128,9 @@ class Responding:
 
     # --- what people ask and say
 
-    @property
-    def playbooks(self) -> Sequence[PlaybookSpec]:
-        """The playbooks in force."""
-        return self._config.playbooks
+    def playbooks(self, tenant: str) -> Sequence[PlaybookSpec]:
+        """The playbooks in force that act for a tenant."""
+        return [each for each in self._config.playbooks if tenant in each.tenants]
 
     @property
     def enabled(self) -> bool:
@@ -191,11 +190,12 @@ class Responding:
             There is no such playbook, or it is not for the incident.
         """
         incident = self._state.incident(tenant, incident_id)
-        if incident is None or tenant != MAIN_TENANT:
+        if incident is None:
             return None
-        spec = next((each for each in self.playbooks if each.name == playbook), None)
+        mine = self.playbooks(tenant)
+        spec = next((each for each in mine if each.name == playbook), None)
         if spec is None:
-            known = ", ".join(each.name for each in self.playbooks) or "none"
+            known = ", ".join(each.name for each in mine) or "none"
             raise BadInput(f"no playbook is called {playbook[:60]!r}; there are: {known}")
         if not self.enabled:
             raise BadInput("playbooks act only where `remediation: {enabled: true}` allows it")

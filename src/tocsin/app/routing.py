@@ -83,6 +83,13 @@ class RoutingView:
         match = ", ".join(f"{key}={'|'.join(values)}" for key, values in route.match.items())
         return route.name or match or f"to {', '.join(route.to)}"
 
+    def next_level(self, incident: Incident) -> dict[str, Any] | None:
+        """Who is told next unless somebody acknowledges an incident: level, of how many, names of the route, when."""
+        climb = self._policy.next_level(incident)
+        if climb is None:
+            return None
+        return {"level": climb.number, "of": climb.of, "to": list(climb.spec.to), "at": climb.at}
+
     def on_call(self, now: int) -> list[dict[str, Any]]:
         """Who is on call now, by schedule."""
         config = self._config()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tocsin.incident.drift_actions import asked_for, under_attack
+from tocsin.incident.escalation import Climb, Ladder
 from tocsin.incident.holding import LAST_PHASE, Hold, PhaseSaid, Rules, flapping, held, of_phase, openings_of
 from tocsin.incident.matching import matches
 from tocsin.incident.rota import Rota
@@ -42,7 +43,7 @@ class _Case:
     waiting: list[str] = field(default_factory=list)  # destinations that news was held back from, or cools down for
     told: dict[str, int] = field(default_factory=dict)  # destination -> severity it was last told
     first_told: int = 0
-    escalated: bool = False
+    ladder: Ladder = field(default_factory=Ladder)
     held: list[str] = field(default_factory=list)  # what kept whom from being told, each written down once
     sequence: int = 0
 
@@ -190,7 +191,7 @@ class Policy:
         if BOARD in route.to:
             said += self._held(case, BOARD, Hold("review", "review", "for the review board"), now)
         asked = asked_for(case.incident, self._drift).told
-        for name, on_call in self._rota.destinations([*route.to, *asked], case.incident, now):
+        for name, on_call in self._rota.destinations([*_told_by(route, case), *asked], case.incident, now):
             if not everybody and name not in owed and name in case.told:
                 continue
             found = hold or self._phased(case.incident, name, now, on_call=on_call)
@@ -212,9 +213,10 @@ class Policy:
     def _handed_over(self, case: _Case, now: int) -> bool:
         """Whether somebody else is on call now than when an incident that nobody acknowledged was told."""
         route = self.route(case.incident) if self._rota.schedules and case.told else DEFAULT_ROUTE
-        if case.incident.state is not IncidentState.OPEN or not any(map(self._rota.is_schedule, route.to)):
+        names = _told_by(route, case)
+        if case.incident.state is not IncidentState.OPEN or not any(map(self._rota.is_schedule, names)):
             return False
-        return any(name not in case.told for name, _ in self._rota.destinations(route.to, case.incident, now))
+        return any(name not in case.told for name, _ in self._rota.destinations(names, case.incident, now))
 
     def _tell_one(self, case: _Case, name: str, cooldown: int, now: int, hold: Hold | None) -> list[Message]:
         before = case.told.get(name)
@@ -241,20 +243,33 @@ class Policy:
         _HELD.labels(hold.reason).inc()
         return [self._message(case, name, "trigger", now, hold.words, dry_run=True)]
 
+    def next_level(self, incident: Incident) -> Climb | None:
+        """The level of its route's escalation that is told next unless somebody acknowledges an incident; None: there is none."""
+        case, route = self._cases.get(incident.id), self.route(incident)
+        if case is None or not case.told or case.incident.state is not IncidentState.OPEN:
+            return None
+        ladder = Ladder(
+            case.ladder.route, case.ladder.level, case.ladder.at
+        )  # asked by other threads: theirs to change
+        ladder.follow(route, case.first_told, case.first_told)
+        return ladder.next(route.escalate)
+
     def _escalate(self, case: _Case, now: int, silences: Sequence[Silence]) -> list[Message]:
         route = self.route(case.incident)
-        spec = route.escalate
-        due = spec is not None and case.told and not case.escalated and now - case.first_told >= spec.after
-        if spec is None or not due or case.incident.state is not IncidentState.OPEN:
+        if not route.escalate or not case.told or case.incident.state is not IncidentState.OPEN:
             return []
-        if self._hold(case, silences, now) is not None:
+        case.ladder.follow(route, case.first_told, now)
+        climb = case.ladder.next(route.escalate)
+        if climb is None or now < climb.at or self._hold(case, silences, now) is not None:
             return []
         if self._rules.phase(self._said, now) < LAST_PHASE:
             hold = Hold("rollout", "escalation", "rollout: escalation begins with phase 3")
-            return [each for name in spec.to for each in self._held(case, name, hold, now)]
-        case.escalated = True
-        names = [name for name, _ in self._rota.destinations(spec.to, case.incident, now) if name not in case.told]
-        return [self._sent(case, name, "trigger", now, "nobody has acknowledged it") for name in names]
+            return [each for name in climb.spec.to for each in self._held(case, name, hold, now)]
+        case.ladder.climbed(climb, now)
+        names = [name for name, _ in self._rota.destinations(climb.spec.to, case.incident, now)]
+        return [
+            self._sent(case, name, "update" if name in case.told else "trigger", now, climb.words) for name in names
+        ]
 
     def _ticket(self, case: _Case, now: int, confirmed_by: str, reason: str) -> list[Message]:
         """Tickets for the likeliest cause of an incident, where a rule asks for one and it has none yet."""
@@ -323,7 +338,12 @@ class Policy:
         """All state, as JSON can hold it."""
         return {
             "cases": [
-                {"incident": incident_to_json(case.incident), "held": case.held, "waiting": case.waiting}
+                {
+                    "incident": incident_to_json(case.incident),
+                    "held": case.held,
+                    "waiting": case.waiting,
+                    "ladder": case.ladder.to_json(),
+                }
                 | {name: getattr(case, name) for name in _PLAIN}
                 for case in self._cases.values()
             ],
@@ -340,6 +360,7 @@ class Policy:
                 incident_from_json(each["incident"]),
                 held=each.get("held", each.get("silenced", [])),  # as snapshots of before call it
                 waiting=each.get("waiting", []),
+                ladder=Ladder(*each.get("ladder", ("", int(each.get("escalated", 0)), each["first_told"]))),
                 **{name: each[name] for name in _PLAIN},
             )
             for each in found["cases"]
@@ -351,4 +372,9 @@ class Policy:
         self._ticketed = dict(found.get("ticketed", {}))
 
 
-_PLAIN = ("revision", "untold", "told", "first_told", "escalated", "sequence")
+_PLAIN = ("revision", "untold", "told", "first_told", "sequence")
+
+
+def _told_by(route: RouteSpec, case: _Case) -> list[str]:
+    """Names that a route stands for now: its own, and those of the levels that were told so far."""
+    return [*route.to, *case.ladder.reached(route)]

@@ -33,12 +33,20 @@ class TraceExample:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG beside the words, and what it shows in words for those who don't see it."""
+
+    png: bytes
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One notice for one destination.
 
     `id` is deterministic (incident, destination, action, revision), so that a replayed transition can't page
-    twice; `dry_run` messages are recorded and never sent; times are nanoseconds. `traces`, `summary`
-    and `done` (what was done about it, a line each) are made when it is delivered: they are no part of what is stored.
+    twice; `dry_run` messages are recorded and never sent; times are nanoseconds. `traces`, `summary`,
+    `done` (what was done about it, a line each) and `picture` are made when it is delivered: they are no part of what is stored.
     """
 
     id: str
@@ -55,3 +63,4 @@ class Message:
     traces: tuple[TraceExample, ...] = ()
     summary: Summary = UNSAID
     done: tuple[str, ...] = ()
+    picture: Picture | None = None

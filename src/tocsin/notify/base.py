@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -11,7 +12,7 @@ from tocsin.model.bands import shown_lower
 from tocsin.model.codec import incident_to_json
 from tocsin.model.destination import Receipt
 from tocsin.model.finding import Finding
-from tocsin.model.incident import Incident
+from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.lineage import lineage_json, lineage_of_all
 from tocsin.model.message import ROLES, Message, TraceExample
 from tocsin.model.summary import summary_to_json
@@ -91,6 +92,29 @@ def page_of(message: Message, base_url: str) -> str:
     return f"{base_url.rstrip('/')}/{'review' if message.dedup_key.startswith('digest-review-') else 'models'}"
 
 
+def answers(message: Message, base_url: str) -> list[tuple[str, str]]:
+    """What a person may say of it, each with the address of a page that asks once more: whoever only looks says nothing.
+
+    A program that opens every address of a message, as chats do for their previews, thereby acknowledges nothing.
+    """
+    if message.action not in ("trigger", "update", "acknowledge", "resolve"):
+        return []
+    address = link(message.incident, base_url)
+    found = [("It is real", f"{address}?say=real_problem"), ("False alarm", f"{address}?say=false_alarm")]
+    if message.action in ("trigger", "update") and message.incident.state is IncidentState.OPEN:
+        found.insert(0, ("Acknowledge", f"{address}?say=ack"))
+    return found
+
+
+def chart_json(message: Message) -> dict[str, Any]:
+    """The chart of a notice as JSON, under `chart`; nothing where there is none."""
+    it = message.picture
+    if it is None:
+        return {}
+    body = base64.b64encode(it.png).decode()
+    return {"chart": {"media_type": "image/png", "caption": it.caption, "base64": body}}
+
+
 def first_steps(message: Message) -> list[str]:
     """Where to start: runbooks first, then what the likeliest cause asks for."""
     return message.summary.of("next")[:MAX_LINES] or [_LOOK]
@@ -128,7 +152,10 @@ def notice(message: Message, base_url: str) -> dict[str, Any]:
         "message_id": message.id,
         "sent_for": time_to_json(message.created_at),
         "reason": message.reason,
-        "links": {"page" if message.action == "digest" else "incident": page_of(message, base_url)},
+        "links": {
+            "page" if message.action == "digest" else "incident": page_of(message, base_url),
+            **{url.rpartition("=")[2]: url for _, url in answers(message, base_url)},
+        },
         "first_steps": [] if message.action == "digest" else first_steps(message),
         "summary": summary_to_json(message.summary, base_url),
         "lineage": lineage_json(lineage_of_all(incident.findings)),
@@ -146,6 +173,7 @@ def notice(message: Message, base_url: str) -> dict[str, Any]:
         ],
         "incident": incident_to_json(incident),
         **({"done": list(message.done)} if message.done else {}),
+        **chart_json(message),
     }
 
 
@@ -182,4 +210,5 @@ def text_body(message: Message, base_url: str) -> str:
     lines += ["", "Start here:"] + [f"- {step}" for step in first_steps(message)]
     if message.reason:
         lines += ["", f"Why now: {one_line(message.reason, 200)}"]
+    lines += ["", *(f"{words}: {url}" for words, url in answers(message, base_url))]
     return "\n".join([*lines, "", link(incident, base_url)])

@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 from tocsin.model.destination import Receipt
 from tocsin.model.errors import Retryable
-from tocsin.model.message import Message
+from tocsin.model.message import Message, Picture
 from tocsin.notify.base import Context, Notifier, headline, text_body
 from tocsin.notify.guard import Answer, GuardedClient
+from tocsin.notify.picture import beside
 from tocsin.spec.destination import JiraDestination
 
 SUMMARY_CHARS: Final = 255
@@ -72,11 +73,23 @@ class Jira(Notifier[JiraDestination]):
         key = thread or await self._found(message)
         if not key:
             made = _object(await self._post("/issue", issue(message, self.spec, self.context.base_url)))
-            return Receipt(f"{made.get('key', '')} at {now}", str(made.get("key", ""))[:64])
+            key = str(made.get("key", ""))[:64]
+            said = ""
+            if message.picture is not None and key:
+                said = await beside(self.name, self._attach(key, message.picture))
+            return Receipt(f"{key} at {now}{said}", key)
         text = text_body(message, self.context.base_url)
         await self._post(f"/issue/{quote(key, safe='')}/comment", {"body": self._text(text)})
         moved = await self._done(key) if message.action == "resolve" else ""
         return Receipt(f"{key} {moved or 'commented'} at {now}", key)
+
+    async def _attach(self, key: str, picture: Picture) -> None:
+        """Attach the chart to the issue."""
+        edge = hashlib.blake2b(picture.png, digest_size=16).hexdigest()
+        head = f'--{edge}\r\ncontent-disposition: form-data; name="file"; filename="chart.png"\r\n'
+        body = f"{head}content-type: image/png\r\n\r\n".encode() + picture.png + f"\r\n--{edge}--\r\n".encode()
+        sent = {"content-type": f"multipart/form-data; boundary={edge}", "x-atlassian-token": "no-check"}
+        await self._client.post(f"{self._root}/issue/{quote(key, safe='')}/attachments", body, self._headers | sent)
 
     def _text(self, text: str) -> dict[str, Any] | str:
         return document(text) if self.spec.email else text[:TEXT_CHARS]

@@ -16,7 +16,7 @@ import aiosmtplib
 
 from tocsin.model.destination import Receipt
 from tocsin.model.errors import Refused, Retryable
-from tocsin.model.message import Message
+from tocsin.model.message import Message, Picture
 from tocsin.notify.base import Context, Notifier, headline, page_of, text_body
 from tocsin.notify.guard import CONNECT_S, checked_addresses, networks
 from tocsin.spec.destination import EmailDestination
@@ -44,15 +44,28 @@ def mail(message: Message, sender: str, to: Sequence[str], base_url: str, now: i
     found["X-Tocsin-Incident"] = incident.id
     text = text_body(message, base_url)
     found.set_content(text)
-    found.add_alternative(_html(text, page_of(message, base_url)), subtype="html")
+    cid = f"{root}.chart@{domain}" if message.picture is not None else ""
+    found.add_alternative(_html(text, page_of(message, base_url), message.picture, cid), subtype="html")
+    if message.picture is not None:
+        page = list(found.iter_parts())[1]
+        assert isinstance(page, EmailMessage)
+        page.add_related(
+            message.picture.png, "image", "png", cid=f"<{cid}>", filename="chart.png", disposition="inline"
+        )
     return found
 
 
-def _html(text: str, address: str) -> str:
+def _html(text: str, address: str, picture: Picture | None, cid: str) -> str:
     shown = html.escape(text.removesuffix(address))
     href = html.escape(address, quote=True)
     style = "font-family:sans-serif;white-space:pre-wrap"
-    return f'<!doctype html><html><body><div style="{style}">{shown}<a href="{href}">{href}</a></div></body></html>'
+    image = ""
+    if picture is not None:
+        caption = html.escape(picture.caption, quote=True)
+        image = f'<p><img src="cid:{html.escape(cid, quote=True)}" alt="{caption}" width="640"><br>{caption}</p>'
+    return (
+        f'<!doctype html><html><body><div style="{style}">{shown}<a href="{href}">{href}</a></div>{image}</body></html>'
+    )
 
 
 class Email(Notifier[EmailDestination]):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from tocsin.model.destination import Receipt
 from tocsin.model.errors import Refused, Retryable
 from tocsin.model.lineage import lineage_of_all
-from tocsin.model.message import ROLES, Message
+from tocsin.model.message import ROLES, Message, Picture
 from tocsin.model.text import one_line
 from tocsin.notify.base import (
     DONE_LINES,
@@ -17,6 +18,7 @@ from tocsin.notify.base import (
     Context,
     Notifier,
     actions_link,
+    answers,
     finding_line,
     first_steps,
     headline,
@@ -24,7 +26,8 @@ from tocsin.notify.base import (
     page_of,
     trace_link,
 )
-from tocsin.notify.guard import GuardedClient
+from tocsin.notify.guard import Answer, GuardedClient
+from tocsin.notify.picture import beside
 from tocsin.spec.destination import SlackDestination
 
 API = "https://slack.com/api/chat.postMessage"
@@ -78,6 +81,7 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
         "*Done about it*\n" + "\n".join(done) if done else "",
         "*Example traces*\n" + "\n".join(traces) if traces else "",
         "*Start here*\n" + "\n".join(steps),
+        " · ".join(f"<{url}|{words}>" for words, url in answers(message, base_url)),
     ]
     foot = f"{incident.id} · {incident.severity_arithmetic}" + (f" · {message.reason}" if message.reason else "")
     return _posted(head, sections, foot)
@@ -118,8 +122,35 @@ class Slack(Notifier[SlackDestination]):
             body["thread_ts"] = thread
             body["reply_broadcast"] = message.action == "resolve"
         headers["authorization"] = f"Bearer {self.spec.token}"
-        answer = await self._client.post(self.spec.url or API, _json(body), headers)
-        return Receipt("posted", thread or _thread_of(answer.body))
+        posted = _answered(await self._client.post(self.spec.url or API, _json(body), headers))
+        ts = thread or str(posted.get("ts", ""))[:64]
+        said = ""
+        if message.picture is not None and not thread:
+            said = await beside(self.name, self._upload(message.picture, str(posted.get("channel", "")), ts))
+        return Receipt(f"posted{said}", ts)
+
+    async def _upload(self, picture: Picture, channel: str, thread: str) -> None:
+        """Put the chart into the thread that the notice began, as a file that Slack keeps itself.
+
+        References
+        ----------
+        https://docs.slack.dev/messaging/working-with-files#upload
+        """
+        root = (self.spec.url or API).rpartition("/")[0]
+        bearer = {"authorization": f"Bearer {self.spec.token}"}
+        asked = {"filename": "chart.png", "length": str(len(picture.png)), "alt_txt": picture.caption}
+        form = {"content-type": "application/x-www-form-urlencoded"} | bearer
+        where = await self._client.post(f"{root}/files.getUploadURLExternal", urlencode(asked).encode(), form)
+        place = _answered(where)
+        url = str(place.get("upload_url", ""))
+        await self._client.post(url, picture.png, {"content-type": "application/octet-stream"})
+        done = {
+            "files": [{"id": str(place.get("file_id", ""))[:64], "title": picture.caption}],
+            "channel_id": channel,
+            "thread_ts": thread,
+        }
+        headers = {"content-type": "application/json; charset=utf-8"} | bearer
+        _answered(await self._client.post(f"{root}/files.completeUploadExternal", _json(done), headers))
 
     async def close(self) -> None:
         """Close connections."""
@@ -130,10 +161,10 @@ def _json(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _thread_of(body: bytes) -> str:
-    """Time stamp of the new message, which names its thread."""
+def _answered(answer: Answer) -> dict[str, Any]:
+    """What Slack answers, where it says that all is well."""
     try:
-        found = json.loads(body)
+        found = json.loads(answer.body)
     except ValueError as error:
         raise Retryable("Slack's answer is no JSON") from error
     if not isinstance(found, dict) or not found.get("ok"):
@@ -141,4 +172,4 @@ def _thread_of(body: bytes) -> str:
         if reason in _TRY_AGAIN:
             raise Retryable(f"Slack: {reason}")
         raise Refused(f"Slack refuses the message: {reason}")
-    return str(found.get("ts", ""))[:64]
+    return found

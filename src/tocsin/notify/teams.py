@@ -6,6 +6,7 @@ Reference: https://learn.microsoft.com/microsoftteams/platform/webhooks-and-conn
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any, Final
 
@@ -14,20 +15,25 @@ from tocsin.model.incident import Severity
 from tocsin.model.message import Message
 from tocsin.model.text import one_line
 from tocsin.notify.base import (
+    DONE_LINES,
     MAX_LINES,
     Context,
     Notifier,
+    answers,
     finding_line,
     first_steps,
     headline,
     lineage_lines,
     page_of,
+    trace_lines,
 )
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import TeamsDestination
 
 STATEMENT_CHARS: Final = 4_000
 LINE_CHARS: Final = 300
+MOST_BYTES: Final = 27_000
+"""A card with its chart stays below what Teams takes; without room there is no chart."""
 COLOUR: Final = {
     Severity.CRITICAL: "attention",
     Severity.ERROR: "attention",
@@ -48,6 +54,8 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
             ("Out of line", [finding_line(finding) for finding in incident.findings[:MAX_LINES]]),
             ("Compared with", lineage_lines(incident)),
             ("Likely causes", causes),
+            ("Done about it", list(message.done[-DONE_LINES:])),
+            ("Example traces", trace_lines(message, base_url)),
             ("Start here", first_steps(message)),
             ("Severity", [incident.severity_arithmetic]),
             ("Why now", [message.reason] if message.reason else []),
@@ -60,9 +68,17 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": body,
-        "actions": [{"type": "Action.OpenUrl", "title": "Open in Tocsin", "url": page_of(message, base_url)}],
+        "actions": [
+            {"type": "Action.OpenUrl", "title": words, "url": url}
+            for words, url in [("Open in Tocsin", page_of(message, base_url)), *answers(message, base_url)]
+        ],
         "msteams": {"width": "Full"},
     }
+    if message.picture is not None:
+        url = f"data:image/png;base64,{base64.b64encode(message.picture.png).decode()}"
+        image = {"type": "Image", "url": url, "altText": message.picture.caption, "size": "stretch"}
+        if len(json.dumps(card)) + len(json.dumps(image)) < MOST_BYTES:
+            body.insert(2, image)
     content = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [content]}
 

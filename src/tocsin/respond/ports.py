@@ -83,8 +83,8 @@ class Evidence(Protocol):
 class Kept(Protocol):
     """What responding needs of the state store."""
 
-    def open_incidents(self, since: int = 0) -> Sequence[Incident]:
-        """Incidents that are not over, changed since a time (ns), of the tenant whose machines these are."""
+    def open_incidents(self, tenant: str, since: int = 0) -> Sequence[Incident]:
+        """Incidents of a tenant that are not over, changed since a time (ns)."""
 
     def incident(self, tenant: str, incident_id: str) -> Incident | None:
         """One incident."""

@@ -18,7 +18,6 @@ from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.message import Message
 from tocsin.model.remedy import ACTIVE, Remedy, remedy_id
-from tocsin.model.series import MAIN_TENANT
 from tocsin.respond.matching import wanted_by
 from tocsin.respond.ports import Act, Evidence, Kept, Order, Plan
 from tocsin.respond.proof import Case, judged, still_open
@@ -55,14 +54,14 @@ class Responder:
         self._dry_run = self._quiet = False
         self._known: set[str] = set()
         self._look_at: dict[str, int] = {}
-        self._seen_at = 0
+        self._seen_at: dict[str, int] = {}
 
     def adopt(
         self, main: RemediationSpec, playbooks: Mapping[str, PlaybookSpec], acts: Mapping[str, Act], *, dry_run: bool
     ) -> None:
         """Put a configuration into force; `acts` do the actions, by the name of their playbook."""
         self._main, self._playbooks, self._acts = main, dict(playbooks), acts
-        self._known, self._seen_at = set(), 0
+        self._known, self._seen_at = set(), {}
         self._dry_run, self._quiet = dry_run or main.dry_run, dry_run
 
     async def step(self) -> int:
@@ -74,16 +73,18 @@ class Responder:
             made += await self._carry(remedy)
         if not self._main.enabled or not self._playbooks:
             return made
-        seen = self._kept.open_incidents(self._seen_at - SEEN_AGAIN_NS)
-        self._seen_at = max((each.updated_at for each in seen), default=self._seen_at)
-        for incident in seen:
-            for playbook in self._playbooks.values():
-                made += await self._propose(incident, playbook)
+        for tenant in sorted({name for each in self._playbooks.values() for name in each.tenants}):
+            since = self._seen_at.get(tenant, 0)
+            seen = self._kept.open_incidents(tenant, since - SEEN_AGAIN_NS)
+            self._seen_at[tenant] = max((each.updated_at for each in seen), default=since)
+            for incident in seen:
+                for playbook in self._playbooks.values():
+                    made += await self._propose(incident, playbook)
         return made
 
     async def _propose(self, incident: Incident, playbook: PlaybookSpec) -> int:
         finding = wanted_by(playbook.when, incident)
-        if finding is None or incident.tenant != MAIN_TENANT:
+        if finding is None or incident.tenant not in playbook.tenants:
             return 0
         key = remedy_id(incident.tenant, incident.id, finding.id.hex(), playbook.name)
         if key in self._known or self._at_it(incident, playbook):
@@ -174,7 +175,7 @@ class Responder:
 
     async def _before(self, remedy: Remedy, playbook: PlaybookSpec, incident: Incident, now: int) -> Remedy | None:
         """What has not begun: whether it is still wanted, approved and allowed."""
-        finding = wanted_by(playbook.when, incident)
+        finding = wanted_by(playbook.when, incident) if remedy.tenant in playbook.tenants else None
         if finding is None or incident.state is IncidentState.RESOLVED:
             return remedy.moved(now, "what it was for is over, or is now for people alone", state="over")
         if remedy.state == "waiting":
@@ -287,7 +288,8 @@ class Responder:
 
     def _judge(self, remedy: Remedy, playbook: PlaybookSpec, incident: Incident, now: int) -> Remedy | None:
         verify = playbook.verify or DEFAULT_VERIFY
-        incidents = [incident, *(each for each in self._kept.open_incidents() if each.id != incident.id)]
+        others = (each for each in self._kept.open_incidents(remedy.tenant) if each.id != incident.id)
+        incidents = [incident, *others]
         finding = next((f for each in incidents for f in each.findings if f.id.hex() == remedy.finding_id), None)
         if finding is None:
             return (

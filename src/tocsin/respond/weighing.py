@@ -137,7 +137,7 @@ class Weighing:
             )
         odd = [
             each
-            for other in [incident, *self._kept.open_incidents()]
+            for other in [incident, *self._kept.open_incidents(incident.tenant)]
             for each in other.findings
             if each.series.signal.name == signal and each.phase is not Phase.CLOSE
             and all(fnmatchcase(each.series.label(key), glob) for key, glob in require.where.items())

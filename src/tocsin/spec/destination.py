@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tocsin.spec.monitor import SECOND, Spec
 from tocsin.spec.quantity import DurationNs
@@ -148,10 +149,31 @@ DestinationSpec: TypeAlias = Annotated[
 
 
 class EscalateSpec(Spec):
-    """Who is told when nobody acknowledges for `after`."""
+    """A level of escalation: who is told when nobody acknowledged for `after` the first notice; `every`: and again so often."""
 
     after: DurationNs = Field(ge=SECOND)
     to: Texts = Field(min_length=1)
+    every: DurationNs | None = Field(default=None, ge=60 * SECOND)
+
+
+def _levels(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+def _climbing(levels: list[EscalateSpec]) -> list[EscalateSpec]:
+    if any(one.after >= other.after for one, other in pairwise(levels)):
+        raise ValueError("each level needs a longer `after` than the one before it; all count from the first notice")
+    if any(each.every is not None for each in levels[:-1]):
+        raise ValueError(
+            "only the last level can be told again (`every`); those before it are followed by the next one"
+        )
+    return levels
+
+
+Escalation: TypeAlias = Annotated[
+    list[EscalateSpec], Field(max_length=10), BeforeValidator(_levels), AfterValidator(_climbing)
+]
+"""Pydantic field: levels, the first to be told first; one level may be written without the list."""
 
 
 class RouteSpec(Spec):
@@ -164,4 +186,4 @@ class RouteSpec(Spec):
     match: dict[str, Texts] = {}
     to: Texts = Field(min_length=1)
     cooldown: DurationNs = Field(default=300 * SECOND, ge=0)
-    escalate: EscalateSpec | None = None
+    escalate: Escalation = []

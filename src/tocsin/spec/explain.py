@@ -44,11 +44,14 @@ def problems(error: ValidationError, root: Node, file: str, model: type[BaseMode
 def place(root: Node, loc: Loc) -> tuple[int, int]:
     """Line and column of the value at a path, or of the nearest part around it.
 
-    A path one step into a plain text (an index where a list could have stood) is the text itself.
+    A path one step into a plain text (an index where a list could have stood) is the text itself; an index of a mapping
+    (where a list of one could have stood) leads to the mapping.
     """
     node = root
     for step in loc:
         below = node.child(step)
+        if below is None and isinstance(step, int) and isinstance(node.items, dict):
+            continue
         if below is None:
             break
         node = below

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, fi
 
 from tocsin.model.incident import CAUSE_KINDS, Severity
 from tocsin.model.security import SECURITY
+from tocsin.model.series import MAIN_TENANT
 from tocsin.spec.drift import CallAction
 from tocsin.spec.monitor import SECOND, Spec
 from tocsin.spec.problem import nearest
@@ -252,6 +253,7 @@ class PlaybookSpec(Spec):
     require: list[RequireSpec] = Field(default=[], max_length=20)
     conclusion: str = Field(default="", max_length=200)
     approved: bool = False
+    tenants: Texts = Field(default=[MAIN_TENANT], min_length=1)
     action: ActionSpec
     verify: VerifySpec | None = None
     cooldown: DurationNs = Field(default=1800 * SECOND, ge=0)

@@ -84,8 +84,8 @@ def _people(number: int, names: Sequence[str], rotating: int) -> Iterator[tuple[
 def _told(config: Config) -> Iterator[tuple[Loc, list[str]]]:
     for number, route in enumerate(config.routes):
         yield ("routes", number, "to"), route.to
-        if route.escalate is not None:
-            yield ("routes", number, "escalate", "to"), route.escalate.to
+        for level, escalate in enumerate(route.escalate):
+            yield ("routes", number, "escalate", level, "to"), escalate.to
     for number, team in enumerate(config.teams):
         yield ("teams", number, "to"), team.to
     for number, person in enumerate(config.people):

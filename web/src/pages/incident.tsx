@@ -5,7 +5,7 @@ import { Chart, Dash, Overlay, type Mark } from "../chart";
 import { count, expected, quantity, rarity, span } from "../format";
 import { refresh, useAsk } from "../live";
 import { Lineage } from "../lineage";
-import { Matchers, SilenceForm, VerdictForm } from "../people";
+import { Matchers, SilenceForm, useAct, VerdictForm } from "../people";
 import { A, brief, Fault, Labels, Loading, Name, Panel, Said, Sev, Time } from "../parts";
 import { InShort } from "../told";
 import { Loss } from "../severity";
@@ -46,6 +46,7 @@ function Body({ it, theme, may, path }: { it: Answer; theme: string; may: boolea
         <h1 tabIndex={-1}>{it.title}</h1>
         {it.statement && it.statement !== it.title && <p class="say">{it.statement}</p>}
         {it.silenced && <p class="note warn">Silenced until <Time at={it.silenced.ends_at} /> by <bdi>{it.silenced.by}</bdi>: nobody is told. It matches <Matchers matchers={it.silenced.matchers} />{it.silenced.note && <> · <bdi>{it.silenced.note}</bdi></>}. <A to="/">End it on the overview</A></p>}
+        {may && <Asked it={it} path={path} />}
         {may && <Buttons it={it} path={path} />}
         {!may && <p class="note">To acknowledge, silence or resolve, sign in with a key of scope operate.</p>}
       </header>
@@ -61,6 +62,33 @@ function Body({ it, theme, may, path }: { it: Answer; theme: string; may: boolea
         <SentTo it={it} />
       </div>
     </>
+  );
+}
+
+const ASKED: Record<string, [question: string, yes: string]> = {
+  ack: ["You came to acknowledge it: nobody else is called then.", "Acknowledge"],
+  real_problem: ["You came to say that it is a real problem.", "It is real"],
+  false_alarm: ["You came to say that it is a false alarm.", "It is a false alarm"],
+};
+
+/** What a link in a message asks for; only a press here says it, so that a preview of the link says nothing. */
+function Asked({ it, path }: { it: Answer; path: string }) {
+  const { params } = usePlace();
+  const { busy, error, run } = useAct();
+  const what = params.get("say") ?? "";
+  const asked = ASKED[what];
+  if (!asked) return null;
+  const over = what === "ack" && it.state !== "open";
+  const say = (): void => void run(what, () => (what === "ack" ? act(`${path}/ack`) : act(`${path}/feedback`, { verdict: what, note: "" }))).then((done) => { if (done) set({ say: undefined }, true); });
+  return (
+    <div class="panel asked" role="group" aria-label="From your message">
+      <p>{over ? `It is ${it.state} already: there is nothing to acknowledge.` : asked[0]}</p>
+      <div class="buttons">
+        {!over && <button type="button" class="btn main" disabled={busy !== ""} onClick={say}>{busy ? "Saying so …" : asked[1]}</button>}
+        <button type="button" class="btn" onClick={() => set({ say: undefined }, true)}>{over ? "Close" : "Not now"}</button>
+      </div>
+      {error && <Fault error={error} />}
+    </div>
   );
 }
 
@@ -277,6 +305,7 @@ function SentTo({ it }: { it: Answer }) {
           ))}
         </ul>
       )}
+      {it.escalation && <p class="note next">Next, at <Time at={it.escalation.at} seconds /> unless somebody acknowledges it: <b>{it.escalation.to.join(", ")}</b>{it.escalation.of > 1 && ` (level ${it.escalation.level} of ${it.escalation.of})`}.</p>}
     </Panel>
   );
 }
