@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 # one runs what starts whole servers, the others everything else, which often waits for the disk; 0: all in one process
 WORKERS ?= 3
 
-.PHONY: demo test soak lint types kernels-engine kernels-readers acceptance web web-check bench changelog wheel clean
+.PHONY: demo cluster test soak lint types kernels-engine kernels-readers acceptance web web-check bench changelog wheel clean
 
 # the demo needs no test tools: a plain install of the package and what it depends on
 $(VENV)/.demo: pyproject.toml uv.lock | $(UV)
@@ -27,6 +27,10 @@ $(STAMP): pyproject.toml uv.lock | $(UV)
 
 demo: $(VENV)/.demo
 	$(BIN)/tocsin demo $(ARGS)
+
+# the whole scaled-out form on this machine, with the demo's world: broker, PostgreSQL, two workers, control
+cluster: $(STAMP)
+	$(BIN)/python -m tests.cluster.whole $(ARGS)
 
 test: $(STAMP)
 	$(MAKE) --no-print-directory --jobs 2 kernels-engine lint types kernels-readers

@@ -28,6 +28,14 @@ def test_a_source_that_two_deliver_is_complete_where_both_say_so():
     assert clocks.fold("e", tick(12, a=12, b=12)) == tick(11, a=5, b=12)
 
 
+def test_history_is_judged_while_the_clock_stands():
+    clocks = EdgeClocks()
+    clocks.fold("e", tick(100, a=10))
+    clocks.fold("f", tick(100))
+    assert clocks.fold("e", tick(100, a=50)) == tick(100, a=50)
+    assert clocks.fold("f", tick(100)) is None  # nothing has moved
+
+
 def test_an_edge_that_went_is_waited_for_and_then_its_sources_go_on():
     clocks = EdgeClocks()
     clocks.fold("gone", tick(10, a=9))
@@ -36,7 +44,7 @@ def test_an_edge_that_went_is_waited_for_and_then_its_sources_go_on():
         merged = clocks.fold("here", tick(second, b=second))
         if merged is not None:
             seen[merged.received // SECOND] = merged.watermarks[KEY] // SECOND
-    assert min(seen) == 10 + GONE_NS // SECOND + 1  # time stood still until it was taken to be gone
+    assert min(at for at in seen if at > 10) == 10 + GONE_NS // SECOND + 1  # time stood still until it was taken to be gone
     assert seen[10 + PATIENCE_NS // SECOND] == 9
     assert seen[60] == 9 + 50
 
@@ -48,7 +56,7 @@ def test_time_goes_on_when_the_edge_that_fetches_is_back_under_another_name():
     clocks.fold("here", tick(30, b=30))
     merged = clocks.fold("new", tick(30, a=30))
     assert clocks.fold("here", tick(31, b=31)) is None
-    assert merged is None
+    assert merged.watermarks[KEY] == 30 * SECOND
     assert clocks.fold("new", tick(32, a=32)).watermarks[KEY] == 32 * SECOND
 
 
@@ -71,4 +79,4 @@ def test_time_never_goes_back_and_a_restart_changes_nothing(rows, cut):
         found = whole.fold(edge, each)
         assert parts.fold(edge, each) == found
         told += [] if found is None else [found.received]
-    assert told == sorted(set(told))
+    assert told == sorted(told)

@@ -26,6 +26,7 @@ class EdgeClocks:
     def __init__(self) -> None:
         self._edges: dict[str, Tick] = {}
         self._received = 0
+        self._marks: dict[SourceKey, int] = {}
         self._left: dict[SourceKey, tuple[int, int]] = {}
         """Sources of edges that went: when their edge was last heard, and their watermark then."""
 
@@ -40,10 +41,15 @@ class EdgeClocks:
             if foremost - self._edges[name].received > GONE_NS:
                 self._leave(self._edges.pop(name))
         received = min(each.received for each in self._edges.values())
-        if received <= self._received:
+        standing = received == self._received == foremost  # a clock that does not go yet, while history comes in
+        if received < self._received or (received == self._received and not standing):
             return None
         self._received = received
-        return Tick(received, self._watermarks())
+        marks = self._watermarks()
+        if standing and marks == self._marks:
+            return None
+        self._marks = marks
+        return Tick(received, marks)
 
     def _leave(self, last: Tick) -> None:
         for key, mark in last.watermarks.items():
@@ -70,6 +76,7 @@ class EdgeClocks:
                 name: [tick.received, [[*key, mark] for key, mark in tick.watermarks.items()]]
                 for name, tick in self._edges.items()
             },
+            "marks": [[*key, mark] for key, mark in self._marks.items()],
             "left": [[*key, *known] for key, known in self._left.items()],
         }
 
@@ -80,4 +87,5 @@ class EdgeClocks:
             name: Tick(received, {(tenant, source): mark for tenant, source, mark in marks})
             for name, (received, marks) in state["edges"].items()
         }
+        self._marks = {(tenant, source): mark for tenant, source, mark in state["marks"]}
         self._left = {(tenant, source): (heard, mark) for tenant, source, heard, mark in state["left"]}
