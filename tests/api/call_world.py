@@ -22,7 +22,7 @@ def measures(calls: int, size: float = 1.0) -> dict[str, Any]:
     """Measures of so many calls."""
     return {
         "calls": calls, "errors": calls // 40, "input_tokens": round(calls * 1450 * size), "output_tokens": calls * 210,
-        "cache_read_tokens": calls * 100, "estimated": 0, "cost_usd": calls * 0.0041 * size, "priced": calls, "timed": calls,
+        "cache_read_tokens": calls * 100, "estimated": 0, "cost_usd": calls * 0.0041 * size, "priced": calls, "lasted": calls, "timed": calls,
         "latency": [0.84 * size, 1.9 * size], "ttft": [0.31 * size, 0.62 * size], "near_limit": calls // 100, "truncation_risk": 0,
     }  # fmt: skip
 
@@ -75,6 +75,10 @@ class FakeCalls:
 
     def feedback(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
         rows = [("answer-v7", '{"thumb": "down"}', 40), ("answer-v7", '{"thumb": "up"}', 60), ("", f'"{"so " * 5}"', 3)]
+        return [{"name": name, "feedback": text, "rows": n} for name, text, n in rows if self.full]
+
+    def judged(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
+        rows = [("answer-v7", '{"faithfulness": 0.75}', 12), ("answer-v7", '{"faithfulness": 0.25}', 4)]
         return [{"name": name, "feedback": text, "rows": n} for name, text, n in rows if self.full]
 
     def names(self, tenant: str, start: int, end: int) -> Mapping[str, Sequence[str]]:

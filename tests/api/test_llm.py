@@ -38,7 +38,8 @@ def test_calls_are_chosen_by_the_address(client: TestClient):
 def test_feedback_is_read_as_numbers_and_texts_are_counted(client: TestClient):
     found = client.get("/api/llm?by=prompt_version").json()["feedback"]
     assert found[0] == {"name": "answer-v7", "of": "thumb", "answers": 100, "mean": 0.6, "negative": 40}
-    assert found[1] == {"name": "", "of": "(text)", "answers": 3, "mean": None, "negative": None}
+    assert found[1] == {"name": "answer-v7", "of": "faithfulness", "answers": 16, "mean": 0.625, "negative": 0}
+    assert found[2] == {"name": "", "of": "(text)", "answers": 3, "mean": None, "negative": None}
 
 
 def test_without_calls_nothing_is_made_up():

@@ -182,3 +182,20 @@ def test_an_incident_leads_to_example_traces(client: TestClient):
     first = body["traces"][0]
     assert (first["trace_id"], first["words"], first["duration_s"]) == (TRACE, "the slowest since it began", 4.15)
     assert client.get(f"/api/incidents/{others()[2].id}/traces").json()["traces"] == []
+
+
+def test_documents_and_evaluations_of_a_trace_with_hostile_numbers_and_texts(client: TestClient):
+    body = client.get(f"/api/traces/{TRACE}/answers").json()
+    [retrieval] = body["retrievals"]
+    assert (retrieval["span_id"], retrieval["count"], retrieval["top_score"]) == (f"{4:016x}", 2, 0.91)
+    first, second = retrieval["documents"]
+    assert (first["id"], first["score"], first["kept"]) == ("kb/returns.md#3", 0.91, True)
+    assert (second["id"], second["score"], second["kept"]) == (HOSTILE, None, False)
+    scores = {each["name"]: (each["score"], each["judge"], each["label"]) for each in body["evaluations"]}
+    assert scores["faithfulness"] == (0.35, "judge-1", "")  # sent as groundedness
+    assert scores[HOSTILE] == (None, "judge-1", "")
+    assert scores["tone"] == (None, "", HOSTILE)
+    assert {each["span_id"] for each in body["evaluations"]} == {f"{6:016x}"}
+    nothing = client.get(f"/api/traces/{LARGE}/answers").json()
+    assert (nothing["retrievals"], nothing["evaluations"]) == ([], [])
+    assert client.get("/api/traces/xyz/answers").status_code == 400

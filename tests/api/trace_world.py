@@ -128,6 +128,35 @@ class FakeTraces:
         }
         return [{**each, **more} for each in found]
 
+    def telling(self, tenant: str, trace_id: str, names: Sequence[str]) -> Sequence[Row]:
+        spans = self.held.get(trace_id, []) if trace_id == TRACE else []
+        if not spans:
+            return []
+        assert "retrieval.documents." in names
+        base = {"parent_id": "", "service": "support-bot", "operation": "", "time": BEGIN, "events": []}
+        document = "retrieval.documents.{}.document.{}".format
+        found = {
+            document(0, "id"): "kb/returns.md#3", document(0, "score"): "0.91", document(0, "content"): f"Send it back within 30 days. {HOSTILE}",
+            document(1, "id"): HOSTILE, document(1, "score"): "nan", document(1, "content"): "[content dropped: 512 chars, sha 5f3a9c01]",
+            "tocsin.retrieval.document_count": "2", "tocsin.retrieval.top_score": "0.91",
+        }  # fmt: skip
+        judged = {"name": "gen_ai.evaluation.result", "span_id": spans[5]["span_id"]}
+        scores = {"groundedness": "0.35", "relevance": "0.9", HOSTILE: "inf"}
+        event = {
+            "name": "gen_ai.evaluation.result",
+            "time": BEGIN,
+            "attributes": {"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.label": HOSTILE},
+        }
+        return [
+            {**base, "span_id": spans[2]["span_id"], "name": spans[2]["name"], "operation": "retrieval", "attributes": found},
+            {**base, "span_id": spans[5]["span_id"], "name": "chat", "attributes": {}, "events": [event]},
+            *(
+                {**base, **judged, "attributes": {
+                    "gen_ai.evaluation.name": name, "gen_ai.evaluation.score.value": score, "gen_ai.evaluation.judge.model": "judge-1"}}
+                for name, score in scores.items()
+            ),
+        ]  # fmt: skip
+
     def usual(self, tenant: str, operations: Iterable[tuple[str, str]], before: int) -> Mapping[tuple[str, str], Usual]:
         return {key: Usual(4100, 0.9, 1.4) for key in operations if key[0] in ("web", "support-bot")}
 

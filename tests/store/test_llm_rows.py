@@ -124,3 +124,36 @@ def test_feedback_finds_its_call_by_the_id_of_the_answer(rows: LlmRows):
         ("mine", '{"thumb": "down"}'): 1,
     }
     assert said(where={"prompt_version": "v2"}) == {("small", '{"thumb": "down"}'): 1}
+
+
+def test_evaluations_are_found_wherever_they_are_and_know_the_calls_of_their_trace(world: World):
+    kit = {"evaluation.name": "groundedness", "evaluation.score": "0.5"}
+    event = '[{"name": "gen_ai.evaluation.result", "attributes": {"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.label": "rude"}}]'
+    spans = [
+        call(1, "small", 100, events=event),
+        {"trace_id": bytes([1]) * 16, "span_id": b"e" * 8, "resource": BOT, "attributes": kit},
+        {"trace_id": b"z" * 16, "span_id": b"f" * 8, "resource": BOT, "attributes": kit},
+    ]
+    told = {"gen_ai.evaluation.name": "faithfulness", "gen_ai.evaluation.score.value": "0.25"}
+    log = {"time": T0, "severity": "", "severity_number": 9, "body": "", "event_name": "gen_ai.evaluation.result",
+           "trace_id": bytes([1]) * 16, "span_id": b"b" * 8, "resource": BOT, "attributes": list(told.items())}  # fmt: skip
+    world.input.append([spans_frame(spans), frame_of(FrameKind.LOGS, "main", "t", {name: [log[name]] for name in log})])
+    world.writer.step()
+    rows = LlmRows(world.store.db, load_packs())
+    said = {(row["name"], row["feedback"]): row["rows"] for row in rows.judged("main", asked())}
+    assert said == {
+        ("small", '{"faithfulness": 0.5}'): 1,
+        ("small", '{"faithfulness": 0.25}'): 1,
+        ("small", '{"tone": "rude"}'): 1,
+        ("", '{"faithfulness": 0.5}'): 1,
+    }
+    by_service = rows.judged("main", asked(by="service", where={"service": "bot"}))
+    assert sum(row["rows"] for row in by_service) == 4
+    assert rows.judged("other", asked()) == []
+
+
+def test_calls_whose_length_nobody_told_have_no_latency(world: World):
+    world.input.append([spans_frame([call(1, "small", 100, took_s=0), call(2, "small", 100, took_s=3)])])
+    world.writer.step()
+    (row,) = LlmRows(world.store.db, load_packs()).groups("main", asked())
+    assert (row["calls"], row["lasted"], row["latency"]) == (2, 1, [3.0, 3.0])

@@ -6,6 +6,7 @@ import pytest
 
 from store.world import SECOND, T0, World, spans_frame
 from tocsin.model.errors import BadInput
+from tocsin.model.frame import FrameKind, frame_of
 from tocsin.store.trace_rows import TraceAsked, TraceRows
 
 DAY = 86_400 * SECOND
@@ -131,3 +132,32 @@ def test_examples_are_of_what_a_service_is_asked_for_most(rows: TraceRows):
         "slowest",
         "typical",
     ]
+
+
+def test_what_tells_of_documents_and_evaluations_is_found_in_attributes_events_and_logs(world: World):
+    trace_id, names = b"\x07" * 16, ["retrieval.documents.", "gen_ai.evaluation.score.value"]
+    base = {"trace_id": trace_id, "resource": BOT}
+    spans = [
+        {**base, "span_id": b"a" * 8, "attributes": {"retrieval.documents.0.document.id": "x"}},
+        {
+            **base,
+            "span_id": b"b" * 8,
+            "events": '[{"name": "e", "attributes": {"gen_ai.evaluation.score.value": 0.5}}]',
+        },
+        {**base, "span_id": b"c" * 8, "attributes": USAGE, "events": '[{"name": "gen_ai.choice", "attributes": {}}]'},
+        {"trace_id": b"\x08" * 16, "span_id": b"d" * 8, "attributes": {"retrieval.documents.0.document.id": "y"}},
+    ]
+    log = {"time": T0, "severity": "", "severity_number": 9, "body": "", "event_name": "gen_ai.evaluation.result",
+           "trace_id": trace_id, "span_id": b"b" * 8, "resource": BOT,
+           "attributes": [("gen_ai.evaluation.score.value", "0.25")]}  # fmt: skip
+    world.input.append([spans_frame(spans), frame_of(FrameKind.LOGS, "main", "t", {name: [log[name]] for name in log})])
+    world.writer.step()
+    found = TraceRows(world.store.db).telling("main", trace_id.hex(), names)
+    assert [(row["span_id"][:2], row["name"]) for row in found] == [
+        ("61", "chat"),
+        ("62", "chat"),
+        ("62", "gen_ai.evaluation.result"),
+    ]
+    assert found[1]["events"][0]["attributes"] == {"gen_ai.evaluation.score.value": 0.5}
+    assert found[2]["attributes"]["gen_ai.evaluation.score.value"] == "0.25"
+    assert TraceRows(world.store.db).telling("other", trace_id.hex(), names) == []

@@ -31,3 +31,9 @@ export interface SentSpan {
   scope: string; content: Content[]; events: { name: string; time: string | null; attributes: Record<string, string>; content: Content[] }[];
   left_out: { attributes: number; events: number };
 }
+export interface Retrieval {
+  span_id: string; name: string; service: string; count: number; top_score: number | null; left_out: number;
+  documents: { id: string; score: number | null; kept: boolean; chars: number; text: string }[];
+}
+export interface Evaluation { name: string; said_as: string; score: number | null; label: string; judge: string; why: string; span_id: string; service: string; time: string | null }
+export interface Answers { trace_id: string; retrievals: Retrieval[]; evaluations: Evaluation[]; left_out: { retrievals: number; evaluations: number } }

@@ -31,5 +31,8 @@ class Calls(Protocol):
     def feedback(self, tenant: str, asked: CallsAsked) -> Sequence[Mapping[str, Any]]:
         """What was said of answers: `name, feedback, rows`."""
 
+    def judged(self, tenant: str, asked: CallsAsked) -> Sequence[Mapping[str, Any]]:
+        """Evaluations in spans and log records, like feedback: `name, feedback, rows`."""
+
     def names(self, tenant: str, start: int, end: int) -> Mapping[str, Sequence[str]]:
         """What calls can be chosen by."""

@@ -83,7 +83,7 @@ def llm(
             "lines": _lines(calls.over_time(tenant, asked, drawn, step_ns), [*drawn, OTHERS], first, last, step_ns),
             "errors": [{**row, "last": time_to_json(row["last"])} for row in calls.errors(tenant, asked)],
             "retrieval": [_retrieval(row) for row in calls.retrieval(tenant, asked)],
-            "feedback": _feedback(calls.feedback(tenant, asked)),
+            "feedback": _feedback([*calls.feedback(tenant, asked), *calls.judged(tenant, asked)]),
             "names": calls.names(tenant, first, last),
         }
     )

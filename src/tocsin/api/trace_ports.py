@@ -36,6 +36,9 @@ class Traces(Protocol):
             One of the two is no id.
         """
 
+    def telling(self, tenant: str, trace_id: str, names: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """Spans and log records of a trace of which an attribute, or one of an event, has a name that begins like this."""
+
     def usual(self, tenant: str, operations: Iterable[tuple[str, str]], before: int) -> Mapping[tuple[str, str], Usual]:
         """How long spans of these (service, name) took in the day before a time."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 
 from tocsin.api.access import DepsIn, Reader
+from tocsin.api.answer_document import answer_document, told_by
 from tocsin.api.ports import Deps
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
@@ -133,6 +134,13 @@ def span(access: Reader, deps: DepsIn, trace_id: TraceId, span_id: SpanId) -> Do
     if not rows:
         raise _gone(trace_key(trace_id))
     return Document({"span_id": trace_key(span_id, 16), "sent": [span_document(row) for row in rows]})
+
+
+@router.get("/{trace_id}/answers", response_class=Document)
+def answers(access: Reader, deps: DepsIn, trace_id: TraceId) -> Document:
+    """Give what was retrieved for the answers of a trace, and how these were judged: documents with scores, evaluations."""
+    key = trace_key(trace_id)
+    return Document({"trace_id": key, **answer_document(_traces(deps).telling(access.tenant, key, told_by()))})
 
 
 def _gone(key: str) -> HttpProblem:

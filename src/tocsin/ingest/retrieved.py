@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,14 @@ _NONE, _PART, _LIST, _OUTPUT, _MARK, _TOLD = range(6)
 _COUNTED = counter("tocsin_ingest_retrievals_counted_total", "Retrievals whose documents were counted.")
 
 
+class Document(NamedTuple):
+    """A document that a retrieval found: what its attributes kept of it."""
+
+    id: str
+    score: float | None
+    text: str
+
+
 class Retrieved:
     """Knows by name (packs/content.yaml) where spans tell the documents that a retrieval found."""
 
@@ -36,6 +44,7 @@ class Retrieved:
         self._marks = pa.array(rules["retrievals"], pa.string())
         self._scores: list[str] = rules["scores"]
         self._texts: list[str] = rules["texts"]
+        self._ids: list[str] = rules["ids"]
         self._keys: tuple[str, str] = (rules["count_key"], rules["score_key"])
         self._known: dict[str, int] = {}
 
@@ -68,24 +77,44 @@ class Retrieved:
 
     def texts(self, attributes: Mapping[str, str]) -> list[str]:
         """Texts of the documents that a retrieval found, as far as its attributes keep them."""
-        parts: dict[str, str] = {}
+        return [each.text for each in self.documents(attributes) if each.text]
+
+    def documents(self, attributes: Mapping[str, str]) -> list[Document]:
+        """The documents that a retrieval found, as far as its attributes keep them, in its order.
+
+        >>> head = "retrieval.documents.0.document."
+        >>> Retrieved().documents({head + "id": "a", head + "score": "0.5", head + "content": "Hello."})
+        [Document(id='a', score=0.5, text='Hello.')]
+        """
+        parts: dict[str, dict[str, str]] = {}
         for name, text in attributes.items():
             part = self._part(name) if self._kind(name) == _PART else None
-            if part is not None and part[1] in self._texts:
-                parts[part[0]] = text
+            if part is not None:
+                parts.setdefault(part[0], {})[part[1]] = text
         if parts:
-            return list(parts.values())
+            return [self._document(parts[number]) for number in sorted(parts, key=lambda each: (len(each), each))]
         for kind in (_LIST, _OUTPUT):
             for name, text in attributes.items():
                 if self._kind(name) == kind and (found := self._listed(text, whole=kind == _LIST)):
-                    return [said for one in found if (said := self._text_of(one))]
+                    return [self._document(one) for one in found]
         return []
 
-    def _text_of(self, document: Any) -> str:
+    @property
+    def names(self) -> list[str]:
+        """Beginnings of the names by which a span tells of documents, or of how many they are."""
+        whole = [name for name, kind in self._of.items() if kind in (_LIST, _TOLD)]
+        return [*(head for head, _ in self._parts), *whole, *self._keys]
+
+    def _document(self, given: Any) -> Document:
+        return Document(self._first(given, self._ids), next(self._given(given), None), self._first(given, self._texts))
+
+    @staticmethod
+    def _first(document: Any, keys: Sequence[str]) -> str:
+        """The first text of a document under one of these keys, its own or those of the `document` within it."""
         told = document if isinstance(document, dict) else {}
         inner = told.get("document")
         for place in (told, inner if isinstance(inner, dict) else {}):
-            for key in self._texts:
+            for key in keys:
                 if isinstance(place.get(key), str):
                     return str(place[key])
         return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -9,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 import pyarrow as pa
 
 from tocsin.model.record import OUTCOME
+from tocsin.spec.mapping import MappingSpec
 from tocsin.spec.pack import PackSpec
 from tocsin.store.database import Database
 from tocsin.store.queries import rows_of
@@ -29,6 +32,8 @@ OTHERS: Final = "\x01"
 """Name of all groups that are not drawn by themselves."""
 MOST_GROUPS: Final = 50
 _MOST_SAID: Final = 5_000
+_EVALUATION: Final = ("evaluation_name", "evaluation_score", "evaluation_label")
+_NONE: Final = "''"
 _S: Final = "((time - start) / 1000000000)"
 _MEASURES: Final = f"""toInt64(count()) AS calls, toInt64(countIf(error_class != '')) AS errors,
     toInt64(sum(ifNull(input_tokens, 0))) AS input_tokens, toInt64(sum(ifNull(output_tokens, 0))) AS output_tokens,
@@ -58,9 +63,12 @@ class LlmRows:
 
     def __init__(self, db: Database, packs: Iterable[PackSpec]) -> None:
         self._db = db
-        names: dict[str, list[str]] = {"document_count": [], "top_similarity_score": []}
+        self._evaluation = MappingSpec(field=_EVALUATION[0], names=[])
+        names: dict[str, list[str]] = {name: [] for name in ("document_count", "top_similarity_score", *_EVALUATION)}
         for mapping in (mapping for pack in packs for mapping in pack.mappings if mapping.field in names):
             names[mapping.field] += mapping.names
+            if mapping.field == _EVALUATION[0]:
+                self._evaluation = mapping
         self._names = names
 
     def totals(self, tenant: str, asked: CallsAsked) -> Row:
@@ -109,10 +117,12 @@ class LlmRows:
             GROUP BY name ORDER BY calls DESC, name LIMIT {MOST_GROUPS}"""
         return rows_of(self._db.query(sql, {"tenant": tenant, **values}))
 
-    def _number(self, name: str) -> str:
+    def _quoted(self, name: str) -> list[str]:
         # names come from packs, never from a caller
-        quoted = [each.replace("\\", "\\\\").replace("'", "\\'") for each in self._names[name]]
-        texts = ", ".join(f"nullIf(attributes['{each}'], '')" for each in quoted)
+        return [each.replace("\\", "\\\\").replace("'", "\\'") for each in self._names[name]]
+
+    def _number(self, name: str) -> str:
+        texts = ", ".join(f"nullIf(attributes['{each}'], '')" for each in self._quoted(name))
         return f"toFloat64OrNull(coalesce({texts}, ''))" if texts else "CAST(NULL, 'Nullable(Float64)')"
 
     def feedback(self, tenant: str, asked: CallsAsked) -> list[Row]:
@@ -134,6 +144,57 @@ class LlmRows:
             {"WHERE " + " AND ".join(clauses) if clauses else ""}
             GROUP BY name, feedback ORDER BY rows DESC, name, feedback LIMIT {_MOST_SAID}"""
         return rows_of(self._db.query(sql, {"tenant": tenant, "start": asked.start, "end": asked.end, **values}))
+
+    def judged(self, tenant: str, asked: CallsAsked) -> list[Row]:
+        """Evaluations in spans, events of spans and log records: `name` (of the call's group), `feedback` (JSON), `rows`.
+
+        An evaluation is about the calls of its trace; where these are not here, only its service is known.
+        """
+        kept, values = _values(asked)
+        told = [", ".join(f"nullIf(attributes['{each}'], '')" for each in self._quoted(field)) for field in _EVALUATION]
+        of, score, label = (f"coalesce({each}, '')" for each in told)
+        raw = [
+            ", ".join(
+                f"nullIf(trim(BOTH '\"' FROM JSONExtractRaw(event, 'attributes', '{each}')), '')"
+                for each in self._quoted(field)
+            )
+            for field in _EVALUATION
+        ]
+        of_event, score_event, label_event = (f"coalesce({each}, '')" for each in raw)
+        among = "tenant = {tenant:String} AND time >= {start:Int64} AND time < {end:Int64}"
+        named = ", ".join(f"'{each}'" for field in _EVALUATION[1:] for each in self._quoted(field))
+        columns = ", ".join(f"toString(any({column})) AS {name}" for name, column in COLUMNS.items())
+        picked = ", ".join(
+            f"if(s.known, s.{name}, {'e.own' if name == 'service' else _NONE}) AS {name}" for name in COLUMNS
+        )
+        clauses = ["(score != '' OR label != '')", *(f"{name} = {{w_{name}:String}}" for name in kept)]
+        sql = f"""SELECT {asked.by} AS grp, of, score, label, toInt64(count()) AS rows FROM
+              (SELECT e.of AS of, e.score AS score, e.label AS label, {picked} FROM
+                (SELECT trace_id, toString(service) AS own, {of} AS of, {score} AS score, {label} AS label FROM {DATABASE}.logs
+                  WHERE {among} AND positionCaseInsensitive(event_name, 'evaluation') > 0
+                UNION ALL SELECT trace_id, toString(service), {of}, {score}, {label} FROM {DATABASE}.spans
+                  WHERE {among} AND hasAny(mapKeys(attributes), [{named}])
+                UNION ALL SELECT trace_id, own, {of_event}, {score_event}, {label_event} FROM
+                  (SELECT trace_id, toString(service) AS own, arrayJoin(JSONExtractArrayRaw(events)) AS event FROM {DATABASE}.spans
+                    WHERE {among} AND position(events, 'evaluation') > 0)) AS e
+                ANY LEFT JOIN (SELECT trace_id, true AS known, {columns} FROM {DATABASE}.spans
+                  WHERE {among} AND counted GROUP BY trace_id) AS s ON e.trace_id = s.trace_id)
+            WHERE {" AND ".join(clauses)} GROUP BY grp, of, score, label ORDER BY rows DESC, grp, of, score LIMIT {_MOST_SAID}"""
+        found = _named(self._db.query(sql, {"tenant": tenant, "start": asked.start, "end": asked.end, **values}))
+        return [
+            {"name": row["name"], "feedback": self._said(row["of"], row["score"], row["label"]), "rows": row["rows"]}
+            for row in found
+        ]
+
+    def _said(self, of: str, score: str, label: str) -> str:
+        """An evaluation as feedback tells it."""
+        try:
+            number = float(score)
+        except ValueError:
+            number = math.nan
+        return json.dumps(
+            {self._evaluation.canonical(of) if of else "(no name)": number if math.isfinite(number) else label}
+        )
 
     def names(self, tenant: str, start: int, end: int) -> Row:
         """What calls can be chosen by in [start, end): a list of values for each of `COLUMNS`."""

@@ -158,6 +158,28 @@ class TraceRows:
             row["events"] = json.loads(row["events"] or "[]")
         return found
 
+    def telling(self, tenant: str, trace_id: str, names: Sequence[str]) -> list[Row]:
+        """Spans and log records of a trace of which an attribute, or one of an event, has a name that begins like this.
+
+        Rows `span_id, parent_id` ("" for none), `name, service, operation, time` (ns), `attributes` and `events`; at most 500.
+        """
+        where = f"tenant = {{tenant:String}} AND trace_id = unhex('{trace_key(trace_id)}')"
+        named = "arrayExists(k -> arrayExists(n -> startsWith(k, n), {names:Array(String)}), mapKeys(attributes))"
+        within = "arrayExists(n -> position(events, concat('\"', n)) > 0, {names:Array(String)})"
+        told = "toString(service) AS service, time, CAST(attributes, 'Map(String, String)') AS attributes"
+        sql = f"""SELECT lower(hex(span_id)) AS span_id, if(parent_id = toFixedString('', 8), '', lower(hex(parent_id))) AS parent_id,
+              toString(name) AS name, {told}, toString(operation) AS operation, events
+            FROM {DATABASE}.spans WHERE {where} AND ({named} OR {within})
+            ORDER BY start, span_id LIMIT 1 BY span_id LIMIT {_MOST_TELLING}"""
+        found = rows_of(self._db.query(sql, {"tenant": tenant, "names": list(names)}))
+        sql = f"""SELECT if(span_id = toFixedString('', 8), '', lower(hex(span_id))) AS span_id, '' AS parent_id,
+              toString(event_name) AS name, {told}, '' AS operation, '[]' AS events
+            FROM {DATABASE}.logs WHERE {where} AND {named} ORDER BY time LIMIT {_MOST_TELLING}"""
+        found += rows_of(self._db.query(sql, {"tenant": tenant, "names": list(names)}))
+        for row in found:
+            row["events"] = json.loads(row["events"] or "[]")
+        return found
+
     def usual(
         self, tenant: str, operations: Iterable[tuple[str, str]], before: int, span_ns: int = _DAY_NS
     ) -> dict[tuple[str, str], Usual]:
@@ -223,6 +245,7 @@ def _told(found: Any) -> tuple[str, str, str, int, int]:
     return str(trace_id), str(service), str(operation), int(start), int(took)
 
 
+_MOST_TELLING: Final = 500
 _NAMED: Final[Mapping[str, str]] = {
     "services": "service",
     "operations": "name",

@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { count } from "../format";
 import { useAsk } from "../live";
 import { A, brief, Copy, Fault, Labels, Loading, Panel, Said, Time } from "../parts";
-import type { Content, SentSpan, SpanRow, Trace } from "../traces";
+import type { Answers, Content, Retrieval, SentSpan, SpanRow, Trace } from "../traces";
 import { set, usePlace } from "../url";
 import { took, usd } from "./traces";
 
@@ -46,7 +46,48 @@ function Body({ it }: { it: Trace }) {
         <Where it={it} />
         <CallsTo it={it} />
       </div>
+      <Judged id={it.trace_id} />
       <Waterfall it={it} />
+    </>
+  );
+}
+
+/** What was retrieved for the answers of this trace, and how they were judged; nothing where nothing tells of either. */
+function Judged({ id }: { id: string }) {
+  const answer = useAsk<Answers>(`/api/traces/${id}/answers`, 60);
+  const it = answer.data;
+  if (answer.error) return <Fault error={answer.error} again={answer.again} />;
+  if (!it || (it.retrievals.length === 0 && it.evaluations.length === 0)) return null;
+  const of = (span: string): string => `/traces/${id}?span=${span}`;
+  return (
+    <Panel title="What was retrieved, and how it was judged" id="judged">
+      {it.evaluations.length > 0 && (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Table of evaluations">
+          <table>
+            <thead><tr><th scope="col">Judged</th><th scope="col" class="num">Score</th><th scope="col">Verdict</th><th scope="col">By</th><th scope="col">Of</th></tr></thead>
+            <tbody>{it.evaluations.map((row, i) => <tr key={i}><th scope="row"><Said text={row.name || "(no name)"} most={60} />{row.said_as && row.said_as !== row.name && <span class="note">sent as <Said text={row.said_as} most={60} /></span>}{row.why && <span class="note"><Said text={row.why} most={300} /></span>}</th><td class="num">{row.score === null ? "–" : row.score.toPrecision(3)}</td><td class="text"><Said text={row.label || "–"} most={60} /></td><td class="text"><Said text={row.judge || row.service || "–"} most={60} /></td><td>{/[^0]/.test(row.span_id) ? <A to={of(row.span_id)}>span</A> : "the trace"}</td></tr>)}</tbody>
+          </table>
+        </div>
+      )}
+      {it.retrievals.map((row, i) => <Documents key={i} it={row} to={of(row.span_id)} />)}
+      {it.left_out.retrievals + it.left_out.evaluations > 0 && <p class="note">{count(it.left_out.retrievals, "further retrieval")} and {count(it.left_out.evaluations, "further evaluation")} not shown.</p>}
+    </Panel>
+  );
+}
+
+function Documents({ it, to }: { it: Retrieval; to: string }) {
+  return (
+    <>
+      <h3><A to={to}><Said text={it.name || "(no name)"} most={80} /></A> found {count(it.count, "document")}{it.top_score !== null && `, the best scored ${it.top_score.toPrecision(3)}`}</h3>
+      {it.documents.length === 0 ? it.count > 0 && <p class="note">Their texts and ids are not kept (<code>redaction.keep_content</code> would keep them).</p> : (
+        <ol class="list">{it.documents.map((each, i) => (
+          <li key={i}>
+            <span><Said text={each.id || `document ${i + 1}`} most={120} /> <span class="note">{each.score === null ? "no score" : `score ${each.score.toPrecision(3)}`}</span></span>
+            {each.kept ? <details class="as-table"><summary>Text, {count(each.chars, "character")}</summary><Copy text={each.text} label={`text of ${brief(each.id || `document ${i + 1}`, 60)}`} />{each.chars > each.text.length && <p class="note">The first {each.text.length.toLocaleString("en")} characters are shown.</p>}</details> : <span class="note">text not kept</span>}
+          </li>
+        ))}</ol>
+      )}
+      {it.left_out > 0 && <p class="note">{count(it.left_out, "further document")} not shown.</p>}
     </>
   );
 }
