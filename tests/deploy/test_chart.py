@@ -2,12 +2,15 @@
 
 import json
 import re
+from functools import cache
 
 import pytest
 import yaml
 from jsonschema_rs import validator_for
+from typer.main import get_command
 
 import charts
+from tocsin.cli.main import app
 from tocsin.spec.load import load_config
 from tocsin.spec.packs import load_packs
 
@@ -62,12 +65,18 @@ FOREIGN = {
 ROLES = ("edge", "engine", "control")
 
 
+@cache
+def made(name):
+    return charts.objects(charts.kept(name)[1])
+
+
 def found(name, kind):
-    return [each for each in charts.objects(charts.kept(name)[1]) if each["kind"] == kind]
+    return [each for each in made(name) if each["kind"] == kind]
 
 
 def pods(name):
-    return {each["metadata"]["name"].removeprefix("watch-tocsin-"): each["spec"] for each in found(name, "Deployment")}
+    sets = found(name, "Deployment") + found(name, "StatefulSet")
+    return {each["metadata"]["name"].removeprefix("watch-tocsin-"): each["spec"] for each in sets}
 
 
 def containers(name):
@@ -118,17 +127,19 @@ def test_every_role_is_probed_and_may_be_evicted_one_at_a_time(name):
 
 @pytest.mark.parametrize("name", charts.SETS)
 def test_names_that_are_referred_to_are_there(name):
-    made = {(each["kind"], each["metadata"]["name"]) for each in charts.objects(charts.kept(name)[1])}
+    there = {(each["kind"], each["metadata"]["name"]) for each in made(name)}
     given = {("ConfigMap", "tocsin-of-mine"), ("PersistentVolumeClaim", "shared"), ("ServiceAccount", "default")}
     labels = [spec["template"]["metadata"]["labels"] for spec in pods(name).values()]
-    for _, pod, container in containers(name):
-        assert ("ServiceAccount", pod["serviceAccountName"]) in made | given
+    for role, pod, container in containers(name):
+        assert ("ServiceAccount", pod["serviceAccountName"]) in there | given
         for volume in pod["volumes"]:
             if "configMap" in volume:
-                assert ("ConfigMap", volume["configMap"]["name"]) in made | given
+                assert ("ConfigMap", volume["configMap"]["name"]) in there | given
             if "persistentVolumeClaim" in volume:
-                assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in made | given
-        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+                assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in there | given
+        claimed = {each["metadata"]["name"] for each in pods(name)[role].get("volumeClaimTemplates", ())}
+        volumes = {volume["name"] for volume in pod["volumes"]} | claimed
+        assert {mount["name"] for mount in container["volumeMounts"]} == volumes
     for kind in ("Service", "NetworkPolicy", "PodDisruptionBudget"):
         for each in found(name, kind):
             spec = each["spec"]
@@ -138,7 +149,7 @@ def test_names_that_are_referred_to_are_there(name):
     for kind in ("HorizontalPodAutoscaler", "ScaledObject"):
         for each in found(name, kind):
             target = each["spec"]["scaleTargetRef"]
-            assert (target["kind"], target["name"]) in made
+            assert (target["kind"], target["name"]) in there
             assert "replicas" not in pods(name)[target["name"].removeprefix("watch-tocsin-")]
 
 
@@ -160,14 +171,25 @@ def test_workers_follow_the_lag_of_the_log():
     assert plain["spec"]["behavior"] == scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
 
 
+@pytest.mark.parametrize("name", charts.SETS)
+def test_every_role_is_a_command_of_the_program(name):
+    for role, _, container in containers(name):
+        command, *options = container["args"]
+        known = get_command(app).commands[command]
+        assert command == ("control" if role == "control" else "worker")
+        known.make_context(command, list(options))
+        assert ("--no-engine" in options) == (role == "edge")
+
+
 @pytest.mark.parametrize("name", ["usual", "fixed"])
 def test_the_configuration_is_one_that_tocsin_takes(name, tmp_path):
     (config,) = found(name, "ConfigMap")
     file = tmp_path / "tocsin.yaml"
     file.write_text(config["data"]["tocsin.yaml"])
     loaded = load_config(file, {}, load_packs())
-    mount = next(m for _, _, c in containers(name) for m in c["volumeMounts"] if m["name"] == "snapshots")
-    assert loaded.config.cluster.snapshots == mount["mountPath"]
+    for _, _, container in containers(name):
+        mount = next(each for each in container["volumeMounts"] if each["name"] == "shared")
+        assert loaded.config.cluster.snapshots.startswith(mount["mountPath"])
 
 
 def test_objects_of_others_say_what_those_document():
@@ -213,7 +235,11 @@ def test_helm_renders_what_is_kept_and_kubernetes_takes_it(name):
     ("values", "told"),
     [
         ({}, "kafka.bootstrap is empty"),
-        ({"kafka": {"bootstrap": "kafka:9092", "partitions": 8}}, "12 engine workers and 8 partitions"),
+        ({"kafka": {"bootstrap": "kafka:9092"}}, "keysSecret is empty"),
+        (
+            {"kafka": {"bootstrap": "kafka:9092", "partitions": 8}, "keysSecret": "keys"},
+            "12 engine workers and 8 partitions",
+        ),
         ({"kafka": {"bootstrap": "kafka"}}, "does not match pattern"),
         ({"engine": {"autoscaling": {"kind": "cpu"}}}, "must be one of"),
     ],

@@ -33,17 +33,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{/* tocsin.yaml: what the values say of Kafka, and over it what `config` says. */}}
 {{- define "tocsin.config" -}}
 {{- $of := .Values.kafka -}}
-{{- $cluster := dict "brokers" (splitList "," $of.bootstrap) "prefix" $of.prefix "group" $of.group "partitions" (int $of.partitions) "replication" (int $of.replication) "snapshots" "/snapshots" -}}
+{{- $cluster := dict "brokers" (splitList "," $of.bootstrap) "prefix" $of.prefix "group" $of.group "partitions" (int $of.partitions) "replication" (int $of.replication) "snapshots" "/shared/snapshots" -}}
 {{- toYaml (mergeOverwrite (dict "cluster" $cluster) (deepCopy .Values.config)) -}}
 {{- end -}}
 
 {{- define "tocsin.claim" -}}
-{{ .Values.snapshots.existingClaim | default (printf "%s-snapshots" (include "tocsin.name" .)) }}
+{{ .Values.shared.existingClaim | default (printf "%s-shared" (include "tocsin.name" .)) }}
 {{- end -}}
 
 {{/* What can't be right is refused before anything is made. */}}
 {{- define "tocsin.check" -}}
 {{- if not .Values.kafka.bootstrap -}}{{ fail "kafka.bootstrap is empty: name the brokers as HOST:PORT,HOST:PORT" }}{{- end -}}
+{{- if not .Values.keysSecret -}}{{ fail "keysSecret is empty: `tocsin key create --scope ingest --data keys`, then `kubectl create secret generic tocsin-keys --from-file=keys/keys.json`" }}{{- end -}}
 {{- $most := int .Values.engine.replicas -}}
 {{- if ne .Values.engine.autoscaling.kind "none" -}}{{- $most = int .Values.engine.autoscaling.maxReplicas -}}{{- end -}}
 {{- if gt $most (int .Values.kafka.partitions) -}}
@@ -129,20 +130,21 @@ spec:
         - {name: config, mountPath: /etc/tocsin, readOnly: true}
         - {name: data, mountPath: /data}
         - {name: tmp, mountPath: /tmp}
-        {{- if eq .role "engine" }}
-        - {name: snapshots, mountPath: /snapshots}
-        {{- end }}
+        - {name: keys, mountPath: /data/keys.json, subPath: keys.json, readOnly: true}
+        - {name: shared, mountPath: /shared}
   volumes:
     - name: config
       configMap: {name: {{ include "tocsin.configMap" .root }}}
+    {{- if ne .role "control" }}
     - name: data
       emptyDir: {sizeLimit: {{ $of.scratch }}}
+    {{- end }}
     - name: tmp
       emptyDir: {sizeLimit: 256Mi}
-    {{- if eq .role "engine" }}
-    - name: snapshots
+    - name: keys
+      secret: {secretName: {{ .root.Values.keysSecret }}, defaultMode: 288}
+    - name: shared
       persistentVolumeClaim: {claimName: {{ include "tocsin.claim" .root }}}
-    {{- end }}
   {{- with $of.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}
