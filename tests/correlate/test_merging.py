@@ -73,7 +73,7 @@ def test_what_two_workers_both_wrote_is_told_once():
     merge = OutputMerge(1)
     for offset, cause in enumerate([3, 4, 5, 4, 5, 6]):
         merge.push(0, offset, tick(cause, cause, str(cause)))
-    assert [said for *_, said in drained(merge, FAR[:1])] == [["3", "4", "5", "6"]]
+    assert [said for *_, said in drained(merge, FAR[:1])] == [["3"], ["4"], ["5"], ["6"]]
     assert merge.offsets() == [6]
 
 

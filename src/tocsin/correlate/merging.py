@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from tocsin.model.frame import Frame
 from tocsin.model.log import Output
 
+NEVER: Final = 1 << 63
 SLOWEST_NS: Final = 15 * 10**9
 """A partition this far behind the foremost is waited for no longer; what it says is told when it comes."""
 
@@ -31,6 +32,10 @@ class _Stream:
     ticked: int = 0
     pushed: int = -1
     waiting: deque[tuple[int, Output]] = field(default_factory=deque)
+
+    def next_tick(self) -> int:
+        """Time of the first tick that waits."""
+        return next((output.received for _, output in self.waiting if output.tick), NEVER)
 
 
 class OutputMerge:
@@ -69,9 +74,10 @@ class OutputMerge:
                     return Told(self._told, False, output.frames)
         foremost = max(stream.ticked for stream in self._streams)
         frontier = min(stream.ticked for stream in self._streams if foremost - stream.ticked <= SLOWEST_NS)
-        if frontier <= self._told or not self._reached(frontier, reached):
+        if frontier <= self._told:
             return None
-        return self._tick(frontier)
+        following = min(at for stream in self._streams if (at := stream.next_tick()) <= frontier)
+        return self._tick(following) if self._reached(following, reached) else None
 
     def _reached(self, frontier: int, reached: Sequence[int]) -> bool:
         for stream, upto in zip(self._streams, reached, strict=True):

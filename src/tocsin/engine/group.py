@@ -50,8 +50,8 @@ class Feed(Protocol):
     def poll(self, owner: Owner, catalogs: Mapping[int, Catalog]) -> Sequence[tuple[int, Routed]]:
         """Entries by partition that came next; tells `owner` of partitions that come and go."""
 
-    def lease(self, offsets: Mapping[int, int]) -> None:
-        """Tell the group how far partitions are folded.
+    def lease(self, offsets: Mapping[int, int]) -> bool:
+        """Tell the group how far partitions are folded; False: nobody can say at present whether they are still ours.
 
         Raises
         ------
@@ -141,8 +141,10 @@ class Group:
     def revoked(self, partitions: Collection[int]) -> None:
         """Write what is folded, and a snapshot for the worker that comes next."""
         try:
-            self._write()
+            written = self._write()
         except LeaseLost:
+            written = False
+        if not written:
             self.lost(partitions)
             return
         leaving = [self._held[number] for number in partitions if number in self._held]
@@ -176,7 +178,6 @@ class Group:
                 continue
             self._fold(held, record)
             if isinstance(record.entry, Tick) and held.fold.received - held.snapshot_at >= SNAPSHOT_EVERY_NS:
-                held.snapshot_at = held.fold.received
                 due.add(number)
         try:
             self._write()
@@ -186,6 +187,9 @@ class Group:
             return len(records)
         for number in sorted(due & self._held.keys()):
             held = self._held[number]
+            if held.outputs:
+                continue  # a snapshot never goes before what was written
+            held.snapshot_at = held.fold.received
             held.keeper.save(held.offset, held.fold.snapshot())
         for number, held in self._held.items():
             self._count(number, held)
@@ -208,12 +212,14 @@ class Group:
         held.late, held.left_out = late, left_out
         LAG.labels(str(number)).set(self._feed.lag(number, held.offset))
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Write what there is to say; False: that must wait."""
         outputs = [(number, output) for number in self.partitions for output in self._held[number].outputs]
         moved = {n: held.offset for n, held in self._held.items() if held.offset != held.leased}
         if not moved or not (outputs or any(held.offset - held.leased > _LEASED for held in self._held.values())):
-            return
-        self._feed.lease(moved)
+            return True
+        if not self._feed.lease(moved):
+            return False
         if outputs:
             self._findings.write(outputs, self.catalogs)
             FINDINGS.inc(len(outputs))
@@ -222,6 +228,7 @@ class Group:
             if held.outputs:
                 held.written = held.outputs[-1].cause
                 held.outputs = []
+        return True
 
     def close(self) -> None:
         """Hand all over and leave the group."""

@@ -53,7 +53,7 @@ class Mirror:
         self._output = output_log
         self._catalog = catalog
         self._log_at = [0] * topics.partitions
-        self._seen = Seen()
+        self._seen = [Seen() for _ in self._log_at]
         self._merge = OutputMerge(topics.partitions)
         self._again: tuple[_Note, list[int]] | None = None
         self._recover()
@@ -67,7 +67,8 @@ class Mirror:
             return
         last = notes[-1]
         self._log_at = list(last.said["log"])
-        self._seen.restore(last.said["seen"])
+        for seen, state in zip(self._seen, last.said["seen"], strict=True):
+            seen.restore(state)
         if not last.said["tells"] or last.offset <= last_cause(self._output):
             self._merge.restore(last.said["merge"])
             return
@@ -99,7 +100,8 @@ class Mirror:
         except Corrupt:
             _PASSED.inc()
             return None
-        return None if routed.place is not None and not self._seen.first_time(routed.place) else routed
+        seen = self._seen[message.partition() or 0]
+        return None if routed.place is not None and not seen.first_time(routed.place) else routed
 
     def _tell(self) -> None:
         if self._again is not None and not self._tell_again():
@@ -128,7 +130,7 @@ class Mirror:
     def _append(self, entries: list[Any], before: Mapping[str, Any] | None) -> int:
         said = {
             "log": self._log_at,
-            "seen": self._seen.snapshot(),
+            "seen": [seen.snapshot() for seen in self._seen],
             "merge": self._merge.snapshot(),
             "tells": before is not None,
             "before": before,

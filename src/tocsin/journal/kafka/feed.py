@@ -19,6 +19,8 @@ from tocsin.selfmon.metrics import counter
 
 BATCH: Final = 500
 POLL_S: Final = 0.1
+_LOST: Final = ("UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION", "FENCED_INSTANCE_ID", "_FENCED", "_ASSIGNMENT_LOST")
+"""What the group says to who is no longer a member of it."""
 _HOPELESS: Final = ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED")
 _POISON = counter(
     "tocsin_journal_poison_messages_total", "Messages of the log that can't be read, kept in the dead topic"
@@ -49,7 +51,8 @@ class GroupFeed:
         self._topics = topics
         self._dead = dead
         self._owner: Owner | None = None
-        settings = {
+        self._settings = {
+            **topics.settings,
             "group.id": group,
             "client.id": client,
             "enable.auto.commit": False,
@@ -61,8 +64,13 @@ class GroupFeed:
             "fetch.wait.max.ms": 50,
             "queued.max.messages.kbytes": 32_768,
         }
-        self._consumer = Consumer({**topics.settings, **settings}, logger=QUIET)
-        self._consumer.subscribe([topics.log], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._consumer = self._joined()
+
+    def _joined(self) -> Consumer:
+        consumer = Consumer(self._settings, logger=QUIET)
+        log = [self._topics.log]
+        consumer.subscribe(log, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        return consumer
 
     def poll(self, owner: Owner, catalogs: Mapping[int, Catalog]) -> Sequence[tuple[int, Routed]]:
         """Entries by partition that came next; tells `owner` of partitions that come and go.
@@ -97,21 +105,24 @@ class GroupFeed:
             self._dead.write([Parcel(self._topics.dead, 0, message.value() or b"", headers)])
             return None
 
-    def lease(self, offsets: Mapping[int, int]) -> None:
-        """Tell the group how far partitions are folded.
+    def lease(self, offsets: Mapping[int, int]) -> bool:
+        """Tell the group how far partitions are folded; False: nobody can say at present whether they are still ours.
 
         Raises
         ------
         LeaseLost
-            They are no longer this member's, or nobody can say whether they are.
+            They are no longer this member's.
         """
         ends = [TopicPartition(self._topics.log, number, offset) for number, offset in sorted(offsets.items())]
         try:
-            for said in self._consumer.commit(offsets=ends, asynchronous=False) or ():
-                if said.error is not None:
-                    raise LeaseLost(said.error.str())
+            said = self._consumer.commit(offsets=ends, asynchronous=False) or ()
+            errors = [each.error for each in said if each.error is not None]
         except KafkaException as error:
-            raise LeaseLost(error.args[0].str()) from error
+            errors = [error.args[0]]
+        for fault in errors:
+            if fault.name() in _LOST:
+                raise LeaseLost(fault.str())
+        return not errors
 
     def lag(self, partition: int, offset: int) -> int:
         """How many entries of a partition are at `offset` or above, as the last fetch told."""
@@ -124,10 +135,8 @@ class GroupFeed:
 
     def rejoin(self) -> None:
         """Become a new member, after a lease was refused."""
-        self._consumer.unsubscribe()
-        self._consumer.subscribe(
-            [self._topics.log], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-        )
+        self._consumer.close()
+        self._consumer = self._joined()
 
     def close(self) -> None:
         """Leave the group, handing over what is held."""
