@@ -49,12 +49,13 @@ def spec_of_world():
 class World:
     """Seconds of four tenants: what is sent at each, and what one machine says of it."""
 
-    def __init__(self, seconds=240):
+    def __init__(self, seconds=240, tenants=TENANTS):
+        self.tenants = tenants
         self.catalog = Catalog()
         self.control = spec_of_world().control()
         streams = [
             spiking(self.catalog, tenant=name, seed=seed, seconds=seconds, spike_at=seconds - 60, series=2)
-            for seed, name in enumerate(TENANTS)
+            for seed, name in enumerate(tenants)
         ]
         self.seconds = []
         for at in range(0, len(streams[0]), 2):
@@ -65,7 +66,7 @@ class World:
     def alone(self):
         """What one machine says, in the order of tenants."""
         found = []
-        for number in range(len(TENANTS)):
+        for number in range(len(self.tenants)):
             entries = [self.control]
             for frames, tick in self.seconds:
                 entries += [frames[number], tick]

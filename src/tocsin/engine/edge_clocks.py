@@ -30,6 +30,14 @@ class EdgeClocks:
         self._left: dict[SourceKey, tuple[int, int]] = {}
         """Sources of edges that went: when their edge was last heard, and their watermark then."""
 
+    @staticmethod
+    def after(tick: Tick) -> EdgeClocks:
+        """Clocks that go on after a tick whose edge is gone."""
+        found = EdgeClocks()
+        found._received = tick.received
+        found._leave(tick)
+        return found
+
     def fold(self, edge: str, tick: Tick) -> Tick | None:
         """Hear an edge; gives the tick of all of them, if time has moved on for all."""
         before = self._edges.get(edge)

@@ -33,6 +33,17 @@ class Partition:
         self.shards: dict[int, Pipeline] = {}
         self.received = 0
 
+    @staticmethod
+    def of_one(pipeline: Pipeline, shard: int, catalog: Catalog) -> Partition:
+        """A partition with a single shard: what one machine has learned."""
+        found = Partition(catalog)
+        found._ruled.fold(LogRecord(-1, pipeline.control))
+        found.shards[shard] = pipeline
+        found.received = pipeline.received
+        marks = {key: intake.watermark for key, intake in pipeline.intakes.items()}
+        found._clocks = EdgeClocks.after(Tick(pipeline.received, marks))
+        return found
+
     def fold(self, record: Routed) -> Output | None:
         """Take one entry in; give what there is to say about it."""
         if record.place is not None and not self._seen.first_time(record.place):
