@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tocsin.correlate.beside import beside
 from tocsin.correlate.changes import changes
 from tocsin.correlate.evidence import Known, Scene, link, of_aspect, of_edges, of_refutation, of_saying, of_shift
 from tocsin.correlate.lead_lag import lag
@@ -56,6 +57,7 @@ def diagnose(scene: Scene) -> Verdict:
     _requests(scene, known)
     _lines(scene, known)
     _metrics(scene, known)
+    beside(scene, known)
     states(scene, known)
     _lead(scene, known)
     carried(scene, known)

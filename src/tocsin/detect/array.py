@@ -87,7 +87,8 @@ class ArrayDetector(Columns):
     def _plain(self, step: Step) -> Step:
         self.reserve(step.rows)
         season = None if step.season is None else times_of(step.season)
-        return Step(rows_of(step.rows), times_of(step.time), numbers_of(step.value), season)
+        beside = None if step.beside is None else numbers_of(step.beside)
+        return Step(rows_of(step.rows), times_of(step.time), numbers_of(step.value), season, beside)
 
     def _score(self, step: Step) -> F8:
         raise NotImplementedError

@@ -14,6 +14,7 @@ from tocsin.derive.evaluations import Evaluations
 from tocsin.derive.fields import FieldReader
 from tocsin.derive.logs import LogCounts
 from tocsin.derive.records import RecordFields, RecordSignals
+from tocsin.derive.service_graph import ServiceGraph
 from tocsin.derive.spans import SpanSignals
 from tocsin.derive.visits import visits_of_logs, visits_of_spans
 from tocsin.derive.votes import votes_of_records, votes_of_spans
@@ -40,6 +41,7 @@ class EventReaders:
     evaluations: Evaluations
     lines: LogLines
     access: AccessWatch
+    graph: ServiceGraph
 
 
 @dataclass(slots=True)
@@ -87,6 +89,7 @@ class EventFrames:
                 fields = of_spans = readers.fields.read(frames)
                 drawn.append((readers.spans.draw(frames, of_spans), np.array(places)))
                 readers.access.take(frames[0].tenant, visits_of_spans(frames, of_spans))
+                readers.graph.take(frames, of_spans)
                 told = zip(places, calls_of(frames, of_spans), votes_of_spans(frames, of_spans), strict=True)
                 for place, calls, votes in told:
                     held[place][0].take_calls(calls, votes)

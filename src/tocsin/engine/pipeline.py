@@ -20,6 +20,7 @@ from tocsin.derive.fields import FieldReader
 from tocsin.derive.joint import Joint
 from tocsin.derive.logs import LogCounts
 from tocsin.derive.records import RecordSignals
+from tocsin.derive.service_graph import GRAPH, ServiceGraph
 from tocsin.derive.shares import Shares
 from tocsin.derive.spans import SpanSignals
 from tocsin.derive.vocabulary import Vocabulary
@@ -80,6 +81,7 @@ class Pipeline:
         self.lines = LogLines(self.rows)
         self.calls = CallWatch()
         self.access = AccessWatch()
+        self.graph = ServiceGraph()
         self.blind = BlindWatch()
         self.joint = Joint((), (), self.rows)
         self.labels = Labels()
@@ -117,6 +119,7 @@ class Pipeline:
             Evaluations(self.spec.packs),
             self.lines,
             self.access,
+            self.graph,
         )
         self.shares = Shares(self.spec.packs, self.rows)
         self.joint = Joint(self.spec.packs, self.spec.inventory, self.rows).after(self.joint)
@@ -129,6 +132,7 @@ class Pipeline:
         self.drift.adopt(self.spec.drift, [tag for pack in self.spec.packs for tag in pack.clients])
         self.calls.adopt(self.spec)
         self.access.adopt(self.spec)
+        self.graph.adopt(self.spec)
         self.blind.adopt(self.spec)
 
     # -- frames: per-point rules at once, all else waits for its watermark ------------------------------------------
@@ -189,24 +193,13 @@ class Pipeline:
 
     def late(self) -> int:
         """How many samples came after their watermark and were left out."""
-        return (
-            sum(intake.readings.late + intake.events.late + intake.late_calls for intake in self.intakes.values())
-            + self.drift.late
-            + self.lines.late
-            + self.access.late
-        )
+        aside = self.drift.late + self.lines.late + self.access.late + self.graph.late
+        return aside + sum(each.readings.late + each.events.late + each.late_calls for each in self.intakes.values())
 
     def left_out(self) -> int:
         """How many values of records (models, classes, features, segments) were beyond their caps."""
-        return (
-            self.words.left_out
-            + self.drift.left_out
-            + self.calls.left_out
-            + self.access.left_out
-            + self.blind.left_out
-            + self.joint.things.left_out
-            + self.lines.counted_out()
-        )
+        named = self.words.left_out + self.joint.things.left_out + self.lines.counted_out() + self.graph.left_out
+        return named + self.drift.left_out + self.calls.left_out + self.access.left_out + self.blind.left_out
 
     def _intake(self, key: SourceKey) -> Intake:
         found = self.intakes.get(key)
@@ -224,12 +217,13 @@ class Pipeline:
         for key in sorted(self.intakes):
             frames += self._release(key, tick.watermarks.get(key, 0))
         self._assign()
-        frames += self._findings(self._together()) + self.lines.frames(self.received)
+        marks = {key: intake.watermark for key, intake in self.intakes.items()}
+        frames += self._findings(self._together(marks)) + self.lines.frames(self.received)
         for source, samples in self.lines.close(away=away):
             self._assign()
             for watch in self.roster.watching(samples.row):
                 watch.push(source, "gauge", samples)
-        watermarks = {key: intake.watermark for key, intake in self.intakes.items()} | self.lines.watermarks()
+        watermarks = marks | self.lines.watermarks() | self.graph.watermarks()
         for tenant in sorted({key[0] for key in watermarks}):
             watermarks[tenant, JOINT] = max(mark for key, mark in watermarks.items() if key[0] == tenant)
         frames += self._judge(watermarks, away) + self._findings(self.drift.close(watermarks, self.received))
@@ -268,13 +262,15 @@ class Pipeline:
                     watch.push(key, flavour, samples)
         return [change_frame(change) for change in found]
 
-    def _together(self) -> list[Finding]:
-        """Give signals that several readings make together to who watches them; gives what rules on points found."""
+    def _together(self, marks: dict[SourceKey, int]) -> list[Finding]:
+        """Give signals that several readings or spans make together to who watches them; gives what rules on points found."""
         findings: list[Finding] = []
-        for tenant, samples in self.joint.close():
+        told = [((tenant, JOINT), samples) for tenant, samples in self.joint.close()]
+        told += [((tenant, GRAPH), samples) for tenant, samples in self.graph.close(marks, self.rows)]
+        for source, samples in told:
             self._assign()
             for watch in self.roster.watching(samples.row):
-                watch.push((tenant, JOINT), "gauge", samples)
+                watch.push(source, "gauge", samples)
             for rule in self.roster.rules.values():
                 findings += rule.fold(samples.row, samples.time, samples.value)
         return findings
@@ -366,6 +362,7 @@ class Pipeline:
             "joint": self.joint.snapshot(),
             "calls": self.calls.snapshot(),
             "access": self.access.snapshot(),
+            "graph": self.graph.snapshot(),
             "blind": self.blind.snapshot(),
             "roster": self.roster.snapshot(),
             "labels": self.labels.snapshot(),
@@ -387,7 +384,7 @@ class Pipeline:
         self.presences.restore(state["presences"])
         self.budget.restore(state["budget"])
         parts = ("drift", self.drift), ("lines", self.lines), ("joint", self.joint), ("calls", self.calls)
-        for name, part in (*parts, ("access", self.access), ("blind", self.blind)):
+        for name, part in (*parts, ("access", self.access), ("blind", self.blind), ("graph", self.graph)):
             if name in state:  # snapshots of before had none
                 part.restore(state[name])
         self.roster.restore(state["roster"])

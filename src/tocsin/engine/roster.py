@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tocsin.engine.entity_monitor import EntityMonitor
+from tocsin.engine.graph_monitor import GraphMonitor
 from tocsin.engine.labels import Labels
 from tocsin.engine.match import Matcher
 from tocsin.engine.metric_family import MetricFamilies
@@ -107,7 +108,7 @@ class Roster:
             found = np.zeros(len(self.owned))
             for watch in self.watches.values():
                 if watch.detector is not None:
-                    found += np.bincount(watch.team(), minlength=len(self.owned)) * (WEEK_NS / watch.window.size)
+                    found += np.bincount(watch.judged(), minlength=len(self.owned)) * (WEEK_NS / watch.window.size)
             self._shared = groups, found
         return self._shared[1]
 
@@ -141,6 +142,8 @@ class Roster:
 
 
 def _watch(monitor: MonitorSpec, catalog: Catalog, shelf: ModelShelf) -> Watch:
+    if monitor.detect.graph is not None:
+        return GraphMonitor(monitor, catalog, shelf)
     return EntityMonitor(monitor, catalog, shelf) if monitor.together else Watch(monitor, catalog, shelf)
 
 

@@ -92,6 +92,10 @@ class Watch:
             self._team = np.concatenate([self._team, np.array(new, "i4")])
         return self._team
 
+    def judged(self) -> I4:
+        """Number of the team of each group that is judged, (judged,): they share the budget."""
+        return self.team()
+
     def ask(self, asked: Mapping[bytes, float]) -> None:
         """Put other labels into force: the log10 p that each of these groups must pass, by id, where it is the lower."""
         self._asked = asked

@@ -26,12 +26,15 @@ class Step:
     value : (n,) float64, the aggregate in the signal's unit; NaN = no value
     season : (n, 2) int64, ns, where in the seasons a row is: local time as the date says, and as the kind of day that
         the calendar makes of that date says (a holiday like a Sunday); None = both are `time`
+    beside : (n, k) float64, what the neighbours of each row say, in its unit, each in a column that it keeps; NaN = no
+        such neighbour, or nothing heard of it; None = no row has any. Only detectors that ask for it look at it.
     """
 
     rows: I4
     time: I8
     value: F8
     season: I8 | None = None
+    beside: F8 | None = None
 
     def __len__(self) -> int:
         return int(self.rows.size)
@@ -39,7 +42,8 @@ class Step:
     def take(self, pick: Array) -> Step:
         """The rows selected by a mask or index."""
         season = None if self.season is None else self.season[pick]
-        return Step(self.rows[pick], self.time[pick], self.value[pick], season)
+        beside = None if self.beside is None else self.beside[pick]
+        return Step(self.rows[pick], self.time[pick], self.value[pick], season, beside)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

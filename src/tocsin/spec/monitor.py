@@ -76,6 +76,7 @@ class DetectSpec(Spec):
     cusum: dict[str, float] | None = None
     record: dict[str, float] | None = None
     baseline: dict[str, float | str] | None = None
+    graph: dict[str, float | str] | None = None
     knn: dict[str, float] | None = None
     left_matrix_profile: dict[str, float] | None = None
     relative_entropy: dict[str, float] | None = None
