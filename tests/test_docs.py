@@ -34,6 +34,7 @@ COUNTED = (
     "_bad",
     "_rows",
     "_series",
+    "_partitions",
     "_actions",
 )
 

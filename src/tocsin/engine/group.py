@@ -24,7 +24,7 @@ from tocsin.model.routed import LeaseLost, Routed
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
 
-HELD = gauge("tocsin_engine_partitions", "Partitions of the log that this worker folds")
+HELD = gauge("tocsin_engine_held_partitions", "Partitions of the log that this worker folds")
 LAG = gauge("tocsin_engine_partition_lag_records", "Entries of a partition that are not folded in", ["partition"])
 LOST = counter("tocsin_engine_leases_lost_total", "Times that partitions had gone to another worker meanwhile")
 GONE = counter("tocsin_engine_gone_records_total", "Entries that the log no longer had when they were to be folded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -64,6 +65,8 @@ class GroupFeed:
             "fetch.wait.max.ms": 50,
             "queued.max.messages.kbytes": 32_768,
         }
+        self._session_s = session_ms / 1000
+        self._alone_since: float | None = None
         self._consumer = self._joined()
 
     def _joined(self) -> Consumer:
@@ -81,6 +84,9 @@ class GroupFeed:
             The client met what no waiting mends.
         """
         self._owner = owner
+        if self._alone_since is not None and time.monotonic() - self._alone_since > self._session_s:
+            _log.warning("lost partitions do not come back; joining the group anew")
+            self.rejoin()
         found = []
         for message in self._consumer.consume(BATCH, POLL_S):
             error = message.error()
@@ -137,12 +143,15 @@ class GroupFeed:
         """Become a new member, after a lease was refused."""
         self._consumer.close()
         self._consumer = self._joined()
+        self._alone_since = time.monotonic()
 
     def close(self) -> None:
         """Leave the group, handing over what is held."""
         self._consumer.close()
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if partitions:
+            self._alone_since = None
         if self._owner is not None and partitions:
             for number, offset in self._owner.assigned([each.partition for each in partitions]).items():
                 next(each for each in partitions if each.partition == number).offset = offset
@@ -154,6 +163,7 @@ class GroupFeed:
         consumer.incremental_unassign(partitions)
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._alone_since = time.monotonic()
         if self._owner is not None:
             self._owner.lost([each.partition for each in partitions])
         consumer.incremental_unassign(partitions)
