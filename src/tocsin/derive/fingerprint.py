@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.model.arrays import I4, I8, U1
-from tocsin.stats.jit import njit
+from tocsin.stats.jit import njit, read_only
 
 U8: TypeAlias = NDArray[np.uint64]
 
@@ -33,9 +33,10 @@ def fingerprints(texts: Any) -> I8:
     if texts.null_count:
         texts = texts.fill_null("")
     _, offsets, raw = texts.buffers()
-    starts = np.frombuffer(offsets, "i4")[texts.offset : texts.offset + len(texts) + 1]
+    starts = read_only(np.frombuffer(offsets, "i4")[texts.offset : texts.offset + len(texts) + 1])
     found = np.zeros(len(texts), "u8")
-    _fingerprints(np.frombuffer(raw, "u1") if raw is not None else np.zeros(0, "u1"), starts, found)
+    data = read_only(np.frombuffer(raw, "u1") if raw is not None else np.zeros(0, "u1"))
+    _fingerprints(data, starts, found)
     return (found >> np.uint64(1)).astype("i8")
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 import numba
+import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
+A = TypeVar("A", bound=np.ndarray[Any, Any])
 
 Signature: TypeAlias = str | tuple[Any, ...]
 
@@ -18,6 +20,16 @@ def types_of(*examples: object) -> Signature:
     """Signature of a kernel that is called with arguments like these."""
     typeof: Any = numba.typeof  # numba ships no types
     return tuple(typeof(example) for example in examples)
+
+
+def read_only(array: A) -> A:
+    """Let an array be read alone, as kernels ask for it that are given views of messages.
+
+    >>> read_only(np.zeros(2)).flags.writeable
+    False
+    """
+    array.flags.writeable = False
+    return array
 
 
 def njit(signature: Signature | None = None) -> Callable[[F], F]:
@@ -48,7 +60,9 @@ def njit(signature: Signature | None = None) -> Callable[[F], F]:
 
 def compile_all() -> int:
     """Compile every imported kernel that has a signature (start-up, before `/readyz` says yes); how many."""
+    normalized: Any = numba.core.sigutils.normalize_signature  # numba ships no types
     found = [(kernel, signature) for kernel, signature in _kernels if signature is not None]
     for kernel, signature in found:
-        kernel.compile(signature)
+        # the types alone, as a first call would ask for: numba keeps what it compiled under what it was asked for
+        kernel.compile(normalized(signature)[0])
     return len(found)

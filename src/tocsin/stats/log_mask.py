@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.model.arrays import I8, U1
-from tocsin.stats.jit import njit
+from tocsin.stats.jit import njit, read_only
 
 U8: TypeAlias = NDArray[np.uint64]
 
@@ -54,10 +54,10 @@ def _keys(words: tuple[str, ...]) -> I8:
         for byte in word.encode():
             key = (key * 131 + byte) & 0x3FFFFFFFFFFFFFFF
         found.append(key)
-    return np.array(sorted(found), "i8")
+    return read_only(np.array(sorted(found), "i8"))
 
 
-_FLAGS: Final = _flags()
+_FLAGS: Final = read_only(_flags())
 _SAID_KEYS: Final = _keys(_SAID)
 _DATE_KEYS: Final = _keys(_DATE_WORDS)
 
@@ -73,9 +73,9 @@ def shapes(texts: Any) -> I8:
     if texts.null_count:
         texts = texts.fill_null("")
     _, offsets, raw = texts.buffers()
-    starts = np.frombuffer(offsets, "i4")[texts.offset : texts.offset + len(texts) + 1]
+    starts = read_only(np.frombuffer(offsets, "i4")[texts.offset : texts.offset + len(texts) + 1])
     found = np.zeros(len(texts), "u8")
-    data = np.frombuffer(raw, "u1") if raw is not None else np.zeros(0, "u1")
+    data = read_only(np.frombuffer(raw, "u1") if raw is not None else np.zeros(0, "u1"))
     _shapes(data, starts, _FLAGS, _SAID_KEYS, _DATE_KEYS, np.zeros(_ROOM, "u1"), found)
     return (found >> np.uint64(1)).astype("i8")
 
