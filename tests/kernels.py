@@ -13,9 +13,9 @@ from tests import kernel_cache
 def main() -> None:
     kernel_cache.use()
     if sys.argv[1:] == ["readers"]:
-        from tocsin.ingest import wire
+        from tocsin.app.warming import fill_cache
 
-        wire.compile_readers()
+        fill_cache()
         return
     import tocsin
     from tocsin.stats.jit import compile_all

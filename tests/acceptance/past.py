@@ -35,7 +35,6 @@ async def _lived(path):
     rng = np.random.default_rng(7)
     house = House(path, CONFIG)
     house.correlating._keep = Captures(path).keep
-    house.runner._snapshot_at = 1 << 62  # none: each takes as long as a minute of this past
     zones = [
         house.catalog.intern(
             Series.of("main", Signal("app.latency", "ms"), {"service.name": f"web-{zone}", "zone": zone})

@@ -12,7 +12,7 @@ class Kept(Stack):
     """The stack with captures, as the cold process has them."""
 
     def __init__(self, path, text="{}"):
-        super().__init__(path, text)
+        super().__init__(path, text, snapshots=True)
         self.captures = Captures(path)
         self.correlating._keep = self.captures.keep
 

@@ -69,7 +69,7 @@ class Hook:
 class Stack:
     """Edge, journal, fold, incidents and outbox as `tocsin serve` joins them, stepped by hand."""
 
-    def __init__(self, path, config_text="{}", packs=None, env=MappingProxyType({})):
+    def __init__(self, path, config_text="{}", packs=None, env=MappingProxyType({}), *, snapshots=False):
         self.packs = load_packs() if packs is None else packs
         self.config = with_models(parse_config(config_text, "tocsin.yaml", env)).loaded.config
         self.clock = ManualClock(START)
@@ -81,6 +81,8 @@ class Stack:
         self.edge = Edge(self.input, self.catalog, self.clock, reading, Limits())
         self.edge.control(self.config.engine_spec(self.packs).control()).result()
         self.runner = Runner(self.input, self.output, Snapshots(path / "snapshots"), self.catalog)
+        if not snapshots:  # each takes as long as a minute of a story; one is written at the end all the same
+            self.runner._snapshot_at = 1 << 62
         self.state = StateStore(f"sqlite:///{path / 'state.db'}")
         self.destinations = open_destinations(self.config.outgoing(), Context("http://127.0.0.1:8642"))
         reducer = Reducer(self.config.engine_spec(self.packs), grader(self.config.loss), self.input)

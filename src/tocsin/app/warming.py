@@ -53,6 +53,11 @@ def _mark() -> Path:
 def main() -> None:
     """Fill the cache and say so."""
     os.nice(19)
+    fill_cache()
+
+
+def fill_cache() -> None:
+    """Compile the readers into the cache, and mark that they are there."""
     wire.compile_readers()
     with contextlib.suppress(OSError):  # without the file the next start looks again, which costs it seconds
         _mark().touch()

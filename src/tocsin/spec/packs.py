@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias
@@ -26,14 +27,24 @@ def load_packs(extra_dirs: Sequence[Path] = ()) -> list[PackSpec]:
     BadSpec
         A pack is wrong, with every fault at `file:line:column`.
     """
-    named: dict[str, PackSpec] = {}
+    named = {pack.name: pack for pack in _shipped_packs()}
+    for path in extra_dirs:
+        named |= {pack.name: pack for pack in _good(_in_directory(path))}
+    return [named[name] for name in sorted(named)]
+
+
+@cache
+def _shipped_packs() -> list[PackSpec]:
+    """They are part of the program: read once a process."""
+    return _good(_shipped())
+
+
+def _good(group: Iterable[Text]) -> list[PackSpec]:
     faults: list[Problem] = []
-    for group in (_shipped(), *(_in_directory(path) for path in extra_dirs)):
-        for pack in _packs(group, faults):
-            named[pack.name] = pack
+    found = list(_packs(group, faults))
     if faults:
         raise BadSpec(faults)
-    return [named[name] for name in sorted(named)]
+    return found
 
 
 def parse_pack(text: str, file: str) -> PackSpec | None:
