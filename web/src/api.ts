@@ -62,6 +62,8 @@ export interface SignalRow { name: string; unit: string; kind: string; series: n
 export interface SeriesRow { id: string; labels: Record<string, string>; unit: string; last_time: string | null; last_value: number | null; state: string; since: string | null; cadence_s?: number }
 export interface Destination { name: string; type: string; target: string; dry_run: boolean; pending: number; failed: number; last_ok_at: string | null; last_error: string }
 export interface Status { now: string; version: string; not_ready: string[]; notices: string[]; config_faults: string[]; unseen: string[]; states: Record<string, number>; learning: Learning; own: Own; scopes: string[] }
+export interface Window { id: string; name: string; match: Record<string, string[]>; starts: string; lasts_s: number | null; every: string | null; time_zone: string; calendar: boolean; holds: boolean; ends_at: string | null; planned: boolean; by: string; note: string }
+export interface Windows { windows: Window[]; now: string }
 export interface Applied { time: string; sha256: string; by: string; size_bytes: number }
 export interface AuditEntry { seq: number; time: string; actor: string; action: string; subject: string }
 export interface Session { signed_in: boolean; open: boolean; tenant: string; scopes: string[] }

@@ -7,7 +7,6 @@ import { Help, useKeys } from "./keys";
 import { connect, disconnect, useLink, useNews } from "./live";
 import { Incident } from "./pages/incident";
 import { Overview } from "./pages/overview";
-import { Review } from "./pages/review";
 import { SignIn } from "./pages/signin";
 import { Signals } from "./pages/signals";
 import { Status } from "./pages/status";
@@ -106,6 +105,7 @@ const LATER: Record<string, () => Promise<(props: { theme: string; scopes: strin
   Logs: () => import("./pages/logs").then((page) => page.Logs),
   Machines: () => import("./pages/machines").then((page) => page.Machines),
   Models: () => import("./pages/models").then((page) => page.Models),
+  "Review of alerts": () => import("./pages/review").then((page) => page.Review),
   Traces: () => import("./pages/traces").then((page) => page.Traces),
 };
 
@@ -141,7 +141,7 @@ function Page({ path, theme, scopes, done }: { path: string; theme: string; scop
   if (path === "/models") return <Later key="models" name="Models" theme={theme} />;
   if (/^\/traces(\/[^/]+)?$/.test(path)) return <Later key="traces" name="Traces" theme={theme} />;
   if (path === "/actions") return <Later key="actions" name="Actions" theme={theme} scopes={scopes} />;
-  if (path === "/review") return <Review scopes={scopes} />;
+  if (path === "/review") return <Later key="review" name="Review of alerts" theme={theme} scopes={scopes} />;
   if (path === "/status") return <Status scopes={scopes} />;
   if (path === "/signin") return <SignIn done={done} />;
   if (path === "/" || path === "/incidents") return <Overview theme={theme} scopes={scopes} />;

@@ -4,6 +4,7 @@ import { count } from "../format";
 import { useAsk } from "../live";
 import { A, Fault, Loading, Panel, Sev, Time } from "../parts";
 import { useAct } from "../people";
+import { MaintenancePanel } from "../maintenance";
 import { Square } from "../severity";
 import { Shadow } from "../shadow";
 import { go, usePlace } from "../url";
@@ -35,6 +36,7 @@ export function Review({ scopes }: { scopes: string[] }) {
         <Panel title="Board: what paged nobody" id="board" note={count(quiet.length, "incident")}>
           {quiet.length === 0 ? <p class="quiet">All that fired in this time paged somebody.</p> : <ul class="list">{quiet.map((each) => <Row key={each.id} it={each} may={may} />)}</ul>}
         </Panel>
+        <MaintenancePanel may={may} />
         <Panel title="What paged" id="fired" note={count(loud.length, "incident")}>
           {loud.length === 0 ? <p class="quiet">Nobody was paged in this time.</p> : <ul class="list">{loud.map((each) => <Row key={each.id} it={each} may={may} />)}</ul>}
         </Panel>
