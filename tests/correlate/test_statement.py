@@ -71,6 +71,13 @@ def test_one_finding_is_a_sentence(value, expected, said):
     assert sentence(Symptom(found, ("bot",), "tokens")) == said
 
 
+def test_what_rose_and_then_fell_below_is_told_by_its_rise():
+    rose = finding(
+        value=100.0, expected=(900.0, 1100.0), labels={"service.name": "bot"}, evidence={"worst.value": 3100.0}
+    )
+    assert sentence(Symptom(rose, ("bot",), "tokens")).startswith("tokens on bot 3.1x above expected")
+
+
 def test_what_is_back_in_line_is_told_by_its_worst():
     worst = {"worst.value": 3100.0, "times_expected": 1.0}
     found = finding(value=1000.0, expected=(900.0, 1100.0), labels={"service.name": "bot"}, evidence=worst)

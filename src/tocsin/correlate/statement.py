@@ -158,8 +158,9 @@ def deviation(finding: Finding) -> str:
     if math.isfinite(lower) and math.isfinite(upper):
         worst = finding.evidence.get(WORST_VALUE)
         value, given = finding.value, finding.evidence.get("times_expected")
-        if lower <= value <= upper and isinstance(worst, int | float):
-            value, given = float(worst), None  # what is back within its band was out of it
+        back = value <= upper if finding.direction == "up" else value >= lower
+        if back and isinstance(worst, int | float):
+            value, given = float(worst), None  # what is back from where it was, or beyond the other end, was there
         centre = (lower + upper) / 2
         ratio = value / centre if centre > 0 else math.nan
         ratio = float(given) if isinstance(given, int | float) and given > 0 else ratio

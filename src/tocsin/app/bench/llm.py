@@ -146,12 +146,7 @@ class Phoenix(Program):
 
     def wait_ready(self) -> None:
         """Wait until it takes requests."""
-
-        def ready() -> bool:
-            self.check_alive()
-            return get(self.port, "/healthz")[0] == 200
-
-        wait_until(ready, _SETTLE_S, "Phoenix was not ready")
+        self.wait(lambda: get(self.port, "/healthz")[0] == 200, "Phoenix was not ready")
 
     def stored(self) -> int:
         """Spans that a query finds."""

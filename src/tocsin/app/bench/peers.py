@@ -6,11 +6,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tocsin.app.bench.program import Program, free_port, get, wait_until
+from tocsin.app.bench.program import Program, free_port, get
 from tocsin.model.errors import BadInput
 
 PROMETHEUS, VICTORIA, ALERTMANAGER = "prometheus", "victoria-metrics", "prometheus-alertmanager"
-_READY_S = 60.0
 
 
 def executable(name: str) -> str:
@@ -39,12 +38,7 @@ class Peer(Program):
 
     def wait_ready(self) -> None:
         """Wait until it takes requests."""
-
-        def ready() -> bool:
-            self.check_alive()
-            return get(self.port, self._ready)[0] == 200
-
-        wait_until(ready, _READY_S, f"{self.name} was not ready")
+        self.wait(lambda: get(self.port, self._ready)[0] == 200, f"{self.name} was not ready")
 
 
 def receiving_prometheus(where: Path) -> Peer:

@@ -18,7 +18,10 @@ import psutil
 from tocsin.app.settings import environment
 from tocsin.model.errors import Unreachable
 
-START_S = 180.0
+START_S = 900.0
+"""What takes longer to be ready never will be, however busy the machine is."""
+STILL_S = 180.0
+"""A program that computes nothing for so long waits for something that does not come."""
 STOP_S = 60.0
 _RESTING = 4
 _ROLES = {"tocsin.app.hot": "hot", "tocsin.app.cold": "cold"}
@@ -122,6 +125,32 @@ class Program:
             found[role] = found.get(role, 0.0) + process.memory_info().rss
         return found
 
+    def wait(self, found: Callable[[], bool], what: str, every_s: float = 0.02) -> None:
+        """Ask until it is so, as long as the program lives and computes: a busy machine takes its time.
+
+        Raises
+        ------
+        Unreachable
+            It ended, did nothing for `STILL_S`, or it is not so after `START_S`.
+        """
+        used_s, moved_s, looked_s = self.cpu_s()["all"], time.monotonic(), time.monotonic()
+
+        def so() -> bool:
+            nonlocal used_s, moved_s, looked_s
+            self.check_alive()
+            if found():
+                return True
+            now_s = time.monotonic()
+            if now_s - looked_s > 1:
+                looked_s, spent_s = now_s, self.cpu_s()["all"]
+                if spent_s > used_s:
+                    used_s, moved_s = spent_s, now_s
+                if now_s - moved_s > STILL_S:
+                    raise Unreachable(f"{what}: it has computed nothing for {STILL_S:g} s")
+            return False
+
+        wait_until(so, START_S, what, every_s)
+
     def check_alive(self) -> None:
         """See that it still runs.
 
@@ -160,7 +189,7 @@ class Server(Program):
     def __enter__(self) -> Self:
         super().__enter__()
         try:
-            wait_until(self._is_ready, START_S, "tocsin serve was not ready", 0.005)
+            self.wait(self._is_ready, "tocsin serve was not ready", 0.005)
         except Unreachable:
             self.__exit__(None, None, None)
             raise
@@ -168,15 +197,13 @@ class Server(Program):
         return self
 
     def _is_ready(self) -> bool:
-        self.check_alive()
         return b"ready: " in self.log.read_bytes()
 
     def wait_compiled(self) -> None:
         """Wait for the readers of wire formats, which are compiled aside once after an installation."""
-        wait_until(self._is_compiled, START_S, "the compiled readers were not there", 0.05)
+        self.wait(self._is_compiled, "the compiled readers were not there", 0.05)
 
     def _is_compiled(self) -> bool:
-        self.check_alive()
         return b"the compiled readers are " in self.log.read_bytes()
 
     def metrics(self) -> dict[str, float]:
