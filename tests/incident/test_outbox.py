@@ -306,10 +306,12 @@ def test_run_delivers_when_woken(tmp_path):
     asyncio.run(scene())
 
 
-def test_a_store_that_fails_for_a_moment_stops_nothing(tmp_path):
+def test_what_was_sent_is_written_down_when_the_store_is_back_and_not_sent_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("tocsin.incident.outbox.SETTLE_AGAIN_S", 0.01)
+
     async def scene():
         desk, hook = Desk(tmp_path, "hook"), Spy("hook")
-        settle, failures = desk.store.settle, [Unreachable("locked")]
+        settle, failures = desk.store.settle, [Unreachable("locked")] * 3
 
         def shaky(*args, **rest):
             if failures:
@@ -320,9 +322,25 @@ def test_a_store_that_fails_for_a_moment_stops_nothing(tmp_path):
         async with outbox(desk, hook) as box:
             desk.step("open")
             await delivered(box)
-            assert desk.states("hook") == [("trigger", "pending")]
+            assert desk.states("hook") == [("trigger", "sent")]
             desk.clock.advance(5 * MINUTE)
             await delivered(box)
-            assert desk.states("hook") == [("trigger", "sent")]
+            assert len(hook.got) == 1
+
+    asyncio.run(scene())
+
+
+def test_nothing_is_claimed_where_another_process_sends(tmp_path):
+    async def scene():
+        desk, hook = Desk(tmp_path, "hook"), Spy("hook")
+        terms = iter([0, 1, 1])
+        box = Outbox(desk.store, {"hook": hook}, desk.clock, term=lambda: next(terms))
+        desk.step("open")
+        assert await box.drain() == 0
+        assert await box.drain() == 1
+        await box.idle()
+        assert desk.states("hook") == [("trigger", "sent")]
+        await box.close()
+        desk.store.close()
 
     asyncio.run(scene())

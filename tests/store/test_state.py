@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -41,11 +40,6 @@ INCIDENT = Incident(
 )
 MESSAGE = Message("m1", "main", "hook", "trigger", INCIDENT, "k", created_at=10, not_before=10)
 OPENED = IncidentEvent("main", "inc-1", 10, "opened")
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'state.db'}"
 
 
 @pytest.fixture
@@ -235,10 +229,8 @@ def test_a_changed_audit_trail_is_noticed(url, tampering):
     for at in range(3):
         store.audit("main", "ann", "export", "points", {"n": at}, at)
     assert store.verify_audit() == 3
-    connection = sqlite3.connect(store.url.database)
-    connection.execute(tampering)
-    connection.commit()
-    connection.close()
+    with store._writes.begin() as connection:
+        connection.exec_driver_sql(tampering)
     with pytest.raises(Corrupt, match=r"entry [23]"):
         store.verify_audit()
     store.close()
@@ -249,32 +241,40 @@ def test_migrations_give_the_layout_the_program_expects(state):
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
 
 
-def test_a_damaged_file_and_one_of_a_newer_program_are_refused_clearly(tmp_path, url):
+def test_a_damaged_file_is_refused_clearly(tmp_path):
     (tmp_path / "bad.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(Corrupt, match=r"bad\.db.*tocsin restore"):
         StateStore(f"sqlite:///{tmp_path / 'bad.db'}")
+
+
+def test_a_database_of_a_newer_program_is_refused_clearly(url):
     store = StateStore(url)
+    with store._writes.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     store.close()
-    connection = sqlite3.connect(store.url.database)
-    connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.commit()
-    connection.close()
     with pytest.raises(Corrupt, match="newer"):
         StateStore(url)
 
 
-def test_commits_are_durable_before_they_return(state):
-    with state._engine.begin() as connection:
+@pytest.fixture
+def in_a_file(tmp_path):
+    store = StateStore(f"sqlite:///{tmp_path / 'state.db'}")
+    yield store
+    store.close()
+
+
+def test_commits_are_durable_before_they_return(in_a_file):
+    with in_a_file._engine.begin() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
-def test_a_full_disk_is_said_and_nothing_is_half_written(state):
-    with state._engine.begin() as connection:
+def test_a_full_disk_is_said_and_nothing_is_half_written(in_a_file):
+    with in_a_file._engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # of this connection, which the pool hands out again
     with pytest.raises(DiskFull, match="no room on the disk for the state store"):
-        state.commit("correlate", 7, incidents=[INCIDENT], state=b"x" * 100_000)
-    with state._engine.begin() as connection:
+        in_a_file.commit("correlate", 7, incidents=[INCIDENT], state=b"x" * 100_000)
+    with in_a_file._engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
-    assert not state.incidents(None)
-    assert state.commit("correlate", 7, incidents=[INCIDENT], state=b"x" * 100_000)
+    assert not in_a_file.incidents(None)
+    assert in_a_file.commit("correlate", 7, incidents=[INCIDENT], state=b"x" * 100_000)

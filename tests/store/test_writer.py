@@ -183,7 +183,7 @@ def test_what_the_disk_refuses_by_its_number_is_tried_again(world, monkeypatch):
     def no_room(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tocsin.store.writer.durable_write", no_room)
+    monkeypatch.setattr("tocsin.store.cuts.durable_write", no_room)
     with pytest.raises(DiskFull, match="no room on the disk"):
         world.writer.step()
     monkeypatch.undo()

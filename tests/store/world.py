@@ -29,15 +29,16 @@ def genai_pack() -> PackSpec:
 class World:
     """Two logs, a catalog, a store and its writer."""
 
-    def __init__(self, path: Path, **options) -> None:
+    def __init__(self, path: Path, *, cluster=None, **options) -> None:
         self.path = path
+        self.cluster = cluster
         self.options = options
         path.mkdir(parents=True, exist_ok=True)
         # the engine drops by its own clock: stamps of batches must be of today
         self.clock = ManualClock(path.stat().st_mtime_ns)
         self.catalog = Catalog()
         self.input, self.output = MemoryLog(), MemoryLog()
-        self.store = TelemetryStore(path)
+        self.store = TelemetryStore(path, cluster=cluster)
         self.writer = self.new_writer()
 
     def new_writer(self) -> StoreWriter:
@@ -46,7 +47,7 @@ class World:
 
     def reopen(self) -> None:
         self.store.close()
-        self.store = TelemetryStore(self.path)
+        self.store = TelemetryStore(self.path, cluster=self.cluster)
         self.writer = self.new_writer()
 
     def ref(self, name="cpu", tenant="main", unit="1", **labels) -> int:

@@ -37,6 +37,8 @@ class Deliveries:
         examples: Examples = lambda _: (),
         summarise: Summarise = lambda *_: UNSAID,
         draw: Draw = lambda _: None,
+        *,
+        term: Callable[[], int] = lambda: 1,
     ) -> None:
         self._others = others
         self._state = state
@@ -46,7 +48,7 @@ class Deliveries:
         self._config = config
         self._destinations: dict[str, Destination] = open_destinations(config.outgoing(), self._context)
         store = Illustrated(state, examples, summarise, clock, self._done, draw)
-        self._outbox = Outbox(store, self._destinations, clock)
+        self._outbox = Outbox(store, self._destinations, clock, term=term)
 
     def _done(self, incident: Incident) -> Sequence[str]:
         """What was done about an incident, a line each."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import structlog
 
 from tocsin.model.clock import SECOND, Clock
 from tocsin.model.destination import Destination, Receipt
-from tocsin.model.errors import Refused, Retryable, TocsinError
+from tocsin.model.errors import Overloaded, Refused, Retryable, TocsinError, Unreachable
 from tocsin.model.message import Message
 from tocsin.selfmon.metrics import counter, gauge
 
@@ -23,6 +23,8 @@ GIVE_UP_NS = 24 * 3600 * SECOND
 SEND_LIMIT_S = 30.0
 """No attempt takes longer than this, whatever the destination does."""
 LEASE_NS = 120 * SECOND
+LEAD_POLL_S = 0.5
+SETTLE_AGAIN_S = 1.0
 QUEUE = 200
 BATCH = 100
 MAX_NEWEST = 10_000
@@ -31,6 +33,7 @@ _RANK = {"test": 0, "digest": 0, "trigger": 1, "update": 2, "acknowledge": 3, "r
 _ALONE = ("test", "digest")
 """What is of no incident, and so never overtaken by later news of one."""
 
+R = TypeVar("R")
 Outcome: TypeAlias = Literal["sent", "retry", "failed", "dropped"]
 
 _log = structlog.get_logger()
@@ -109,6 +112,7 @@ class Outbox:
     destinations : by name
     clock : wall time
     give_up_ns : age at which a message is given up, counted and shown
+    term : number of the term in which this process sends, 0 while another does; asked before every claim and attempt
     """
 
     def __init__(
@@ -118,14 +122,16 @@ class Outbox:
         clock: Clock,
         *,
         give_up_ns: int = GIVE_UP_NS,
+        term: Callable[[], int] = lambda: 1,
     ) -> None:
         self._store = store
+        self._term = term
         self._destinations = dict(destinations)
         self._clock = clock
         self._give_up_ns = give_up_ns
         self._queues: dict[str, asyncio.Queue[Message]] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
-        self._claimed: set[str] = set()
+        self._claimed: dict[str, tuple[int, int]] = {}  # by message: term and time of the last claim
         self._newest: dict[str, list[int | str]] = {}
         self._wake = asyncio.Event()
         self.health: dict[str, Health] = {name: Health() for name in self._destinations}
@@ -162,10 +168,13 @@ class Outbox:
             await self.close()
 
     async def drain(self) -> int:
-        """Claim what is due and hand it to the workers; gives how many were claimed."""
-        claimed = await asyncio.to_thread(self._store.claim, self._clock.now(), BATCH, LEASE_NS)
+        """Claim what is due and hand it to the workers; gives how many were claimed, 0 where another process sends."""
+        term, now = await asyncio.to_thread(self._term), self._clock.now()
+        if not term:
+            return 0
+        claimed = await asyncio.to_thread(self._store.claim, now, BATCH, LEASE_NS)
         for message in sorted(claimed, key=lambda each: (each.created_at, each.id)):
-            await self._hand_over(message)
+            await self._hand_over(message, (term, now))
         return len(claimed)
 
     async def idle(self) -> None:
@@ -185,7 +194,7 @@ class Outbox:
         self._workers, self._queues = {}, {}
         self._claimed.clear()
 
-    async def _hand_over(self, message: Message) -> None:
+    async def _hand_over(self, message: Message, claim: tuple[int, int]) -> None:
         name = message.destination
         if message.dry_run:
             await self._settle(message, "dropped", message.reason or "dry run: recorded, not sent")
@@ -194,13 +203,14 @@ class Outbox:
             await self._settle(message, "failed", f"no destination is called {name!r} any more")
             return
         if message.id in self._claimed:
+            self._claimed[message.id] = claim
             return  # still in our hands: the lease ended while a slow destination was busy with others
         queue = self._queues.get(name)
         if queue is None:
             queue = self._queues[name] = asyncio.Queue(QUEUE)
             self._workers[name] = asyncio.create_task(self._work(name, queue), name=f"outbox {name}")
         if not queue.full():
-            self._claimed.add(message.id)
+            self._claimed[message.id] = claim
             if message.action not in _ALONE:
                 self._newest[_key(message)] = max(_order(message), self._newest.pop(_key(message), []))
                 if len(self._newest) > MAX_NEWEST:
@@ -219,12 +229,25 @@ class Outbox:
                     "a message could not be settled", destination=name, message=message.id, error=str(error)[:300]
                 )
             finally:
-                self._claimed.discard(message.id)
+                self._claimed.pop(message.id, None)
                 queue.task_done()
                 _QUEUE.labels(name).set(queue.qsize())
 
+    async def _may_send(self, message: Message) -> bool:
+        """Whether nobody else can have sent this message; waits for the lead while its claim lasts."""
+        while True:
+            ours, at = self._claimed[message.id]
+            term, age = await asyncio.to_thread(self._term), self._clock.now() - at
+            if term == ours or (term and age < LEASE_NS - SEND_LIMIT_S * SECOND):
+                return True
+            if term or age >= LEASE_NS:
+                return False  # whoever leads claims it again
+            await asyncio.sleep(LEAD_POLL_S)
+
     async def _attempt(self, message: Message) -> None:
-        record = _Record.of(await asyncio.to_thread(self._store.cursor, _key(message)))
+        if not await self._may_send(message):
+            return
+        record = _Record.of(await _kept(lambda: self._store.cursor(_key(message))))
         if message.action not in _ALONE and _order(message) < max(record.order, self._newest.get(_key(message), [])):
             await self._settle(message, "dropped", "overtaken by a later notice of the same incident")
             return
@@ -248,7 +271,7 @@ class Outbox:
 
     async def _delivered(self, message: Message, receipt: Receipt, record: _Record) -> None:
         after = _Record(record.number + 1, receipt.thread or record.thread, _order(message))
-        await asyncio.to_thread(self._store.commit, _key(message), after.number, state=after.to_bytes())
+        await _kept(lambda: self._store.commit(_key(message), after.number, state=after.to_bytes()))
         if self._newest.get(_key(message)) == after.order:
             del self._newest[_key(message)]  # the store knows it from here on
         health = self.health[message.destination]
@@ -268,9 +291,8 @@ class Outbox:
         self._trouble(message.destination, error, now)
         _SETTLED.labels(message.destination, "retry").inc()
         _log.warning("not delivered", destination=message.destination, incident=message.incident.id, error=error[:300])
-        await asyncio.to_thread(
-            self._store.settle, message.id, "retry", at=now, next_attempt=now + wait, error=error[:500]
-        )
+        settle = self._store.settle
+        await _kept(lambda: settle(message.id, "retry", at=now, next_attempt=now + wait, error=error[:500]))
 
     async def _failed(self, message: Message, error: str) -> None:
         self.health.setdefault(message.destination, Health()).failed += 1
@@ -286,7 +308,18 @@ class Outbox:
 
     async def _settle(self, message: Message, outcome: Outcome, error: str) -> None:
         _SETTLED.labels(message.destination, outcome).inc()
-        await asyncio.to_thread(self._store.settle, message.id, outcome, at=self._clock.now(), error=error[:500])
+        settle, now = self._store.settle, self._clock.now()
+        await _kept(lambda: settle(message.id, outcome, at=now, error=error[:500]))
+
+
+async def _kept(step: Callable[[], R]) -> R:
+    """Do a step of the store in a thread, again until the store is there: what was sent must not be forgotten."""
+    while True:
+        try:
+            return await asyncio.to_thread(step)
+        except (Unreachable, Overloaded) as error:
+            _log.warning("the state store can't be used, trying again", error=str(error)[:300])
+            await asyncio.sleep(SETTLE_AGAIN_S)
 
 
 def _key(message: Message) -> str:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.model.errors import Corrupt
-from tocsin.store.tables import AUDIT
+from tocsin.store.tables import AUDIT, kept_text
 
 _START = "0" * 64
 
@@ -49,6 +49,8 @@ def append_audit(
     last = connection.execute(sa.select(AUDIT.c.seq, AUDIT.c.sha256).order_by(AUDIT.c.seq.desc()).limit(1)).first()
     seq, previous = (last.seq + 1, last.sha256) if last else (1, _START)
     text = json.dumps(dict(detail), sort_keys=True, default=str)
+    # the digest is over what the database keeps
+    tenant, actor, subject = kept_text(tenant), kept_text(actor), kept_text(subject)
     bare = AuditEntry(seq, time, tenant, actor, action, subject, text, previous, "")
     values = {name: getattr(bare, name) for name in AuditEntry.__slots__}
     values["sha256"] = bare.digest()

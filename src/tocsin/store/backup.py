@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tocsin.model.errors import BadInput
+from tocsin.store.dialects import SQLITE
+from tocsin.store.moving import copy_state
 from tocsin.store.schema import DATABASE, TABLES
 from tocsin.store.state import StateStore
 from tocsin.store.telemetry import TelemetryStore
@@ -33,12 +34,8 @@ REPLAYS = "replays"
 def frozen(data_dir: Path, store: TelemetryStore, state: StateStore) -> Iterator[list[tuple[str, Path]]]:
     """Files of a backup as (name within it, path), valid inside the `with`; the server goes on meanwhile.
 
-    A plain copy of the files under their names is a data directory that a server can start on.
-
-    Raises
-    ------
-    BadInput
-        The state store is no SQLite file: it is backed up by the means of its own server.
+    A plain copy of the files under their names is a data directory that a server can start on. State of PostgreSQL is
+    in it as a file of SQLite, which `copy_state` brings back; telemetry of a cluster is not: its servers back it up.
     """
     token = secrets.token_hex(8)  # letters and digits only: the engine would escape others in the name of a directory
     stage = data_dir / f".backup-{token}"
@@ -47,14 +44,15 @@ def frozen(data_dir: Path, store: TelemetryStore, state: StateStore) -> Iterator
     shadow = engine / "shadow" / token
     try:
         _hold_logs(data_dir, stage)
-        _freeze(store, token)
+        if store.embedded:
+            _freeze(store, token)
         _copy_state(state, stage / "state.db")
         _link_rest(data_dir, store.path, stage)
         for name in _LOGS:
             if (data_dir / name / _MARK).exists():
                 shutil.copy2(data_dir / name / _MARK, stage / name / _MARK)
         _hold_logs(data_dir, stage)
-        yield [*_of_engine(engine, shadow), *_files(stage, "")]
+        yield [*(_of_engine(engine, shadow) if store.embedded else ()), *_files(stage, "")]
     finally:
         shutil.rmtree(shadow, ignore_errors=True)
         shutil.rmtree(stage, ignore_errors=True)
@@ -100,8 +98,9 @@ def _hold_logs(data_dir: Path, stage: Path) -> None:
 
 def _copy_state(state: StateStore, copy: Path) -> None:
     source = state.url.database
-    if state.url.get_backend_name() != "sqlite" or not source:
-        raise BadInput(f"{state.url.render_as_string()}: not a SQLite file; back it up by its own server's means")
+    if state.url.get_backend_name() != SQLITE or not source:
+        copy_state(state, f"{SQLITE}:///{copy}")
+        return
     with closing(sqlite3.connect(source)) as found, closing(sqlite3.connect(copy)) as kept:
         found.backup(kept)
 

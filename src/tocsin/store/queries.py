@@ -283,12 +283,13 @@ class Queries:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Per table its rows and bytes on disk, and per log the next offset to store and rows in dead letters."""
-        sql = f"""SELECT table, toInt64(sum(rows)) AS rows, toInt64(sum(bytes_on_disk)) AS bytes FROM system.parts
+        sql = f"""SELECT replaceRegexpOne(table, '_local$', '') AS table, toInt64(sum(rows)) AS rows,
+            toInt64(sum(bytes_on_disk)) AS bytes FROM {self.db.system("parts")}
             WHERE active AND database = '{DATABASE}' GROUP BY table"""
         found = {table.name: {"rows": 0, "bytes": 0} for table in TABLES}
         for row in rows_of(self.db.query(sql)):
             found[row["table"]] = {"rows": row["rows"], "bytes": row["bytes"]}
-        ledger = f"SELECT log, max(next) AS n, argMax(dead, stamp) AS d FROM {DATABASE}.ledger GROUP BY log"
+        ledger = f"SELECT log, max(next) AS n, argMax(dead, stamp) AS d FROM {DATABASE}.ledger WHERE log != 'layout' GROUP BY log"
         for row in rows_of(self.db.query(ledger)):
             found[f"log:{row['log']}"] = {"next": int(row["n"]), "dead_rows": int(row["d"])}
         return found

@@ -31,6 +31,9 @@ RETENTION_DAYS: Mapping[str, int] = {
 }
 """Days kept by default; `limits.retention` of tocsin.yaml overrides them by table."""
 
+SETTINGS = "index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1"
+"""What all tables have, wherever they are."""
+
 _TENANT = ("tenant", "LowCardinality(String)", "ZSTD(1)")
 _SERIES = (
     _TENANT,
@@ -49,7 +52,8 @@ class Table:
     """One table: `columns` are (name, type, codec); `partition_days` 0 = not partitioned.
 
     `replacing` tables keep the newest row of a key and may be written twice without harm; rows of the others
-    are written once.
+    are written once. `shard`: the columns by whose hash rows are spread over the shards of a cluster; of a replacing
+    table they are part of the order, so that all versions of a key meet.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Table:
     partition_days: int = 0
     partition_by: str = "time"
     replacing: str = ""
+    shard: str = ""
     indexes: tuple[str, ...] = ()
     kept: bool = True
     names: tuple[str, ...] = field(init=False)
@@ -66,21 +71,29 @@ class Table:
         object.__setattr__(self, "names", tuple(name for name, _, _ in self.columns))
 
     def ddl(self, retention_s: int | None) -> str:
-        """The CREATE TABLE statement; `retention_s` None keeps rows for ever."""
-        columns = [f"`{name}` {kind} CODEC({codec})" for name, kind, codec in self.columns]
+        """The CREATE TABLE statement of chDB; `retention_s` None keeps rows for ever."""
+        kept = None if retention_s is None else ttl(retention_s)
+        settings = f"{SETTINGS}, non_replicated_deduplication_window = 10000"
+        return self.made(f"{DATABASE}.{self.name}", self.engine(), kept, settings)
+
+    def made(self, name: str, engine: str, kept: str | None, settings: str) -> str:
+        """A CREATE TABLE statement with the columns, the partitions and the order of this table."""
+        columns = [f"`{column}` {kind} CODEC({codec})" for column, kind, codec in self.columns]
         body = ",\n  ".join([*columns, *(f"INDEX {index}" for index in self.indexes)])
-        engine = f"ReplacingMergeTree({self.replacing})" if self.replacing else "MergeTree"
-        parts = [f"CREATE TABLE IF NOT EXISTS {DATABASE}.{self.name} (\n  {body}\n) ENGINE = {engine}"]
+        parts = [f"CREATE TABLE IF NOT EXISTS {name} (\n  {body}\n) ENGINE = {engine}"]
         if self.partition_days:
             parts.append(f"PARTITION BY intDiv({self.partition_by}, {self.partition_days * DAY_NS})")
         parts.append(f"ORDER BY ({self.order})")
-        if retention_s is not None:
-            parts.append(f"TTL {ttl(retention_s)}")
-        parts.append(
-            "SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 10000,"
-            " fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1"
-        )
+        if kept is not None:
+            parts.append(f"TTL {kept}")
+        parts.append(f"SETTINGS {settings}")
         return "\n".join(parts)
+
+    def engine(self, replicated: str = "") -> str:
+        """The engine; `replicated` are its path and replica, for tables that have any."""
+        arguments = ", ".join(each for each in (replicated, self.replacing) if each)
+        name = f"{'Replicated' if replicated else ''}{'Replacing' if self.replacing else ''}MergeTree"
+        return f"{name}({arguments})" if arguments else name
 
 
 def ttl(retention_s: int) -> str:
@@ -108,6 +121,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, signal, id, origin",
+        shard="tenant, id",
         replacing="stored",
         kept=False,
     ),
@@ -121,6 +135,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, signal, series, time",
+        shard="tenant, series",
         partition_days=1,
         indexes=(_BY_STORED,),
     ),
@@ -136,6 +151,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, signal, series, time",
+        shard="tenant, series",
         partition_days=30,
         replacing="stored",
     ),
@@ -159,6 +175,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, signal, series, time",
+        shard="tenant, series",
         partition_days=1,
         indexes=(_BY_STORED,),
     ),
@@ -213,6 +230,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, service, time",
+        shard="tenant, trace_id",
         partition_days=1,
         indexes=(_BY_STORED, "by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 1"),
     ),
@@ -234,6 +252,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, service, time",
+        shard="tenant, service, time",
         partition_days=1,
         indexes=(_BY_STORED, "by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 1"),
     ),
@@ -248,6 +267,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, shape",
+        shard="tenant, shape",
         replacing="time",
         kept=False,
     ),
@@ -272,6 +292,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, model, time, prediction_id",
+        shard="tenant, prediction_id, if(prediction_id = '', time, 0)",
         partition_days=1,
         indexes=(_BY_STORED, "by_prediction prediction_id TYPE bloom_filter(0.01) GRANULARITY 1"),
     ),
@@ -288,6 +309,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, time",
+        shard="tenant, time",
         partition_days=30,
         indexes=(_BY_STORED,),
     ),
@@ -310,6 +332,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, monitor, series, time",
+        shard="tenant, series",
         partition_days=1,
         indexes=(_BY_STORED, _BY_TIME),
     ),
@@ -327,6 +350,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, series, time",
+        shard="tenant, series",
         partition_days=30,
         indexes=(_BY_STORED,),
     ),
@@ -354,6 +378,7 @@ TABLES: tuple[Table, ...] = (
             _STORED,
         ),
         order="tenant, id",
+        shard="tenant, id",
         partition_days=30,
         partition_by="start",
         replacing="news",
@@ -368,6 +393,7 @@ TABLES: tuple[Table, ...] = (
             ("stamp", "Int64", _ZSTD),
         ),
         order="log",
+        shard="log",
         replacing="stamp",
         kept=False,
     ),

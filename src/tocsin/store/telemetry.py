@@ -1,22 +1,29 @@
-"""`TelemetryStore`: the sole owner of chDB - layout, ledger, inserts, rollups - and the queries over it."""
+"""`TelemetryStore`: all telemetry, in chDB or on a ClickHouse cluster - layout, ledger, inserts, rollups - and its queries."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from tocsin.model.errors import Corrupt
-from tocsin.store.database import Database
+from tocsin.store.cluster import Cluster, ClusterDatabase
+from tocsin.store.cuts import Cuts, FileCuts, TableCuts
+from tocsin.store.database import EmbeddedDatabase
 from tocsin.store.export import Exports, Form
+from tocsin.store.layout import ClusterLayout, EmbeddedLayout, Layout
 from tocsin.store.lists import Lists
 from tocsin.store.log_rows import LogTemplates
 from tocsin.store.queries import Queries, Where
-from tocsin.store.schema import BY_NAME, DATABASE, TABLES, VERSION, retention_seconds, ttl
+from tocsin.store.schema import BY_NAME, DATABASE, VERSION, retention_seconds
 
 _LAYOUT = "layout.json"
+_LAYOUT_LOG = "layout"
+"""In the ledger of a cluster, which has no such file: the version of its tables."""
+_SECONDS_OR_VOLUMES = re.compile(r"INTERVAL (\d+) SECOND|VOLUME '([^']+)'")
 HOUR_NS = 3600 * 10**9
 MINUTE_NS = 60 * 10**9
 
@@ -29,14 +36,15 @@ class TelemetryStore(Queries, Lists, LogTemplates):
     path : directory of the store, made if absent
     retention : ns by table, over the defaults of `schema.RETENTION_DAYS`
     memory_bytes : most memory of one query
-    read_only : make no table and change no row, whatever the retention; the directory must hold a store
+    read_only : make no table and change no row, whatever the retention; the directory or cluster must hold a store
+    cluster : ClickHouse instead of chDB; then `path` has only the rows that it refused
 
     Raises
     ------
     BadConfig
         A retention names no table.
     Unreachable
-        Another process has the store open.
+        Another process has the store open, or the cluster does not answer.
     Corrupt
         The directory is damaged or written by a newer program.
     """
@@ -48,16 +56,29 @@ class TelemetryStore(Queries, Lists, LogTemplates):
         retention: Mapping[str, int] | None = None,
         memory_bytes: int = 1 << 30,
         read_only: bool = False,
+        cluster: Cluster | None = None,
     ) -> None:
         self._kept_s = retention_seconds(retention or {})
         self.path = path
-        self._check_layout()
-        super().__init__(Database(path / "chdb", memory_bytes=memory_bytes))
-        if read_only:
-            self._grow()  # of an older program's store: nothing is written but what its columns are
+        self.layout: Layout = EmbeddedLayout() if cluster is None else ClusterLayout(cluster)
+        if cluster is None:
+            self._check_layout()
+            super().__init__(EmbeddedDatabase(path / "chdb", memory_bytes=memory_bytes))
+            self.cuts: Cuts = FileCuts(path / "pending.json")
         else:
+            super().__init__(ClusterDatabase(cluster, sequential=not read_only))
+            self._check_version()
+            self.cuts = TableCuts(self.db)
+        if not read_only:
             self._create()
+        elif cluster is None:
+            self._grow()  # of an older program's store: nothing is written but what its columns are
         self.exports = Exports(self.db)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether all of it is in this directory."""
+        return not self.db.exact_tokens
 
     def export(
         self,
@@ -90,14 +111,27 @@ class TelemetryStore(Queries, Lists, LogTemplates):
         if found > VERSION:
             raise Corrupt(f"{file}: layout {found} is newer than this program's {VERSION}; upgrade tocsin")
 
+    def _check_version(self) -> None:
+        """Refuse a cluster whose tables are of a newer program."""
+        made = f"SELECT count() AS n FROM system.tables WHERE database = '{DATABASE}' AND name = 'ledger'"
+        if not self.db.write_query(made).column("n").to_pylist()[0]:
+            return
+        found = self.applied(_LAYOUT_LOG)[0]
+        if found > VERSION:
+            raise Corrupt(
+                f"the cluster's tables are of layout {found}, newer than this program's {VERSION}; upgrade tocsin"
+            )
+
     def _create(self) -> None:
-        self.db.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
-        for table in TABLES:
-            kept_s = self._kept_s.get(table.name) if table.kept else None
-            self.db.command(table.ddl(kept_s))
+        self.path.mkdir(parents=True, exist_ok=True)
+        for statement in self.layout.made(self._kept_s):
+            self.db.command(statement)
         self._grow()
         self._apply_retention()
-        (self.path / _LAYOUT).write_text(json.dumps({"version": VERSION}) + "\n")
+        if self.embedded:
+            (self.path / _LAYOUT).write_text(json.dumps({"version": VERSION}) + "\n")
+        elif self.applied(_LAYOUT_LOG)[0] < VERSION:
+            self.record(_LAYOUT_LOG, VERSION, 0, 0, VERSION)
 
     def _grow(self) -> None:
         """Give tables of an older program the columns and indexes that came since."""
@@ -106,25 +140,29 @@ class TelemetryStore(Queries, Lists, LogTemplates):
         have = {(row["table"], row["name"]) for row in self.db.write_query(names).to_pylist()}
         have |= {(row["table"], row["name"]) for row in self.db.write_query(indexes).to_pylist()}
         there = {table for table, _ in have}
-        for table in TABLES:
-            if table.name not in there:
+        for table in self.layout.tables:
+            holding = self.layout.holding(table)
+            if holding not in there:
                 continue
             for name, kind, codec in table.columns:
-                if (table.name, name) not in have:
-                    self.db.command(f"ALTER TABLE {DATABASE}.{table.name} ADD COLUMN `{name}` {kind} CODEC({codec})")
+                if not {(holding, name), (table.name, name)} <= have:
+                    for statement in self.layout.with_column(table, name, kind, codec):
+                        self.db.command(statement)
             for index in table.indexes:  # of parts that are there already it knows nothing until they are merged
-                if (table.name, index.split(" ", 1)[0]) not in have:
-                    self.db.command(f"ALTER TABLE {DATABASE}.{table.name} ADD INDEX {index}")
+                if (holding, index.split(" ", 1)[0]) not in have:
+                    for statement in self.layout.with_index(table, index):
+                        self.db.command(statement)
 
     def _apply_retention(self) -> None:
         sql = f"SELECT name, create_table_query AS made FROM system.tables WHERE database = '{DATABASE}'"
         made = {row["name"]: row["made"] for row in self.db.write_query(sql).to_pylist()}
         for name, kept_s in self._kept_s.items():
-            # the engine prints the expression its own way: compare the number of seconds only
-            if f"toIntervalSecond({kept_s})" not in made[name]:
-                self.db.command(
-                    f"ALTER TABLE {DATABASE}.{name} MODIFY TTL {ttl(kept_s)} SETTINGS materialize_ttl_after_modify = 1"
-                )
+            table = BY_NAME[name]
+            # the engine prints the expression its own way: compare seconds and volumes only
+            wanted = _SECONDS_OR_VOLUMES.findall(self.layout.kept(table, kept_s))
+            found = _SECONDS_OR_VOLUMES.findall(_printed_ttl(made[self.layout.holding(table)]))
+            if [each for pair in wanted for each in pair if each] != [each for pair in found for each in pair if each]:
+                self.db.command(self.layout.keeping(table, kept_s))
 
     def insert(self, table: str, rows: pa.Table, token: str) -> None:
         """Insert rows laid out as `schema.BY_NAME[table]`; the same token again inserts nothing."""
@@ -179,3 +217,9 @@ class TelemetryStore(Queries, Lists, LogTemplates):
     def close(self) -> None:
         """Close the engine."""
         self.db.close()
+
+
+def _printed_ttl(made: str) -> str:
+    """The TTL of a table as the engine prints it: `toIntervalSecond(60)` where we write `INTERVAL 60 SECOND`."""
+    found = made.rpartition(" TTL ")[2].partition(" SETTINGS ")[0] if " TTL " in made else ""
+    return re.sub(r"toIntervalSecond\((\d+)\)", r"INTERVAL \1 SECOND", found)

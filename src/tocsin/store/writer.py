@@ -2,30 +2,29 @@
 
 A batch is a cut of one log, written down and synced before the first insert. After a crash the same cut is made
 again; its rows are looked up by the stamp they carry, partition by partition, and only what is missing is inserted.
-The engine's own deduplication (by token) is a second guard: its log is written before the part becomes visible, so
-alone it could take a batch for stored that is not.
+The engine's own deduplication (by token) is a second guard: chDB writes its log before the part becomes visible, so
+alone it could take a batch for stored that is not. On a cluster it is the first and only one: there the token is
+written in the transaction that makes the part visible, so the same rows are sent again with the same token.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from tocsin.model.clock import Clock
-from tocsin.model.errors import Corrupt, DiskFull, TocsinError
+from tocsin.model.errors import Corrupt, DiskFull, Overloaded, TocsinError, Unreachable
 from tocsin.model.frame import Frame
 from tocsin.model.log import LogRecord, Output
 from tocsin.model.room import room_for
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
 from tocsin.store.batch import Batch, partitions_of
+from tocsin.store.cuts import Cut
 from tocsin.store.genai import SpanMapper
 from tocsin.store.naming import SeriesNames
 from tocsin.store.schema import BY_NAME
@@ -56,16 +55,6 @@ class Reader(Protocol):
         """Offset that the next record will get."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """One batch of one log: records `first` to `last` (included), all rows stamped `stamp` (ms)."""
-
-    log: str
-    first: int
-    last: int
-    stamp: int
-
-
 class StoreWriter:
     """Reads both logs and fills the store; used by one thread.
 
@@ -92,13 +81,13 @@ class StoreWriter:
         max_bytes: int = 64 << 20,
     ) -> None:
         self._store = store
+        self._exact = store.db.exact_tokens
         self._readers = {INPUT: input_reader, OUTPUT: output_reader}
         self._names = SeriesNames(catalog)
         self._mapper = mapper
         self._clock = clock
         self._max_rows = max_rows
         self._max_bytes = max_bytes
-        self._pending = store.path / "pending.json"
         self._dead_letters = store.path / "dead"
         applied = {log: store.applied(log) for log in (INPUT, OUTPUT)}
         self._next = {log: found[0] for log, found in applied.items()}
@@ -149,7 +138,7 @@ class StoreWriter:
         cut = Cut(log, records[0].offset, records[-1].offset, self._stamp)
         self._interrupted = True
         with self._store.db.writing(), room_for("the telemetry store"):
-            self._write_pending(cut)
+            self._store.cuts.note(cut)
             self._apply(cut, records, recovering=False)
         self._interrupted = False
         return len(records)
@@ -177,15 +166,13 @@ class StoreWriter:
 
     def _recover(self) -> None:
         """Finish the batch that was under way when the process ended."""
-        if not self._pending.exists():
+        cut = self._store.cuts.noted()
+        if cut is None:
             return
-        try:
-            cut = Cut(**json.loads(self._pending.read_text()))
-            following = self._next[cut.log]
-        except (ValueError, TypeError, KeyError) as error:
-            raise Corrupt(f"{self._pending}: not a note of a batch under way ({error}); restore a backup") from error
+        if cut.log not in self._next:
+            raise Corrupt(f"the note of a batch under way is of a log {cut.log!r} that nobody has; restore a backup")
         self._stamp = max(self._stamp, cut.stamp)
-        if cut.last < following:
+        if cut.last < self._next[cut.log]:
             return
         records: list[LogRecord] = []
         offset = cut.first
@@ -220,7 +207,8 @@ class StoreWriter:
     def _store_table(self, cut: Cut, name: str, rows: pa.Table, *, recovering: bool) -> int:
         """Insert rows, at most `MAX_PARTITIONS` partitions a time; the number of rows now stored."""
         partitions = partitions_of(name, rows)
-        present = self._store.partitions_with(name, cut.stamp) if recovering and not BY_NAME[name].replacing else set()
+        again = recovering and not self._exact
+        present = self._store.partitions_with(name, cut.stamp) if again and not BY_NAME[name].replacing else set()
         wanted = np.unique(partitions)
         for start in range(0, len(wanted), MAX_PARTITIONS):
             chunk = [each for each in wanted[start : start + MAX_PARTITIONS].tolist() if each not in present]
@@ -228,22 +216,25 @@ class StoreWriter:
                 continue
             part = rows if len(chunk) == len(wanted) else rows.filter(pa.array(np.isin(partitions, chunk)))
             token = f"{name}:{cut.log}:{cut.first}:{cut.last}:{cut.stamp}:{chunk[0]}"
-            self._insert(cut, name, part, token + (f":again{self._retries}" if recovering else ""))
+            self._insert(cut, name, part, token + (f":again{self._retries}" if again else ""))
         return int(rows.num_rows)
 
     def _insert(self, cut: Cut, name: str, rows: pa.Table, token: str) -> None:
+        passing = (Overloaded, Unreachable) if self._exact else (DiskFull,)
         try:
             self._store.insert(name, rows, token)
-        except DiskFull:
+        except passing:
             raise
         except TocsinError:
-            # several partitions are several parts: some may be in
-            if not BY_NAME[name].replacing:
-                present = self._store.partitions_with(name, cut.stamp)
-                rows = rows.filter(pa.array(~np.isin(partitions_of(name, rows), list(present))))
+            if not self._exact:
+                # several partitions are several parts: some may be in
+                if not BY_NAME[name].replacing:
+                    present = self._store.partitions_with(name, cut.stamp)
+                    rows = rows.filter(pa.array(~np.isin(partitions_of(name, rows), list(present))))
+                token += ":2"
             try:
-                self._store.insert(name, rows, token + ":2")
-            except DiskFull:
+                self._store.insert(name, rows, token)
+            except passing:
                 raise
             except TocsinError as error:
                 self._bury(cut, name, rows, str(error))
@@ -262,10 +253,6 @@ class StoreWriter:
         self._dead_rows[cut.log] += rows.num_rows
         DEAD.labels(name).inc(rows.num_rows)
 
-    def _write_pending(self, cut: Cut) -> None:
-        note = {"log": cut.log, "first": cut.first, "last": cut.last, "stamp": cut.stamp}
-        durable_write(self._pending, json.dumps(note).encode())
-
     def _roll(self) -> int:
         if self._clock.now() - self._rolled_at >= _ROLL_EVERY_NS:
             self._rolled_at = self._clock.now()
@@ -277,18 +264,3 @@ def _frames(record: LogRecord) -> Sequence[Frame]:
     if isinstance(record.entry, Output):
         return record.entry.frames
     return (record.entry,) if isinstance(record.entry, Frame) else ()
-
-
-def durable_write(file: Path, content: bytes) -> None:
-    """Replace a file so that after a power cut it holds the old or the new content, whole."""
-    draft = file.with_suffix(".new")
-    with draft.open("wb") as sink:
-        sink.write(content)
-        sink.flush()
-        os.fsync(sink.fileno())
-    draft.replace(file)
-    directory = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

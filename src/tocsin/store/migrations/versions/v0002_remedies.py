@@ -11,14 +11,19 @@ branch_labels = None
 depends_on = None
 
 
+def _words(length: int) -> sa.types.TypeEngine[str]:
+    # PostgreSQL would refuse what is longer, SQLite never does
+    return sa.String(length).with_variant(sa.Text(), "postgresql")
+
+
 def upgrade() -> None:
     """Make both tables."""
     op.create_table(
         "remedies",
-        sa.Column("id", sa.String(64), primary_key=True),
-        sa.Column("tenant", sa.String(200), nullable=False),
-        sa.Column("incident_id", sa.String(64), nullable=False),
-        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("id", _words(64), primary_key=True),
+        sa.Column("tenant", _words(200), nullable=False),
+        sa.Column("incident_id", _words(64), nullable=False),
+        sa.Column("state", _words(20), nullable=False),
         sa.Column("revision", sa.Integer, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
@@ -30,10 +35,10 @@ def upgrade() -> None:
     op.create_index("remedies_by_incident", "remedies", ["tenant", "incident_id"])
     op.create_table(
         "switches",
-        sa.Column("name", sa.String(40), primary_key=True),
+        sa.Column("name", _words(40), primary_key=True),
         sa.Column("stopped", sa.Boolean, nullable=False),
         sa.Column("time", sa.BigInteger, nullable=False),
-        sa.Column("by", sa.String(200), nullable=False),
+        sa.Column("by", _words(200), nullable=False),
         sa.Column("note", sa.Text, nullable=False),
     )
 
