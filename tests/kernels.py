@@ -1,4 +1,4 @@
-"""Compiles every kernel that has a signature into the cache of the tests, beside what else `make test` begins with.
+"""Compiles every kernel that has a signature, or judges entities, into the cache of the tests, beside what else `make test` begins with.
 
 Run as `python -m tests.kernels engine`, and `readers` beside it; the tests, and the servers they start, then load what is compiled.
 """
@@ -18,6 +18,7 @@ def main() -> None:
         fill_cache()
         return
     import tocsin
+    from tocsin.engine.entity_scorer import compile_members
     from tocsin.stats.jit import compile_all
 
     for stage in ("stats", "derive", "window", "detect", "calibrate", "engine"):
@@ -25,6 +26,7 @@ def main() -> None:
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     compile_all()
+    compile_members()  # a server does so only if it is to judge entities
 
 
 if __name__ == "__main__":

@@ -78,14 +78,14 @@ class Autoregression(Member):
         return out
 
 
-@njit("void(f8[:,::1],f8[:,::1])")
+@njit()
 def _solve_rows(matrix: F8, weights: F8) -> None:
     factor(matrix)
     for i in range(weights.shape[0]):
         solve(matrix, weights[i])
 
 
-@njit("void(f8[::1],f8[::1],f8[:,::1],f8[::1])")
+@njit()
 def _residuals(z: F8, before: F8, weights: F8, out: F8) -> None:
     for i in range(z.size):
         told = 0.0
@@ -94,7 +94,7 @@ def _residuals(z: F8, before: F8, weights: F8, out: F8) -> None:
         out[i] = z[i] - told
 
 
-@njit("f8(f8[::1],f8[::1],f8[::1])")
+@njit()
 def _score(residual: F8, square: F8, parts: F8) -> float:
     known, total = 0, 0.0
     for i in range(residual.size):

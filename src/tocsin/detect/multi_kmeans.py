@@ -82,7 +82,7 @@ def _squared(a: F8, b: F8, reach: F8, limit: float) -> float:
     return total
 
 
-@njit("f8(f8[:,::1],f8[:,:,::1],i8,f8[::1],f8[::1])")
+@njit()
 def _nearest(latest: F8, centres: F8, used: int, reach: F8, parts: F8) -> float:
     known = 0
     for r in range(latest.shape[0]):
@@ -101,7 +101,7 @@ def _nearest(latest: F8, centres: F8, used: int, reach: F8, parts: F8) -> float:
     return math.sqrt(best / known)
 
 
-@njit("i8(f8[:,:,::1],f8[::1],f8[::1],f8[:,:,::1])")
+@njit()
 def _start(past: F8, centre: F8, reach: F8, centres: F8) -> int:
     """Farthest-first from the medians; how many differ."""
     far = np.full(past.shape[0], np.inf)
@@ -121,7 +121,7 @@ def _start(past: F8, centre: F8, reach: F8, centres: F8) -> int:
     return used
 
 
-@njit("void(f8[:,:,::1],f8[::1],f8[::1],f8[:,:,::1],i8)")
+@njit()
 def _lloyd(past: F8, centre: F8, reach: F8, centres: F8, used: int) -> None:
     sums, counts = np.zeros(centres.shape), np.zeros(centres.shape)
     for _ in range(ROUNDS):

@@ -95,7 +95,7 @@ def _weights(latest: F8, reach: F8, rows: int, weight: F8) -> int:
     return known
 
 
-@njit("f8(f8[:,::1],f8[:,:,::1],i8[::1],i8,f8[::1],i8,f8[::1])")
+@njit()
 def _distance(latest: F8, past: F8, when: I8, newest: int, reach: F8, rows: int, parts: F8) -> float:
     weight = np.zeros((rows, latest.shape[1]))
     known = _weights(latest, reach, rows, weight)

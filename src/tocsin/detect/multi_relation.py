@@ -81,7 +81,7 @@ class Relation(Member):
         return out
 
 
-@njit("void(f8[:,::1],f8[:,::1],f8[::1])")
+@njit()
 def _invert(products: F8, precision: F8, told: F8) -> None:
     """Precision of the correlations, kept in terms of deviations, and R squared of each signal given the others."""
     n = products.shape[0]
@@ -106,7 +106,7 @@ def _invert(products: F8, precision: F8, told: F8) -> None:
             precision[i, j] = column[j] / column[i] * sd[i] / sd[j] if known else 0.0
 
 
-@njit("void(f8[::1],f8[:,::1],f8[::1])")
+@njit()
 def _residuals(z: F8, precision: F8, out: F8) -> None:
     """z_i less what the others tell of it; a missing one tells what is usual."""
     for i in range(z.size):
@@ -117,7 +117,7 @@ def _residuals(z: F8, precision: F8, out: F8) -> None:
         out[i] = z[i] + rest
 
 
-@njit("f8(f8[::1],f8[::1],f8[::1],f8[::1])")
+@njit()
 def _score(residual: F8, square: F8, told: F8, parts: F8) -> float:
     most = np.zeros(BROKEN)
     held = 0

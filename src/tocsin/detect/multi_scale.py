@@ -63,7 +63,7 @@ class RobustScale(Kept):
         _refit(rows, self.count, self.square, self.centre, self.spread, self.reach)
 
 
-@njit("void(f8[::1],f8[::1],f8[::1],f8[::1])")
+@njit()
 def deviations_of(values: F8, centre: F8, spread: F8, out: F8) -> None:
     """Signed deviations within `CAP`."""
     for i in range(values.size):
@@ -77,7 +77,7 @@ def deviations_of(values: F8, centre: F8, spread: F8, out: F8) -> None:
             out[i] = math.copysign(MOVED, gap) if moved else 0.0
 
 
-@njit("void(f8[::1],f8[::1],f8[::1],i8[::1],f8[::1],f8[::1])")
+@njit()
 def _learn(values: F8, centre: F8, spread: F8, count: I8, mean: F8, square: F8) -> None:
     for i in range(values.size):
         v = values[i]
@@ -92,7 +92,7 @@ def _learn(values: F8, centre: F8, spread: F8, count: I8, mean: F8, square: F8) 
         square[i] += rate * ((1.0 - rate) * gap * gap - square[i])
 
 
-@njit("void(f8[:,::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1])")
+@njit()
 def _refit(rows: F8, count: I8, square: F8, centre: F8, spread: F8, reach: F8) -> None:
     for i in range(rows.shape[0]):
         known = rows[i][~np.isnan(rows[i])]

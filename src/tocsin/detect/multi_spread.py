@@ -36,7 +36,7 @@ class Spread(Member):
         return _score(look.z, parts), parts
 
 
-@njit("f8(f8[::1],f8[::1])")
+@njit()
 def _score(z: F8, parts: F8) -> float:
     known = 0
     for i in range(z.size):

@@ -75,7 +75,7 @@ class Subspace(Member):
         _iterate(windows, self.basis)
 
 
-@njit("i8(f8[:,::1],f8[::1],f8[::1],f8,f8[::1])")
+@njit()
 def _window(latest: F8, centre: F8, scale: F8, bound: float, out: F8) -> int:
     """Deviations of the newest rows, flat; 0 where unknown. How many are known."""
     signals = centre.size
@@ -89,7 +89,7 @@ def _window(latest: F8, centre: F8, scale: F8, bound: float, out: F8) -> int:
     return known
 
 
-@njit("f8(f8[:,::1],f8[::1],f8[::1],f8[:,::1],f8[::1])")
+@njit()
 def _residual(latest: F8, centre: F8, scale: F8, basis: F8, parts: F8) -> float:
     width, signals = basis.shape[1], centre.size
     window = np.empty(width)
@@ -108,7 +108,7 @@ def _residual(latest: F8, centre: F8, scale: F8, basis: F8, parts: F8) -> float:
     return math.sqrt(total / known)
 
 
-@njit("void(f8[:,::1],f8[:,::1])")
+@njit()
 def _iterate(windows: F8, basis: F8) -> None:
     """Subspace iteration with Gram-Schmidt; a direction without variance becomes zero."""
     n, width = windows.shape

@@ -26,7 +26,7 @@ def bounded(value: float) -> float:
     return 0.0 if math.isnan(value) else min(max(value, -BOUND), BOUND)
 
 
-@njit("void(f8[::1],f8[::1],i8,f8[:,::1])")
+@njit()
 def learn_products(left: F8, right: F8, seen: int, products: F8) -> None:
     """Take the outer product of two rows of deviations into (signals, signals) mean products."""
     rate = 1.0 / min(seen + 1, MEMORY)
@@ -36,7 +36,7 @@ def learn_products(left: F8, right: F8, seen: int, products: F8) -> None:
             products[i, j] += rate * (a * bounded(right[j]) - products[i, j])
 
 
-@njit("void(f8[::1],i8,f8[::1])")
+@njit()
 def learn_variance(residual: F8, seen: int, square: F8) -> None:
     """Take residuals into their mean squares, each bounded to `BOUND` of its own standard deviations once warm."""
     rate = 1.0 / min(seen + 1, MEMORY)

@@ -6,7 +6,7 @@ from tocsin.model.arrays import F8
 from tocsin.stats.jit import njit
 
 
-@njit("i8(f8[::1],i8,f8[::1])")
+@njit()
 def unroll(ring: F8, seen: int, into: F8) -> int:
     """Copy a ring that took `seen` values into `into`, oldest first; how many there are.
 
