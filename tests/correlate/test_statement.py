@@ -78,6 +78,12 @@ def test_what_rose_and_then_fell_below_is_told_by_its_rise():
     assert sentence(Symptom(rose, ("bot",), "tokens")).startswith("tokens on bot 3.1x above expected")
 
 
+def test_a_rise_is_told_from_where_it_rose_in_a_band_of_a_log_scale():
+    evidence = {"worst.value": 46.2, "centre": 6.7, "times_expected": 1.2}
+    rose = finding(value=8.1, expected=(-7.0, 1330.0), labels={"service.name": "bot"}, evidence=evidence)
+    assert sentence(Symptom(rose, ("bot",), "tokens")).startswith("tokens on bot 6.9x above expected")
+
+
 def test_what_is_back_in_line_is_told_by_its_worst():
     worst = {"worst.value": 3100.0, "times_expected": 1.0}
     found = finding(value=1000.0, expected=(900.0, 1100.0), labels={"service.name": "bot"}, evidence=worst)

@@ -161,7 +161,8 @@ def deviation(finding: Finding) -> str:
         back = value <= upper if finding.direction == "up" else value >= lower
         if back and isinstance(worst, int | float):
             value, given = float(worst), None  # what is back from where it was, or beyond the other end, was there
-        centre = (lower + upper) / 2
+        told = finding.evidence.get("centre")  # where a band is of a log scale, its middle is far above it
+        centre = float(told) if isinstance(told, int | float) and told > 0 else (lower + upper) / 2
         ratio = value / centre if centre > 0 else math.nan
         ratio = float(given) if isinstance(given, int | float) and given > 0 else ratio
         if ratio >= 1.05:
