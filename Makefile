@@ -33,7 +33,7 @@ cluster: $(STAMP)
 	$(BIN)/python -m tests.cluster.whole $(ARGS)
 
 test: $(STAMP)
-	$(MAKE) --no-print-directory --jobs 2 kernels-engine lint types kernels-readers
+	$(MAKE) --no-print-directory --jobs 2 kernels-engine types kernels-readers lint asserts
 	$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) $(ARGS)
 
 lint: $(STAMP)
@@ -47,6 +47,10 @@ types: $(STAMP)
 # compiled once for all tests and the servers that they start
 kernels-engine kernels-readers: $(STAMP)
 	$(BIN)/python -m tests.kernels $(@:kernels-%=%)
+
+# rewritten once, not by each process that tests
+asserts: $(STAMP)
+	$(BIN)/python -m tests.asserts
 
 # long runs; their results are written down, with date and machine, in docs/benchmarks.md
 soak: $(STAMP)
