@@ -170,7 +170,10 @@ def recovery(path, series, how):
 
 
 def overload(path, series, seconds):
-    """Lag of a worker that gets three times what it folds, and how long it takes to come back."""
+    """Lag of a worker that gets three times what it folds, and how long it takes to come back.
+
+    It is stopped five sixths of the time: nobody here could send three times what a worker folds.
+    """
     rate, _ = throughput(path / "rate", 1, series, 30)
     fleet = Fleet(path / "over", partitions=PARTITIONS)
     load = Load(fleet, series)
@@ -178,13 +181,18 @@ def overload(path, series, seconds):
     told = Told(fleet)
     load.send().result(60)
     told.until(ends_of(fleet))
-    began, sent, most = time.monotonic(), 0, 0
+    over = threading.Event()
+    slow = threading.Thread(target=_slowed, args=(fleet.workers[0], over))
+    slow.start()
+    began, sent = time.monotonic(), 0
     while time.monotonic() - began < seconds:
-        if sent * series < 3 * rate * (time.monotonic() - began):
+        if sent * series < rate * (time.monotonic() - began):
             load.send()
             sent += 1
         told.look()
     ends = ends_of(fleet)
+    over.set()
+    slow.join()
     most = sum(upto - told.causes[n] for n, upto in ends.items())
     memory = Path(f"/proc/{fleet.workers[0].pid}/status").read_text().split("VmHWM:")[1].split()[0]
     back = time.monotonic()
@@ -193,26 +201,37 @@ def overload(path, series, seconds):
     load.close()
     told.reader.close()
     fleet.close()
-    return sent * series / seconds / rate, most, took, int(memory) / 1024
+    return 6 * sent * series / seconds / rate, most, took, int(memory) / 1024
+
+
+def _slowed(worker, over):
+    """Let a worker run a sixth of the time."""
+    while not over.is_set():
+        worker.send_signal(signal.SIGSTOP)
+        time.sleep(0.25)
+        worker.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--series", type=int, default=40_000)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--only", default="")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tocsin-figures-") as root:
-        for workers in (1, 2, 4):
+        for workers in () if told.only else (1, 2, 4):
             rate, cpu = throughput(Path(root) / f"rate{workers}", workers, told.series, told.seconds)
             points = told.series * told.seconds
             print(
                 f"workers {workers}: {rate:,.0f} points/s, {points / cpu:,.0f} a CPU-second of the workers", flush=True
             )
-        for name, how in (("kill -9", signal.SIGKILL), ("SIGTERM", signal.SIGTERM)):
+        for name, how in () if told.only else (("kill -9", signal.SIGKILL), ("SIGTERM", signal.SIGTERM)):
             silent, size = recovery(Path(root) / f"recovery{how}", told.series // 4, how)
             print(f"{name}: all partitions told again after {silent:.1f} s; snapshots {size / 1e6:.1f} MB", flush=True)
-        silent, size = recovery(Path(root) / "many", 100_000, signal.SIGKILL)
-        print(f"100,000 series, kill -9: {silent:.1f} s; snapshots {size / 1e6:.1f} MB", flush=True)
+        if not told.only:
+            silent, size = recovery(Path(root) / "many", 100_000, signal.SIGKILL)
+            print(f"100,000 series, kill -9: {silent:.1f} s; snapshots {size / 1e6:.1f} MB", flush=True)
         times, lag, took, memory = overload(Path(root) / "over", told.series, 20)
         print(
             f"overload {times:.1f}x for 20 s: {lag} entries behind, caught up {took:.1f} s later, {memory:.0f} MiB",

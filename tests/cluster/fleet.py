@@ -149,7 +149,7 @@ class Fleet:
         assert producer.flush(30) == 0
         self.poisoned += self.topics.partitions
 
-    def heard(self, upto, limit_s=120):
+    def heard(self, upto, limit_s=240):
         """All that workers wrote until each partition told the tick of `upto` (ns), each cause once; and how many came twice."""
         catalog, merge = Catalog(), OutputMerge(self.topics.partitions)
         reader = PlacesReader(

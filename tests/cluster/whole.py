@@ -29,8 +29,8 @@ kernel_cache.use()
 MEMBER = Path(__file__).with_name("member.py")
 STORY_S = 19 * 60
 CALM = 4
-LITTLE = 40.0
-BEHIND_S = 420
+LITTLE = 800.0
+BEHIND_S = 600
 
 
 class Member:
