@@ -222,10 +222,11 @@ def test_spans_of_several_sources_fold_the_same_however_they_are_split(told):
         now = T0 + i * 10 * S
         for service in ("bot", "shop", "mail"):
             frame = span_frame([now - S, now - 2 * S], service=service, start_id=10 * i)
-            if not told:  # spans of which no signal is made
-                plain = pa.array([[]] * 2, frame.batch.schema.field("attributes").type)
-                at = frame.batch.schema.get_field_index("attributes")
-                batch = frame.batch.set_column(at, frame.batch.schema.field(at), plain)
+            if not told:  # spans of which no signal is made: parts of a request that nothing else is known of
+                batch = frame.batch
+                for name, values in (("attributes", [[]] * 2), ("parent_id", [bytes([7] * 8)] * 2)):
+                    at = batch.schema.get_field_index(name)
+                    batch = batch.set_column(at, batch.schema.field(at), pa.array(values, batch.schema.field(at).type))
                 frame = Frame(frame.kind, frame.tenant, frame.source, batch)
             entries.append(frame)
         entries.append(Tick(now, {("main", f"otlp/{service}"): now for service in ("bot", "shop", "mail")}))
