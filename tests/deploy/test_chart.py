@@ -34,7 +34,12 @@ FOREIGN = {
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["type", "metadata"],
-                    "properties": {"type": {"const": "kafka"}, "metadata": TEXTS, "authenticationRef": TEXTS},
+                    "properties": {
+                        "type": {"enum": ["kafka", "cpu"]},
+                        "metricType": {"enum": ["Utilization", "AverageValue"]},
+                        "metadata": TEXTS,
+                        "authenticationRef": TEXTS,
+                    },
                 },
             },
         },
@@ -155,7 +160,7 @@ def test_names_that_are_referred_to_are_there(name):
 
 def test_workers_follow_the_lag_of_the_log():
     (scaled,) = found("usual", "ScaledObject")
-    trigger = scaled["spec"]["triggers"][0]["metadata"]
+    busy, trigger = (each["metadata"] for each in scaled["spec"]["triggers"])
     (config,) = found("usual", "ConfigMap")
     cluster = yaml.safe_load(config["data"]["tocsin.yaml"])["cluster"]
     assert trigger["topic"] == f"{cluster['prefix']}.log"
@@ -165,7 +170,8 @@ def test_workers_follow_the_lag_of_the_log():
     (plain,) = (
         each for each in found("watched", "HorizontalPodAutoscaler") if each["metadata"]["name"].endswith("engine")
     )
-    assert plain["spec"]["metrics"][0]["external"]["metric"]["selector"]["matchLabels"] == {
+    assert str(plain["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"]) == busy["value"]
+    assert plain["spec"]["metrics"][1]["external"]["metric"]["selector"]["matchLabels"] == {
         "consumergroup": "tocsin-engine", "topic": "tocsin.log",
     }  # fmt: skip
     assert plain["spec"]["behavior"] == scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]

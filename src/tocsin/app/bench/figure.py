@@ -50,6 +50,8 @@ class Bench:
     figures: list[Figure] = field(default_factory=list)
     load: tuple[float, float, float] = (0.0, 0.0, 0.0)
     elapsed_s: float = 0.0
+    tables: str = ""
+    """Markdown that stands below the figures."""
 
     def add(self, figure: Figure) -> None:
         """Take a figure in and say it at once, for long runs are watched."""

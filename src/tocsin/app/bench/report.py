@@ -62,7 +62,8 @@ class Report:
         small = "\n**Small sizes: this shows that the bench runs, its numbers mean nothing.**\n" if self.small else ""
         rows = ["| figure | measured | unit | aim | held | how |", "|---|---:|---|---:|---|---|"]
         rows += [_row(figure) for figure in bench.figures]
-        return f"{where}\n{packages}.\n{small}\n" + "\n".join(rows)
+        below = f"\n\n{bench.tables}" if bench.tables else ""
+        return f"{where}\n{packages}.\n{small}\n" + "\n".join(rows) + below
 
     def markdown(self) -> str:
         """All benches, one section each."""

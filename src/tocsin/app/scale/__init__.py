@@ -1,0 +1,1 @@
+"""Scaling out on paper: what a load needs, and a simulation of lag and of partitions that move."""
