@@ -9,10 +9,10 @@ from acceptance.stack import SECOND, START, Stack, play
 
 pytestmark = pytest.mark.acceptance
 
-STEP_S = 30
+STEP_S = 60
 NORMAL_S = 90 * 60
 FAULT_S = 30 * 60
-PER_STEP = 30
+PER_STEP = 60
 SOON_S = 600
 """A window of ten minutes that moves every minute: by when all of it is odd."""
 FAULT_AT = START + NORMAL_S * SECOND
