@@ -51,21 +51,9 @@ def serve(
     host_metrics: HostMetrics = True,
 ) -> None:
     """Take telemetry in, watch it, and open incidents, until SIGTERM or Ctrl-C."""
-    from tocsin.app.settings import ServeSettings  # noqa: PLC0415 - heavy
-
-    settings = ServeSettings(
-        data_dir=data_dir(data),
-        run_dir=Path("/"),
-        host=host,
-        port=port,
-        otlp_http_port=otlp_http_port,
-        otlp_grpc_port=otlp_grpc_port,
-        config_path=config.absolute() if config is not None else None,
-        public_url=_checked(public_url),
-        insecure=insecure,
-        host_metrics=host_metrics,
-    )
-    _start(settings, config, None)
+    ports = {"port": port, "otlp_http_port": otlp_http_port, "otlp_grpc_port": otlp_grpc_port}
+    more = {"public_url": _checked(public_url), "insecure": insecure, "host_metrics": host_metrics}
+    _start(_settings(config, data, host, **ports, **more), config, None)
 
 
 def run(
@@ -80,20 +68,8 @@ def run(
     otlp_grpc_port: OtlpGrpc = OTLP_GRPC_PORT,
 ) -> None:
     """Run the same engine without the page, for a file of configuration."""
-    from tocsin.app.settings import ServeSettings  # noqa: PLC0415 - heavy
-
-    settings = ServeSettings(
-        data_dir=data_dir(data),
-        run_dir=Path("/"),
-        host=host,
-        port=port,
-        otlp_http_port=otlp_http_port,
-        otlp_grpc_port=otlp_grpc_port,
-        config_path=file.absolute(),
-        host_metrics=False,
-        page=False,
-    )
-    _start(settings, file, duration)
+    ports = {"port": port, "otlp_http_port": otlp_http_port, "otlp_grpc_port": otlp_grpc_port}
+    _start(_settings(file, data, host, **ports, host_metrics=False, page=False), file, duration)
 
 
 def worker(
@@ -109,23 +85,9 @@ def worker(
     host_metrics: HostMetrics = True,
 ) -> None:
     """Take telemetry into the shared log of a cluster, and fold the share of it that the group gives."""
-    from tocsin.app.settings import ServeSettings  # noqa: PLC0415 - heavy
-
-    settings = ServeSettings(
-        data_dir=data_dir(data),
-        run_dir=Path("/"),
-        host=host,
-        port=port,
-        otlp_http_port=otlp_http_port,
-        otlp_grpc_port=otlp_grpc_port,
-        config_path=config.absolute(),
-        insecure=insecure,
-        host_metrics=host_metrics,
-        page=False,
-        role="worker",
-        engine=engine,
-    )
-    _start(settings, config, None)
+    ports = {"port": port, "otlp_http_port": otlp_http_port, "otlp_grpc_port": otlp_grpc_port}
+    more = {"insecure": insecure, "host_metrics": host_metrics, "page": False, "role": "worker", "engine": engine}
+    _start(_settings(config, data, host, **ports, **more), config, None)
 
 
 def control(
@@ -141,22 +103,18 @@ def control(
     host_metrics: HostMetrics = True,
 ) -> None:
     """Tell a cluster what to watch, make incidents of what its workers find, and serve pages and API."""
+    ports = {"port": port, "otlp_http_port": otlp_http_port, "otlp_grpc_port": otlp_grpc_port}
+    more = {"public_url": _checked(public_url), "insecure": insecure, "host_metrics": host_metrics, "role": "control"}
+    _start(_settings(config, data, host, **ports, **more), config, None)
+
+
+def _settings(config: Path | None, data: Path | None, host: str, **more: object) -> ServeSettings:
+    """All that a server is told; what is said here is what its command adds."""
     from tocsin.app.settings import ServeSettings  # noqa: PLC0415 - heavy
 
-    settings = ServeSettings(
-        data_dir=data_dir(data),
-        run_dir=Path("/"),
-        host=host,
-        port=port,
-        otlp_http_port=otlp_http_port,
-        otlp_grpc_port=otlp_grpc_port,
-        config_path=config.absolute(),
-        public_url=_checked(public_url),
-        insecure=insecure,
-        host_metrics=host_metrics,
-        role="control",
-    )
-    _start(settings, config, None)
+    place = {"data_dir": data_dir(data), "run_dir": Path("/"), "host": host}
+    file = {"config_path": config.absolute() if config is not None else None}
+    return ServeSettings.model_validate({**place, **file, **more})
 
 
 def _checked(url: str) -> str:

@@ -106,14 +106,29 @@ def unpack_schema(payload: memoryview) -> tuple[int, FrameKind, pa.Schema]:
     return code, FrameKind(bytes(payload[2 : 2 + size]).decode()), pa.ipc.read_schema(pa.py_buffer(payload[2 + size :]))
 
 
-class WrittenDictionary:
+class SchemaCodes:
+    """Codes of schemas given out so far, where frames of several kinds lie together."""
+
+    def __init__(self) -> None:
+        self._schemas: dict[FrameKind, int] = {}
+
+    def schema(self, kind: FrameKind) -> tuple[int, bytes | None]:
+        """Code of a kind's schema, and its block payload when it is used for the first time."""
+        code = self._schemas.get(kind)
+        if code is not None:
+            return code, None
+        code = self._schemas[kind] = len(self._schemas)
+        return code, pack_schema(code, kind)
+
+
+class WrittenDictionary(SchemaCodes):
     """Codes given out so far in the segment that is being written."""
 
     def __init__(self, texts: SeriesTexts) -> None:
+        super().__init__()
         self._texts = texts
         self._codes: I4 = np.full(1024, _NONE, np.int32)
         self._used = 0
-        self._schemas: dict[FrameKind, int] = {}
         self._fresh: list[I4] = []
 
     def codes(self, numbers: I4) -> I4:
@@ -133,14 +148,6 @@ class WrittenDictionary:
             self._fresh.append(fresh)
             found = self._codes[numbers]
         return found
-
-    def schema(self, kind: FrameKind) -> tuple[int, bytes | None]:
-        """Code of a kind's schema, and its block payload when it is used for the first time."""
-        code = self._schemas.get(kind)
-        if code is not None:
-            return code, None
-        code = self._schemas[kind] = len(self._schemas)
-        return code, pack_schema(code, kind)
 
     def fresh(self) -> Iterator[bytes]:
         """Payloads of the series blocks that must precede what was just encoded."""

@@ -6,22 +6,21 @@ import numpy as np
 
 from tocsin.journal.blocks import FORMAT, BlockKind, blocks, pack_block
 from tocsin.journal.codec import MALFORMED, decode, encode
-from tocsin.journal.dictionary import SERIES_PER_BLOCK, ReadDictionary, SeriesTexts, pack_schema
+from tocsin.journal.dictionary import SERIES_PER_BLOCK, ReadDictionary, SchemaCodes, SeriesTexts
 from tocsin.model.arrays import I4
 from tocsin.model.errors import Corrupt
-from tocsin.model.frame import FrameKind
 from tocsin.model.log import Entry
 from tocsin.model.series import Catalog
 
 
-class _MessageDictionary:
+class _MessageDictionary(SchemaCodes):
     """Codes of a single message; a segment's own would be as long as the catalog."""
 
     def __init__(self, texts: SeriesTexts) -> None:
+        super().__init__()
         self._texts = texts
         self._named: list[I4] = []
         self._used = 0
-        self._schemas: dict[FrameKind, int] = {}
 
     def codes(self, numbers: I4) -> I4:
         """Codes of catalog numbers, shape (n,); each call names its series anew."""
@@ -32,14 +31,6 @@ class _MessageDictionary:
         self._named.append(named.astype(np.int32))
         self._used += len(named)
         return found
-
-    def schema(self, kind: FrameKind) -> tuple[int, bytes | None]:
-        """Code of a kind's schema, and its block when it is used for the first time."""
-        code = self._schemas.get(kind)
-        if code is not None:
-            return code, None
-        code = self._schemas[kind] = len(self._schemas)
-        return code, pack_schema(code, kind)
 
     def blocks(self) -> list[bytes]:
         """Blocks that name the series, in the order of their codes."""
