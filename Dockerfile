@@ -19,8 +19,8 @@ RUN cd /opt/tocsin/lib/python3.*/site-packages && rm -rf numba/tests pandas/test
 
 FROM ${BASE}
 COPY --from=build /opt/tocsin /opt/tocsin
-# compiled kernels go to /data/cache; workers of a cluster share /snapshots
-RUN install -d -o 10001 -g 10001 -m 0700 /data /snapshots
+# compiled kernels go to /data/cache; members of a cluster share /shared, and keys come by /keys
+RUN install -d -o 10001 -g 10001 -m 0700 /data /shared /keys
 ENV PATH=/opt/tocsin/bin:$PATH TOCSIN_DATA=/data HOME=/nonexistent PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 VOLUME /data
