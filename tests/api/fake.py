@@ -335,6 +335,51 @@ class FakeRouting:
         self.phase = {**self.phase, "phase": phase, "since": at, "by": by}
 
 
+class FakeMaintenance:
+    """Windows of this world: one that holds, one of the configuration; what is planned is kept."""
+
+    def __init__(self, *, full: bool) -> None:
+        row = {
+            "id": "mnt-1", "by": "ann", "note": HOSTILE, "name": "move", "match": {"service.name": ["cart", HOSTILE]},
+            "time_zone": "Europe/Berlin", "starts": "2026-11-23T10:30", "lasts_ns": 7200 * NS, "every": None,
+            "calendar": False, "holds": True, "ends_at": NOW + 3600 * NS,
+        }  # fmt: skip
+        stated = {
+            **row,
+            "id": "",
+            "by": "",
+            "note": "",
+            "name": "nightly",
+            "every": "day",
+            "holds": False,
+            "ends_at": None,
+        }
+        self.rows = [row, stated] if full else []
+
+    def all(self, tenant: str, now: int) -> Sequence[Row]:
+        return self.rows if tenant == "main" else []
+
+    def add(self, tenant: str, given: Row, *, by: str, note: str, at: int) -> Row:
+        if given["starts"] == "tonight":
+            raise BadInput("starts: 'tonight' is no time; write it like 2026-11-02T09:00")
+        row = {
+            **self.rows[-1],
+            "every": None,
+            **given,
+            "id": f"mnt-{len(self.rows)}",
+            "by": by,
+            "note": note,
+            "lasts_ns": NS,
+        }
+        self.rows = [row, *self.rows]
+        return row
+
+    def end(self, tenant: str, window_id: str, *, by: str, at: int) -> bool:
+        kept = [each for each in self.rows if each["id"] != window_id]
+        found, self.rows = len(kept) < len(self.rows), kept
+        return found
+
+
 def locked(header: str | None) -> Access | None:
     """Keys are needed: `reader`, `operator`, `boss`."""
     name = (header or "").removeprefix("Bearer ")
@@ -365,6 +410,7 @@ def deps(*, full: bool = True, open_to_all: bool = True) -> Deps:
         experiments=Experiments(FakeTrials(rows)),
         groups=groups_of_world,
         routing=FakeRouting() if full else None,
+        maintenance=FakeMaintenance(full=full),
         actions=FakeActions(ManualClock(NOW), full=full),
         backup=lambda: iter((b"tar", b"ball")),
         replays=FakeReplays(),

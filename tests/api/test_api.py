@@ -354,6 +354,30 @@ def test_the_built_page_is_whole_small_and_free_of_addresses():
     assert all("integrity" in entry for name, entry in lock["packages"].items() if name)
 
 
+def test_maintenance_is_planned_listed_and_ended(client: TestClient, locked: TestClient):
+    body = {"name": "racks", "match": {"service.name": ["web"]}, "starts": "2026-11-25T22:00", "lasts": "2h"}
+    answer = client.post("/api/maintenance", json=body | {"time_zone": "Europe/Berlin", "note": "new racks"})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert (made["by"], made["note"], made["planned"]) == ("someone on this machine", "new racks", True)
+    rows = client.get("/api/maintenance").json()["windows"]
+    assert [each["name"] for each in rows] == ["racks", "move", "nightly"]
+    assert rows[1]["ends_at"] == time_to_json(NOW + 3600 * NS)
+    assert rows[2]["planned"] is False
+    assert client.post("/api/maintenance", json=body | {"starts": "tonight"}).status_code == 400
+    assert client.post("/api/maintenance", json=body | {"ical": "/etc/passwd"}).status_code == 422
+    assert client.delete(f"/api/maintenance/{made['id']}").status_code == 200
+    assert client.delete(f"/api/maintenance/{made['id']}").status_code == 404
+    reader = {"authorization": "Bearer reader"}
+    assert locked.post("/api/maintenance", json=body, headers=reader).status_code == 403
+    assert locked.get("/api/maintenance", headers=reader).status_code == 200
+
+
+def test_who_is_told_next_is_part_of_an_incident_that_is_open(client: TestClient):
+    found = client.get(f"/api/incidents/{story().id}").json()["escalation"]
+    assert found == {"level": 2, "of": 3, "to": ["primary", "lead-phone"], "at": time_to_json(NOW + 600 * NS)}
+
+
 def test_a_silence_is_made_listed_seen_and_ended(client: TestClient):
     body = {"matchers": {"service.name": "support-bot"}, "for": "2h", "note": "load test"}
     answer = client.post("/api/silences", json=body)

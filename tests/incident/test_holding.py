@@ -221,3 +221,16 @@ def test_routes_choose_by_urgency_team_and_kind_and_the_board_is_nobody():
     ]
     told = Told(routes=routes, teams=[bots]).fold(T0, ("open", graded)).fold(T0 + MINUTE)
     assert (told.sent, told.held) == ([], [("inc-a", "review", "trigger", "for the review board")])
+
+
+def test_a_window_that_people_planned_holds_back_their_tenant_alone_and_ends_when_they_say():
+    start = time_from_json("2026-10-01T21:00:00Z")
+    planned = {"main": [MaintenanceSpec.model_validate({**NIGHTLY, "lasts": "8h"})]}
+    told = Told()
+    told.policy.maintain(lambda tenant: planned.get(tenant, ()))
+    told.fold(start, ("open", incident(CART)), ("open", incident(CART, name="inc-b", tenant="acme")))
+    assert told.took() == [("inc-b", "hook", "trigger")]
+    assert told.held == [("inc-a", "hook", "trigger", "maintenance n")]
+    assert told.fold(start + MINUTE).took() == []
+    planned.clear()
+    assert told.fold(start + 2 * MINUTE).took() == [("inc-a", "hook", "trigger")]

@@ -10,7 +10,7 @@ from tocsin.api.action_ports import Actions
 from tocsin.api.call_ports import Calls
 from tocsin.api.model_ports import LiveExperiments, Models
 from tocsin.api.replay_ports import Replays
-from tocsin.api.routing_ports import Routing
+from tocsin.api.routing_ports import Maintenance, Routing
 from tocsin.api.trace_ports import Traces
 from tocsin.incident.severity import finding_severity
 from tocsin.model.access import Authorise
@@ -278,6 +278,7 @@ class Deps:
     summarise: Callable[[Incident], Summary] = lambda _: UNSAID
     teams: Callable[[], Sequence[TeamSpec]] = tuple
     routing: Routing | None = None
+    maintenance: Maintenance | None = None
     ready: Callable[[], Sequence[str]] = field(default=list)
     models: Models | None = None
     traces: Traces | None = None

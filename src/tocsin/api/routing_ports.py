@@ -8,6 +8,25 @@ from typing import Any, Protocol
 from tocsin.model.incident import Incident
 
 
+class Maintenance(Protocol):
+    """Maintenance windows: those of the configuration, and those that people plan."""
+
+    def all(self, tenant: str, now: int) -> Sequence[Mapping[str, Any]]:
+        """Windows of a tenant that are not over; `id` is empty where the configuration has them."""
+
+    def add(self, tenant: str, given: Mapping[str, Any], *, by: str, note: str, at: int) -> Mapping[str, Any]:
+        """Plan one.
+
+        Raises
+        ------
+        BadInput
+            It can't be one.
+        """
+
+    def end(self, tenant: str, window_id: str, *, by: str, at: int) -> bool:
+        """End one now, or call it off; False: people planned none of this id."""
+
+
 class Routing(Protocol):
     """Routes, on-call schedules and the rollout, as they are in force."""
 

@@ -37,6 +37,7 @@ class RemedyWorld:
         clock: Clock,
         packs: Sequence[PackSpec],
         pages: Callable[[], Sequence[ContextSpec]],
+        maintained: Callable[[Incident, int], str] = lambda *_: "",
     ) -> None:
         self._telemetry = telemetry
         self._latest = LatestRows(telemetry.db)
@@ -45,6 +46,7 @@ class RemedyWorld:
         self._clock = clock
         self._packs = packs
         self._pages = pages
+        self._maintained = maintained
 
     def readings(self, tenant: str, signal: str, where: Mapping[str, str], since: int) -> Sequence[Reading]:
         """Newest values since a time of series whose labels fit globs."""
@@ -90,7 +92,10 @@ class RemedyWorld:
         return True, "its status page says that all is well"
 
     def silenced(self, incident: Incident) -> str:
-        """The silence that an incident is under."""
+        """The silence, or the maintenance, that an incident is under."""
         now = self._clock.now()
         found = silenced_by(incident, self._state.silences(incident.tenant, now), now)
-        return "" if found is None else found.id
+        if found is not None:
+            return found.id
+        window = self._maintained(incident, now)
+        return f"maintenance {window}" if window else ""

@@ -78,14 +78,22 @@ class Rules:
 
 
 def held(
-    incident: Incident, rules: Rules, others: Iterable[Incident], silences: Sequence[Silence], now: int
+    incident: Incident,
+    rules: Rules,
+    others: Iterable[Incident],
+    silences: Sequence[Silence],
+    now: int,
+    planned: Sequence[MaintenanceSpec] = (),
 ) -> Hold | None:
-    """What keeps all news of an incident from everybody at `now` (ns); `others` are the incidents that are not over."""
+    """What keeps all news of an incident from everybody at `now` (ns).
+
+    `others` are the incidents that are not over, `planned` the windows that people of its tenant planned.
+    """
     known = rules.facts(incident)
     silence = silenced_by(incident, silences, now, known)
     if silence is not None:
         return Hold("silence", silence.id, f"silenced by {silence.id}")
-    for each in rules.maintenance:
+    for each in (*rules.maintenance, *planned):
         if matches(each.match, known) and under_maintenance(each, now):
             return Hold("maintenance", each.name, f"maintenance {each.name}")
     source = _inhibited(incident, known, rules, others) if rules.inhibit else None
@@ -96,19 +104,26 @@ def held(
 
 def under_maintenance(spec: MaintenanceSpec, now: int) -> bool:
     """Whether a maintenance window holds at `now` (ns); it keeps its time of day when the clocks change."""
+    return maintenance_ends(spec, now) is not None
+
+
+def maintenance_ends(spec: MaintenanceSpec, now: int) -> int | None:
+    """When (ns) the window that holds at `now` ends; None: none holds."""
     place = spec.time_zone
     if spec.ical is not None:
-        return any(each.holds(now) for each in spans_at(spec.ical.text, now, place)) if spec.ical.text else False
+        spans = spans_at(spec.ical.text, now, place) if spec.ical.text else ()
+        return max((each.end for each in spans if each.holds(now)), default=None)
     assert spec.starts is not None
     assert spec.lasts is not None
     if now < wall_ns(spec.starts, place):
-        return False
-    if not spec.step_days:
-        return now < wall_ns(spec.starts, place) + spec.lasts
-    local = dt.datetime.fromtimestamp(now // _SECOND, ZoneInfo(place)).replace(tzinfo=None)
-    turn = (local - spec.starts) // dt.timedelta(days=spec.step_days)
-    begins = (wall_ns(spec.starts + dt.timedelta(days=spec.step_days * (turn + k)), place) for k in (-1, 0, 1))
-    return any(start <= now < start + spec.lasts for start in begins)
+        return None
+    turns = [spec.starts]
+    if spec.step_days:
+        local = dt.datetime.fromtimestamp(now // _SECOND, ZoneInfo(place)).replace(tzinfo=None)
+        turn = (local - spec.starts) // dt.timedelta(days=spec.step_days)
+        turns = [spec.starts + dt.timedelta(days=spec.step_days * (turn + k)) for k in (-1, 0, 1)]
+    ends = [(start := wall_ns(each, place), start + spec.lasts) for each in turns]
+    return max((end for start, end in ends if start <= now < end), default=None)
 
 
 def _inhibited(incident: Incident, known: Facts, rules: Rules, others: Iterable[Incident]) -> Incident | None:

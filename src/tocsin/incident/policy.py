@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,12 +20,13 @@ from tocsin.model.transition import Transition
 from tocsin.selfmon.metrics import counter
 from tocsin.spec.destination import RouteSpec
 from tocsin.spec.drift import DriftSpec
-from tocsin.spec.routing import BOARD
+from tocsin.spec.routing import BOARD, MaintenanceSpec
 
 CONSOLE = "console"
 DEFAULT_ROUTE = RouteSpec(match={}, to=[CONSOLE])
 KEEP_NS = 24 * 3600 * 10**9
 """How long the time of the last notice is remembered for cool-down after an incident is over."""
+Planned = Callable[[str], Sequence[MaintenanceSpec]]
 MOST_CALLED = 10_000
 """Calls of drift policies that are remembered, so that none is made twice."""
 
@@ -70,6 +71,8 @@ class Policy:
         self._openings: dict[str, list[int]] = {}
         self._ticketed: dict[str, int] = {}
         self._said: PhaseSaid | None = None
+        self._planned: Planned = _none_planned
+        self._windows: dict[str, Sequence[MaintenanceSpec]] = {}
         self._drift = list(drift)
         self._called: dict[str, int] = {}
         self._dry_run = dry_run
@@ -100,6 +103,7 @@ class Policy:
         `silences` are those in force for the tenants of the steps and for all of `tenants()`.
         """
         said: list[Message] = []
+        self._windows = {}
         for transition in transitions:
             said.extend(self._step(transition, now, silences))
         if tick:
@@ -133,6 +137,10 @@ class Policy:
     def enter(self, said: PhaseSaid | None) -> None:
         """A person put Tocsin in a phase of its rollout."""
         self._said = said
+
+    def maintain(self, planned: Planned) -> None:
+        """Who is to be asked for the windows that people of a tenant planned: once in each step that needs them."""
+        self._planned = planned
 
     def confirm(self, incident: Incident, by: str, now: int) -> list[Message]:
         """Tickets that follow from a person's word that an incident was a real problem."""
@@ -199,7 +207,11 @@ class Policy:
         return said
 
     def _hold(self, case: _Case, silences: Sequence[Silence], now: int) -> Hold | None:
-        return held(case.incident, self._rules, (each.incident for each in self._cases.values()), silences, now)
+        tenant = case.incident.tenant
+        if tenant not in self._windows:
+            self._windows[tenant] = self._planned(tenant)
+        others = (each.incident for each in self._cases.values())
+        return held(case.incident, self._rules, others, silences, now, self._windows[tenant])
 
     def _unsteady(self, case: _Case, now: int) -> Hold | None:
         if any(case.incident.severity > before for before in case.told.values()):
@@ -370,6 +382,11 @@ class Policy:
         self._called = dict(found.get("called", {}))  # snapshots of before had none
         self._openings = {key: list(at) for key, at in found.get("openings", {}).items()}
         self._ticketed = dict(found.get("ticketed", {}))
+
+
+def _none_planned(_: str) -> Sequence[MaintenanceSpec]:
+    """Nobody planned anything."""
+    return ()
 
 
 _PLAIN = ("revision", "untold", "told", "first_told", "sequence")

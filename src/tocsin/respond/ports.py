@@ -77,7 +77,7 @@ class Evidence(Protocol):
         """Whether all is well by a provider's status page, read now, and what it says."""
 
     def silenced(self, incident: Incident) -> str:
-        """The silence that an incident is under; empty: none."""
+        """The silence or maintenance that an incident is under; empty: none."""
 
 
 class Kept(Protocol):
