@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.synced
-# one runs what starts whole servers, the others everything else, which often waits for the disk; 0: all in one process
+# one runs what starts whole servers, one begins with other programs, the third has everything else; 0: all in one process
 WORKERS ?= 3
 
 .PHONY: demo cluster test soak lint types kernels-engine kernels-readers acceptance web web-check bench changelog wheel clean

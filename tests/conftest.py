@@ -1,4 +1,4 @@
-"""What all tests share: a skip is a failure under TOCSIN_NO_SKIP=1; side by side, whole servers run one after another."""
+"""What all tests share: a skip is a failure under TOCSIN_NO_SKIP=1; side by side, whole servers run one after another, and so do other programs."""
 
 import functools
 import os
@@ -24,23 +24,25 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-PROGRAMS = "programs"
-"""The group of all tests that start whole servers or programs installed by apt."""
+SERVERS, PROGRAMS = "servers", "programs"
+"""The groups of all tests that start whole servers, and of all others that start programs installed by apt."""
 ROOT = Path(__file__).parents[1]
 
 
 @functools.cache
 def group_of(file):
-    """What runs in one worker, one after another: all that starts programs; else the tests of a file."""
+    """What runs in one worker, one after another: all that starts servers; programs; else the tests of a file."""
     folder, text = Path(file).parent.name, (ROOT / file).read_text(encoding="utf-8")
-    starts = folder in {"system", "packaging"} or (folder == "acceptance" and "import subprocess" in text)
-    return PROGRAMS if starts or "mark.system" in text else file
+    if folder == "system" or (folder == "acceptance" and ("import subprocess" in text or "mark.system" in text)):
+        return SERVERS
+    return PROGRAMS if folder == "packaging" or "mark.system" in text else file
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Begin with what starts programs, for it takes longest."""
-    items.sort(key=lambda item: group_of(item.nodeid.partition("::")[0]) != PROGRAMS)
+    """Begin with what starts servers, and programs, for it takes longest."""
+    first = {SERVERS: 0, PROGRAMS: 1}
+    items.sort(key=lambda item: first.get(group_of(item.nodeid.partition("::")[0]), 2))
 
 
 @pytest.hookimpl(optionalhook=True)
