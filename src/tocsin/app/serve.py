@@ -61,7 +61,9 @@ def serve(
         stack.callback(os.close, lock)
         listeners = _listen(wanted, stack)
         if loaded is not None and loaded.config.cluster is not None:
-            share_redaction_key(wanted.data_dir, Path(loaded.config.cluster.snapshots))
+            shared = Path(loaded.config.cluster.snapshots)
+            share_redaction_key(wanted.data_dir, shared)
+            wanted = wanted.model_copy(update={"shared_dir": shared})
         ready_key(wanted, clock, say)  # not for a server that can't start: the key is shown once
         sweep()
         run_dir, run_lock = stack.enter_context(passing_dir(""))

@@ -97,6 +97,7 @@ class ServeSettings(BaseModel):
     host_metrics: bool = True
     page: bool = True
     role: Literal["serve", "worker", "control"] = "serve"
+    shared_dir: Path | None = None
     engine: bool = True
     clock: ClockSettings | None = None
     internal_secret: str = ""
@@ -129,8 +130,8 @@ class ServeSettings(BaseModel):
 
     @property
     def keys_path(self) -> Path:
-        """Where hashed keys are kept."""
-        return self.data_dir / "keys.json"
+        """Where hashed keys are kept: one place for all machines of a cluster."""
+        return (self.shared_dir or self.data_dir) / "keys.json"
 
     def write(self) -> Path:
         """Store the settings in the run directory, for its owner's eyes only."""
