@@ -149,6 +149,17 @@ class Fleet:
         assert producer.flush(30) == 0
         self.poisoned += self.topics.partitions
 
+    def buried(self):
+        """Where the messages came from that are kept as unreadable."""
+        reader = PlacesReader(self.topics.settings, {(self.topics.dead, 0): 0})
+        origins, quiet = set(), 0
+        while quiet < 10:
+            messages = reader.read(100, 0.1)
+            quiet = 0 if messages else quiet + 1
+            origins |= {dict(message.headers())["tocsin-origin"] for message in messages}
+        reader.close()
+        return origins
+
     def heard(self, upto, limit_s=240):
         """All that workers wrote until each partition told the tick of `upto` (ns), each cause once; and how many came twice."""
         catalog, merge = Catalog(), OutputMerge(self.topics.partitions)

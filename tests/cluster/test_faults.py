@@ -43,6 +43,7 @@ def test_workers_that_die_sleep_and_meet_poison_find_what_one_machine_finds(flee
     assert faults.met == ["poison", "kill", "pause"]
     assert found == alone
     assert any(kind == "findings" for kind, *_ in found)
+    assert len(fleet.buried()) == fleet.poisoned == fleet.topics.partitions
 
 
 @pytest.mark.soak
