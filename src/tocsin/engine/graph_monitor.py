@@ -94,7 +94,8 @@ class GraphMonitor(Watch):
     def judged(self) -> I4:
         """Number of the team of each node, (nodes,)."""
         nodes = np.array([group for group in range(len(self.groups)) if group not in self._node], "i4")
-        return self.team()[nodes]
+        team: I4 = self.team()[nodes]
+        return team
 
     def _lane(self, flavour: Flavour) -> Lane:
         aggregate: Aggregate = self.spec.aggregate or "mean"
