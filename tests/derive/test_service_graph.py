@@ -82,6 +82,20 @@ def test_a_request_is_laid_out_by_service_callee_and_peer():
     assert ("latency", "ledger", "") not in found, "a peer explains, and is judged by monitors of its own kind"
 
 
+def test_calls_that_tell_no_peer_are_beside_by_their_work_and_calls_by_nobody_are_no_requests():
+    rows = [span(1, "bot", "server", 0.0, 1.0), span(2, "bot", "client", 0.1, 0.8, 1, name="chat model")]
+    found = said(fed([*rows, span(1, "script", "client", 0.0, 2.0, trace=2)]))
+    assert found["latency", "bot", "chat model"] == [(10 * S, 0.8, 1.0)]
+    assert not [key for key in found if key[1] == "script"]
+
+
+def test_the_time_of_other_telemetry_means_nothing():
+    """History may be played while metrics come from now."""
+    found = said(fed(REQUEST), {("main", "metrics"): T + 10**6 * S, ("other", "t"): T + 10**6 * S, **MARK})
+    assert found["latency", "shop", ""]
+    assert said(fed(REQUEST), {("main", "metrics"): T + 10**6 * S}) == {}
+
+
 @pytest.mark.parametrize("pieces", [1, 2, 5])
 def test_splits_order_and_repeats_change_nothing(pieces):
     want = said(fed(REQUEST))

@@ -41,7 +41,7 @@ class Links:
 
 def ordered(spans: I8) -> I8:
     """Spans (n, COLUMNS) by trace and id, each once, so that the order of arrival leaves no trace."""
-    spans = spans[np.lexsort(spans.T[::-1])]
+    spans = spans[np.lexsort((spans[:, FAILED], spans[:, END], spans[:, START], spans[:, SPAN], spans[:, TRACE]))]
     same = (spans[1:, TRACE] == spans[:-1, TRACE]) & (spans[1:, SPAN] == spans[:-1, SPAN])
     return spans[np.append(True, ~same)] if len(spans) else spans
 
@@ -49,13 +49,14 @@ def ordered(spans: I8) -> I8:
 def links(spans: I8) -> Links:
     """Join spans, as `ordered` gives them.
 
-    A request enters a service by a span whose parent is of another service, unknown, or none; of the rest those of
-    clients and producers call. A call without a span of the caller takes as long as both overlap.
+    A request enters a service by a span whose parent is of another service, unknown, or none; one that only calls is no
+    request to its own service unless another service called it so. A call without a span of the caller takes as long as both overlap.
     """
     parent = _parents(spans)
     known = parent >= 0
     foreign = known & (spans[parent, SERVICE] != spans[:, SERVICE])
-    entry = foreign | (spans[:, PARENT] == 0) | (~known & (spans[:, KIND] == ASKED))
+    first = (spans[:, PARENT] == 0) & (spans[:, KIND] != ASKING)
+    entry = foreign | first | (~known & (spans[:, KIND] == ASKED))
     owner = _owners(parent, entry)
     away = np.flatnonzero(foreign)
     above = parent[away]

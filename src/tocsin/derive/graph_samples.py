@@ -24,6 +24,8 @@ PEER_LABEL: Final = "peer.service"
 NOBODY: Final = -1
 PEERS: Final = 1 << 20
 """Codes of callees from here on are of peers that send no spans: they explain, and are judged by monitors of their own."""
+WORKS: Final = 1 << 21
+"""Codes from here on are of calls that tell no peer, by the name of their work."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

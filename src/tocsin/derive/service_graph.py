@@ -33,7 +33,7 @@ from tocsin.derive.call_links import (
     ordered,
 )  # fmt: skip
 from tocsin.derive.fields import Coded, Fields, coded, joined
-from tocsin.derive.graph_samples import PEERS, Out, Slice, put
+from tocsin.derive.graph_samples import PEERS, WORKS, Out, Slice, put
 from tocsin.model.arrays import I8
 from tocsin.model.frame import Frame
 from tocsin.model.log import SourceKey
@@ -66,6 +66,7 @@ class Graph:
     services: dict[str, int] = field(default_factory=dict)
     peers: dict[str, int] = field(default_factory=dict)
     work: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, None] = field(default_factory=dict)
     spans: I8 = field(default_factory=lambda: np.zeros((0, COLUMNS), "i8"))
     fresh: list[I8] = field(default_factory=list)
     closed: int = 0
@@ -76,9 +77,11 @@ class Graph:
     left_out: int = 0
 
     def name(self, code: int) -> str:
-        """Of a service or a peer."""
-        known, at = (self.peers, code - PEERS) if code >= PEERS else (self.services, code)
-        return next(text for text, number in known.items() if number == at)
+        """Of a service, a peer, or work that tells no peer."""
+        for known, first in ((self.work, WORKS), (self.peers, PEERS), (self.services, 0)):
+            if code >= first:
+                return next(text for text, number in known.items() if number == code - first)
+        raise AssertionError(code)
 
 
 class ServiceGraph:
@@ -102,6 +105,7 @@ class ServiceGraph:
         if not self._asked:
             return
         graph = self.graphs.setdefault(frames[0].tenant, Graph())
+        graph.sources.update((frame.source, None) for frame in frames)
         kind = coded(joined(frames, "kind"))
         status = coded(joined(frames, "status"))
         table = np.zeros((sum(map(len, frames)), COLUMNS), "i8")
@@ -133,7 +137,7 @@ class ServiceGraph:
         """What slices show that are over, by tenant."""
         found = []
         for tenant, graph in sorted(self.graphs.items()):
-            mark = max((mark for key, mark in watermarks.items() if key[0] == tenant), default=0)
+            mark = max(watermarks.get((tenant, source), 0) for source in graph.sources)
             until = (mark - HOLD_NS) // SLICE_NS * SLICE_NS
             self._gather(graph)
             if until <= graph.closed:
@@ -191,7 +195,7 @@ class ServiceGraph:
         """All state, as a tree."""
         return {
             tenant: {
-                "names": [list(g.services), list(g.peers), list(g.work)],
+                "names": [list(g.services), list(g.peers), list(g.work), list(g.sources)],
                 "spans": np.concatenate([g.spans, *g.fresh]),
                 "fresh": sum(map(len, g.fresh)),
                 "callee": [[*key, callee] for key, callee in g.callee.items()],
@@ -204,13 +208,14 @@ class ServiceGraph:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take a snapshot back."""
         for tenant, told in state.items():
-            services, peers, work = ({text: n for n, text in enumerate(names)} for names in told["names"])
+            services, peers, work = ({text: n for n, text in enumerate(names)} for names in told["names"][:3])
             cut = len(told["spans"]) - told["fresh"]
             closed, mask, late, left_out = told["marks"]
             self.graphs[tenant] = Graph(
                 services,
                 peers,
                 work,
+                dict.fromkeys(told["names"][3]),
                 told["spans"][:cut],
                 [told["spans"][cut:]] if told["fresh"] else [],
                 closed,
@@ -252,7 +257,7 @@ def _sampled(spans: I8, mask: int) -> I8:
 
 
 def _callees(graph: Graph, spans: I8, found: Links) -> I8:
-    """Code of whom each call is to, (c,), -1 for nobody known: who answers, or answered such calls before, or the peer."""
+    """Code of whom each call is to, (c,), -1 for nobody known: who answers, or answered such calls before, the peer, or the work."""
     answered = found.answer >= 0
     callee = np.where(answered, spans[found.answer, SERVICE], -1)
     sites = spans[found.call][:, [SERVICE, WORK, PEER]]
@@ -264,8 +269,10 @@ def _callees(graph: Graph, spans: I8, found: Links) -> I8:
             graph.callee[site] = code if graph.callee.get(site, code) == code else AMBIGUOUS
     open_calls = np.flatnonzero(~answered)
     for at, site in zip(open_calls.tolist(), map(tuple, sites[open_calls].tolist()), strict=True):
+        _, work, peer = site
         code = graph.callee.get(site, -1)
-        callee[at] = code if code >= 0 or code == AMBIGUOUS or site[2] < 0 else PEERS + site[2]
+        aside = PEERS + peer if peer >= 0 else WORKS + work if work >= 0 else -1
+        callee[at] = code if code >= 0 else aside
     return np.asarray(callee, "i8")
 
 
