@@ -44,7 +44,8 @@ def test_an_edge_that_went_is_waited_for_and_then_its_sources_go_on():
         merged = clocks.fold("here", tick(second, b=second))
         if merged is not None:
             seen[merged.received // SECOND] = merged.watermarks[KEY] // SECOND
-    assert min(at for at in seen if at > 10) == 10 + GONE_NS // SECOND + 1  # time stood still until it was taken to be gone
+    # time stood still until it was taken to be gone
+    assert min(at for at in seen if at > 10) == 10 + GONE_NS // SECOND + 1
     assert seen[10 + PATIENCE_NS // SECOND] == 9
     assert seen[60] == 9 + 50
 
