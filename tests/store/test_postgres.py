@@ -6,6 +6,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,11 +16,14 @@ from fastapi.testclient import TestClient
 
 from store.test_state import INCIDENT, MESSAGE, OPENED
 from tocsin.api.problem import install
+from tocsin.app.doctor import examine_stores
 from tocsin.incident.outbox import Outbox
 from tocsin.model.clock import ManualClock
 from tocsin.model.destination import Receipt
 from tocsin.model.errors import BadConfig, Unreachable
+from tocsin.spec.config import Config
 from tocsin.store.lead import SENDING, Lead
+from tocsin.store.looking import look_at_state
 from tocsin.store.moving import copy_state
 from tocsin.store.state import StateStore
 
@@ -267,6 +271,19 @@ def test_no_message_has_the_password(postgres, tmp_path):
         StateStore(postgres.fresh(), file)
     file.write_text("any\n")
     StateStore(postgres.fresh(), file).close()
+
+
+def test_the_doctor_says_what_answers_and_changes_nothing(postgres, address):
+    said = list(examine_stores(Config(), {"TOCSIN_STATE_URL": address}, Path("/nowhere")))
+    assert [(check.name, check.state) for check in said] == [("state", "ok")]
+    assert "layout 0002" in said[0].text
+    empty = postgres.empty()
+    for _ in range(2):
+        assert "no tables yet" in look_at_state(empty)
+    away = list(examine_stores(Config(), {"TOCSIN_STATE_URL": "postgresql://a:hidden@127.0.0.1:1/n"}, Path("/nowhere")))
+    assert away[0].state == "error"
+    assert "hidden" not in away[0].text
+    assert not list(examine_stores(Config(), {}, Path("/nowhere")))
 
 
 def test_a_state_store_moves_to_postgresql_and_back_with_everything(postgres, tmp_path):

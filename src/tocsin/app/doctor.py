@@ -9,15 +9,19 @@ import resource
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tocsin.app.defaults import OTLP_GRPC_PORT, OTLP_HTTP_PORT, PORT
 from tocsin.app.ports import holder, is_free
+from tocsin.app.stores import cluster_of, state_place
+from tocsin.model.errors import TocsinError
+from tocsin.spec.config import Config
 from tocsin.spec.packs import load_packs, unseen
 from tocsin.spec.problem import BadSpec
+from tocsin.store.looking import look_at_cluster, look_at_state
 
 _FREE_BYTES = 2 << 30
 _OPEN_FILES = 4096
@@ -42,6 +46,22 @@ def examine(data_dir: Path) -> Iterator[Check]:
     yield _open_files()
     for name, port in (("port", PORT), ("otlp-http-port", OTLP_HTTP_PORT), ("otlp-grpc-port", OTLP_GRPC_PORT)):
         yield _port(name, port)
+
+
+def examine_stores(config: Config, env: Mapping[str, str], data_dir: Path) -> Iterator[Check]:
+    """Look at the stores that other servers keep, where a configuration or the environment names any."""
+    state, cluster = state_place(config, env, data_dir), cluster_of(config, env)
+    if not state.embedded:
+        yield _answers("state", lambda: look_at_state(state.url, state.password_file))
+    if cluster is not None:
+        yield _answers("telemetry", lambda: look_at_cluster(cluster))
+
+
+def _answers(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "ok", look())
+    except TocsinError as error:
+        return Check(name, "error", str(error))
 
 
 def _libraries() -> Iterator[Check]:

@@ -29,6 +29,11 @@ class StatePlace:
     url: str
     password_file: Path | None = None
 
+    @property
+    def embedded(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self.url.startswith("sqlite:")
+
     def open(self) -> StateStore:
         """The state store, brought to this program's tables.
 

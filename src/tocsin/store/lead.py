@@ -49,6 +49,7 @@ class Lead:
         self._engine: sa.Engine | None = None
         if not self._alone:
             self._engine = opened(self._url, password_file, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        self._has = False
         self._told = False
         self._term = 0
 
@@ -77,17 +78,16 @@ class Lead:
             return self._term if leads else 0
 
     def _ask(self, engine: sa.Engine) -> bool:
-        """Whether the session has the lock, which lives as long as it does; a new one tries for it."""
-        if self._connection is not None:
+        """Whether the session has the lock, which lives as long as it does; one that has it not tries for it."""
+        if self._connection is None:
+            self._connection, self._has = engine.connect(), False
+        if self._has:
             self._connection.exec_driver_sql("SELECT 1")
             return True
-        self._connection = engine.connect()
         got = self._connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({LOCKS}, {self._key})").scalar()
-        if got:
-            self._term += 1
-        else:
-            self._drop()
-        return bool(got)
+        self._has = bool(got)
+        self._term += self._has
+        return self._has
 
     def _drop(self) -> None:
         if self._connection is not None:

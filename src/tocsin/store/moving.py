@@ -60,10 +60,13 @@ def copy_telemetry(source: TelemetryStore, target: TelemetryStore) -> int:
     Raises
     ------
     BadConfig
-        The target holds what another has written.
+        The target holds what another has written, or the source has a batch that is stored in part.
     """
     if target.applied("input")[0] or target.applied("output")[0]:
         raise BadConfig("the new telemetry store is in use already; name an empty one")
+    cut = source.cuts.noted()
+    if cut is not None and cut.last >= source.applied(cut.log)[0]:
+        raise BadConfig("a batch was half stored when the server ended; start it once more, stop it, and move then")
     copied = 0
     for table in sorted(TABLES, key=lambda each: each.name == _LEDGER):
         columns = ", ".join(f"`{name}`" for name in table.names)
