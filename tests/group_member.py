@@ -58,4 +58,5 @@ def main():
     consumer.close()
 
 
-main()
+if __name__ == "__main__":
+    main()
