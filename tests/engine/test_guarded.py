@@ -7,7 +7,7 @@ from engine.worlds import T0, S, fold_all, records, said
 from onnx_files import mean_model
 from tocsin.calibrate.inputs import Inputs
 from tocsin.detect.ewma import Ewma
-from tocsin.engine.budget import DRIFTED
+from tocsin.engine.budget import calibration_of
 from tocsin.engine.guarded import Guarded
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.snapshot import pack, unpack
@@ -81,7 +81,7 @@ def test_the_baseline_judges_where_the_input_has_drifted_and_the_finding_says_so
     assert last.start > START + 18 * DAY
     assert points[-1] == 1.0
     assert points[10] == 0.0
-    assert DRIFTED._value.get() == 1.0
+    assert calibration_of(pipeline.roster.watches.values())[1] == 1
 
 
 def test_without_a_fallback_the_model_goes_on_and_what_it_is_given_becomes_the_reference():

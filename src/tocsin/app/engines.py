@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from tocsin.engine.snapshot import Snapshots
 from tocsin.journal.log import SegmentLog
 from tocsin.model.log import Control
 from tocsin.model.series import Catalog
+from tocsin.selfmon.stopwatch import Stopwatch
 
 IDLE_S = 0.005
 
@@ -38,6 +40,9 @@ class Engine(Protocol):
     def verdict(self, tenant: str, name: str) -> Mapping[str, Any]:
         """What is known of a run, trace or session that goes on."""
 
+    def received(self) -> int:
+        """Time of the last tick that was folded; 0 where none is to be folded."""
+
     def retain(self) -> None:
         """Let retention of local logs go as far as nobody needs them."""
 
@@ -52,7 +57,9 @@ class LocalEngine:
         self._stop = stop
         self._logs = {INPUT: input_log, OUTPUT: output_log}
         self.written = PatientLog(output_log, stop)
-        self._runner = Runner(input_log, self.written, Snapshots(data_dir / "snapshots"), catalog)
+        self._runner = Runner(
+            input_log, self.written, Snapshots(data_dir / "snapshots"), catalog, Stopwatch(time.perf_counter)
+        )
 
     def catch_up(self) -> None:
         """Fold what the log has."""
@@ -74,6 +81,10 @@ class LocalEngine:
     def verdict(self, tenant: str, name: str) -> Mapping[str, Any]:
         """What is known of a run, trace or session that goes on."""
         return self._runner.pipeline.calls.verdict(tenant, name)
+
+    def received(self) -> int:
+        """Time of the last tick that was folded."""
+        return self._runner.pipeline.received
 
     def retain(self) -> None:
         """Keep what snapshot and cold process still need."""

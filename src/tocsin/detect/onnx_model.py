@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, TypeAlias
@@ -17,6 +19,7 @@ from tocsin.detect.model_file import outline
 from tocsin.model.arrays import F8
 from tocsin.model.errors import BadConfig
 from tocsin.model.text import one_line
+from tocsin.selfmon.stopwatch import Timed, Timer
 
 F4: TypeAlias = NDArray[np.float32]
 
@@ -94,7 +97,7 @@ class ModelCard:
         return {PREFIX + key: text for key, text in (own | dict(self.more)).items()}
 
 
-class OnnxModel:
+class OnnxModel(Timed):
     """A model from the bytes of its file; shapes and metadata are verified here.
 
     Windows are run in batches of one size, filled up with zeros: a matrix product of many windows may round
@@ -135,6 +138,12 @@ class OnnxModel:
                 self._batch = 1
         self.run(np.zeros((1, self.length, self.features), np.float32))
 
+    def timed(self, timer: Timer) -> OnnxModel:
+        """The same model, whose runs are timed by `timer`."""
+        found = copy(self)
+        found.timer = timer
+        return found
+
     def _same_in_every_place(self) -> bool:
         """Whether windows get the same bits wherever in a batch they stand, and whatever stands beside them."""
         count = 2 * BATCH
@@ -153,9 +162,10 @@ class OnnxModel:
         """
         n = len(windows)
         error, parts = np.empty(n), np.zeros((n, self.features))
-        for k in range(0, n, self._batch):
+        with self.timer if n else nullcontext():
+            told = [self._run(padded(windows[k : k + self._batch], self._batch)) for k in range(0, n, self._batch)]
+        for k, got in zip(range(0, n, self._batch), told, strict=True):
             some = windows[k : k + self._batch]
-            got = self._run(padded(some, self._batch))
             error[k : k + len(some)] = np.asarray(got[0]).reshape(self._batch)[: len(some)]
             if len(got) > 1:
                 parts[k : k + len(some)] = np.asarray(got[1]).reshape(self._batch, self.features)[: len(some)]

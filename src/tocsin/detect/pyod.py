@@ -20,6 +20,7 @@ from tocsin.detect.shingled import Shingled
 from tocsin.model.arrays import F8, I4
 from tocsin.model.detection import Params, State, Step
 from tocsin.plugin.registry import nearest
+from tocsin.selfmon.stopwatch import Timed
 from tocsin.stats.scale import RIGID
 
 SEED: Final = 20_101
@@ -51,7 +52,7 @@ class _Answer(NamedTuple):
     score: float
 
 
-class Pyod(Shingled):
+class Pyod(Timed, Shingled):
     """Score = how far PyOD's decision on the shingle lies above its median on the past, in sds of its upper side.
 
     The model is fitted on the shingles of the last `kept` values once warm and every `every` steps after, with one
@@ -155,7 +156,7 @@ class Pyod(Shingled):
             return far / sd if sd > 0.0 else (far > 0.0).astype("f8")
         before = self.ring[row, (self.seen[row] - self.window + 1 + np.arange(self.window - 1)) % self.kept]
         points = np.column_stack([np.tile(before, (len(values), 1)), values])
-        with _seeded():
+        with self.timer, _seeded():
             decided = np.asarray(fitted.model.decision_function(points), "f8")
         found: F8 = np.clip(np.nan_to_num((decided - fitted.middle) / fitted.unit), 0.0, 1e6)
         return found

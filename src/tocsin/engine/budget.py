@@ -20,12 +20,6 @@ from tocsin.selfmon.metrics import gauge
 
 PROMISED = gauge("tocsin_engine_budget_promised_pages", "False pages a week that a team put up with", ["team"])
 REALISED = gauge("tocsin_engine_budget_realised_pages", "Findings opened a week, true ones included", ["team", "over"])
-REFITS = gauge(
-    "tocsin_engine_calibration_refits", "Times that a row's p-values no longer fitted and its past was let go"
-)
-DRIFTED = gauge(
-    "tocsin_engine_drifted_input_series", "Series whose model is given other values than in its first week (PSI or KS)"
-)
 LEVEL = gauge("tocsin_engine_budget_level_decades", "-log10 p that a score needs", ["team", "family"])
 
 Reading: TypeAlias = tuple[str, dict[str, str], float]
@@ -230,10 +224,7 @@ class TeamBudgets:
 
     def inspect(self, watches: Iterable[Watch]) -> None:
         """Count how often calibration was fitted anew, and series whose model is given what it doesn't know."""
-        self._refits = self._drifted = 0
-        for watch in watches:
-            self._refits += int(watch.calibrator.drifts.sum())
-            self._drifted += watch.detector.drifted() if isinstance(watch.detector, Guarded) else 0
+        self._refits, self._drifted = calibration_of(watches)
 
     def turn(self, received: int) -> bool:
         """Whether a new day has begun; if so, levels are read anew from all that was counted."""
@@ -242,8 +233,6 @@ class TeamBudgets:
     def readings(self) -> list[Reading]:
         """What there is to see of all teams; also set as the process's own metrics."""
         found = [reading for name, budget in self._budgets.items() for reading in budget.readings(name)]
-        REFITS.set(self._refits)
-        DRIFTED.set(self._drifted)
         counted: list[Reading] = [
             ("tocsin.calibration.refits", {}, float(self._refits)),
             ("tocsin.calibration.inputs_drifted", {}, float(self._drifted)),
@@ -259,6 +248,15 @@ class TeamBudgets:
         for name, budget in self._budgets.items():
             budget.restore(state[name])
         self.readings()
+
+
+def calibration_of(watches: Iterable[Watch]) -> tuple[int, int]:
+    """Times that calibration was fitted anew, and series whose model is given what it doesn't know."""
+    refits = drifted = 0
+    for watch in watches:
+        refits += int(watch.calibrator.drifts.sum())
+        drifted += watch.detector.drifted() if isinstance(watch.detector, Guarded) else 0
+    return refits, drifted
 
 
 def forget(team: str) -> None:

@@ -15,14 +15,17 @@ from typing import Protocol
 
 import structlog
 
+from tocsin.engine.budget import calibration_of
 from tocsin.engine.partition import Partition
 from tocsin.engine.runner import FINDINGS, FOLDED, HELD_BACK, LATE, LEFT_OUT, SNAPSHOT_EVERY_NS
+from tocsin.engine.score_metrics import ScoreMetrics, show_calibration
 from tocsin.engine.snapshot import Keeper, Snapshots
 from tocsin.model.errors import Corrupt
 from tocsin.model.log import Output, Tick
 from tocsin.model.routed import LeaseLost, Routed
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
+from tocsin.selfmon.stopwatch import Stopwatch
 
 HELD = gauge("tocsin_engine_held_partitions", "Partitions of the log that this worker folds")
 LAG = gauge("tocsin_engine_partition_lag_records", "Entries of a partition that are not folded in", ["partition"])
@@ -95,7 +98,7 @@ class _Held:
 
 
 class Group:
-    """Folds what the group gives; used by one thread."""
+    """Folds what the group gives; used by one thread. `stopwatch` times ticks and runs of models."""
 
     def __init__(
         self,
@@ -103,7 +106,10 @@ class Group:
         findings: Findings,
         snapshots: Callable[[int], Snapshots],
         bounds: Callable[[int], tuple[int, int]],
+        stopwatch: Stopwatch | None = None,
     ) -> None:
+        self._stopwatch = stopwatch or Stopwatch()
+        self._scores = ScoreMetrics()
         self._feed = feed
         self._findings = findings
         self._snapshots = snapshots
@@ -129,12 +135,12 @@ class Group:
         for number in partitions:
             catalog = self.catalogs[number] = Catalog()
             snapshots = self._snapshots(number)
-            fold, offset = _restored(snapshots, catalog, *self._bounds(number))
+            fold, offset = _restored(snapshots, catalog, *self._bounds(number), self._stopwatch)
             written = self._findings.last_cause(number)
             self._held[number] = _Held(fold, offset, written, Keeper(snapshots), fold.received)
             self._held[number].late, self._held[number].left_out = fold.late(), fold.left_out()
             found[number] = offset
-        HELD.set(len(self._held))
+        self._show()
         _log.info("partitions are folded here", partitions=sorted(found), offsets=[found[n] for n in sorted(found)])
         return found
 
@@ -164,7 +170,12 @@ class Group:
         for number in partitions:
             self._held.pop(number, None)
             self.catalogs.pop(number, None)
+        self._show()
+
+    def _show(self) -> None:
         HELD.set(len(self._held))
+        shards = [shard for held in self._held.values() for shard in held.fold.shards.values()]
+        show_calibration(calibration_of(shard.roster.watches.values()) for shard in shards)
 
     # -- the fold ---------------------------------------------------------------------------------------------------
 
@@ -191,6 +202,8 @@ class Group:
                 continue  # a snapshot never goes before what was written
             held.snapshot_at = held.fold.received
             held.keeper.save(held.offset, held.fold.snapshot())
+        if due:
+            self._show()
         for number, held in self._held.items():
             self._count(number, held)
         return len(records)
@@ -223,6 +236,7 @@ class Group:
         if outputs:
             self._findings.write(outputs, self.catalogs)
             FINDINGS.inc(len(outputs))
+            self._scores.take([output for _, output in outputs])
         for number, held in self._held.items():
             held.leased = moved.get(number, held.leased)
             if held.outputs:
@@ -240,11 +254,13 @@ _LEASED = 1_000
 """Entries that may be folded before the group is told, when there is nothing to say."""
 
 
-def _restored(snapshots: Snapshots, catalog: Catalog, first: int, end: int) -> tuple[Partition, int]:
+def _restored(
+    snapshots: Snapshots, catalog: Catalog, first: int, end: int, stopwatch: Stopwatch
+) -> tuple[Partition, int]:
     newest = end
     while (found := snapshots.load(newest)) is not None:
         offset, state = found
-        fold = Partition(catalog)
+        fold = Partition(catalog, stopwatch)
         try:
             fold.restore(state)
         except (Corrupt, KeyError):  # of another version: an older one or the log has the same knowledge
@@ -254,4 +270,4 @@ def _restored(snapshots: Snapshots, catalog: Catalog, first: int, end: int) -> t
                 GONE.inc(first - offset)
                 _log.error("the log no longer has what came after the newest snapshot", snapshot=offset, first=first)
             return fold, max(offset, first)
-    return Partition(catalog), first
+    return Partition(catalog, stopwatch), first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,18 @@ from tocsin.detect.onnx_model import OnnxModel
 from tocsin.model.arrays import U1
 from tocsin.model.errors import BadConfig
 from tocsin.model.log import Control
+from tocsin.selfmon.stopwatch import Stopwatch
 from tocsin.spec.monitor import MonitorSpec
 
 
 class ModelShelf:
-    """What monitors run: a model is put here by its record, and stays while a spec in force names it."""
+    """What monitors run: a model is put here by its record, and stays while a spec in force names it.
 
-    def __init__(self) -> None:
+    `stopwatch` times the runs of models.
+    """
+
+    def __init__(self, stopwatch: Stopwatch | None = None) -> None:
+        self.stopwatch = stopwatch or Stopwatch()
         self._bytes: dict[str, bytes] = {}
         self._opened: dict[str, OnnxModel] = {}
 
@@ -46,7 +52,8 @@ class ModelShelf:
                 self._opened[wanted.sha256] = OnnxModel(self._bytes[wanted.sha256])
             except BadConfig as bad:
                 raise BadConfig(f"monitor {monitor.name!r}: {wanted.path}: {bad}") from None
-        return self._opened[wanted.sha256]
+        timer = self.stopwatch.model(monitor.name, PurePath(wanted.path).name)
+        return self._opened[wanted.sha256].timed(timer)
 
     def holds(self, sha256: str) -> bool:
         """Whether a model is here."""

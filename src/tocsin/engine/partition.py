@@ -12,6 +12,7 @@ from tocsin.model.log import Control, LogRecord, Output, Tick
 from tocsin.model.routed import Routed, Seen
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter
+from tocsin.selfmon.stopwatch import Stopwatch
 
 REPEATED = counter(
     "tocsin_engine_repeated_frames_total", "Frames of brokers' messages that came once more and were left out"
@@ -25,8 +26,9 @@ class Partition:
     gets no frames.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, stopwatch: Stopwatch | None = None) -> None:
         self._catalog = catalog
+        self._stopwatch = stopwatch or Stopwatch()
         self._clocks = EdgeClocks()
         self._seen = Seen()
         self._ruled = Pipeline(catalog)
@@ -62,10 +64,11 @@ class Partition:
     def _tick(self, record: LogRecord, received: int) -> Output:
         self.received = received
         frames: list[Frame] = []
-        for number in sorted(self.shards):
-            output = self.shards[number].fold(record)
-            if output is not None:
-                frames += output.frames
+        with self._stopwatch.tick:
+            for number in sorted(self.shards):
+                output = self.shards[number].fold(record)
+                if output is not None:
+                    frames += output.frames
         return Output(record.offset, received, True, tuple(frames))
 
     def _rule(self, record: LogRecord, control: Control) -> None:
@@ -77,7 +80,7 @@ class Partition:
     def _shard(self, number: int) -> Pipeline:
         found = self.shards.get(number)
         if found is None:
-            found = self.shards[number] = Pipeline(self._catalog)
+            found = self.shards[number] = Pipeline(self._catalog, self._stopwatch)
             found.restore(self._ruled.snapshot())
         return found
 
@@ -106,5 +109,5 @@ class Partition:
         self._seen.restore(state["seen"])
         self._ruled.restore(state["ruled"])
         for number, tree in state["shards"].items():
-            self.shards[number] = Pipeline(self._catalog)
+            self.shards[number] = Pipeline(self._catalog, self._stopwatch)
             self.shards[number].restore(tree)

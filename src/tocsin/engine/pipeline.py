@@ -51,6 +51,7 @@ from tocsin.model.log import Control, LogRecord, Output, SourceKey, Tick
 from tocsin.model.rows import Rows
 from tocsin.model.samples import Samples
 from tocsin.model.series import MAIN_TENANT, Catalog, Kind, Series, Signal
+from tocsin.selfmon.stopwatch import Stopwatch
 from tocsin.spec.engine import EngineSpec
 from tocsin.window.presence import Presences
 
@@ -64,7 +65,7 @@ AWAY_NS = 60 * SECOND
 class Pipeline:
     """State of one shard and the fold that moves it."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, stopwatch: Stopwatch | None = None) -> None:
         self.rows = Rows(catalog)
         self.told = SeriesText(self.rows, _series_state)
         self.received = 0
@@ -75,7 +76,7 @@ class Pipeline:
         self.rates = Rates()
         self.growth = Growth()
         self.presences = Presences()
-        self.shelf = ModelShelf()
+        self.shelf = ModelShelf(stopwatch)
         self.budget = TeamBudgets(Ownership())
         self.drift = DriftWatch()
         self.lines = LogLines(self.rows)

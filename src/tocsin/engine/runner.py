@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event
 
+from tocsin.engine.budget import calibration_of
 from tocsin.engine.pipeline import Pipeline
+from tocsin.engine.score_metrics import ScoreMetrics, show_calibration
 from tocsin.engine.snapshot import Keeper, Snapshots
 from tocsin.model.errors import Corrupt
-from tocsin.model.log import Log, Output, Tick
+from tocsin.model.log import Log, LogRecord, Output, Tick
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
+from tocsin.selfmon.stopwatch import Stopwatch
 
 FOLDED = counter("tocsin_engine_records_total", "Input log records folded in")
 OFFSET = gauge("tocsin_engine_offset_records", "Input log offset up to which the fold has come")
@@ -37,14 +40,24 @@ BATCH = 512
 
 
 class Runner:
-    """Drives one pipeline over one log."""
+    """Drives one pipeline over one log; `stopwatch` times ticks and runs of models."""
 
-    def __init__(self, input_log: Log, output_log: Log, snapshots: Snapshots, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        input_log: Log,
+        output_log: Log,
+        snapshots: Snapshots,
+        catalog: Catalog,
+        stopwatch: Stopwatch | None = None,
+    ) -> None:
         self._input = input_log
         self._output = output_log
         self._keeper = Keeper(snapshots)
         self._written = last_cause(output_log)
-        self.pipeline, self.offset = _restored(snapshots, input_log, catalog)
+        self._stopwatch = stopwatch or Stopwatch()
+        self._scores = ScoreMetrics()
+        self.pipeline, self.offset = _restored(snapshots, input_log, catalog, self._stopwatch)
+        self._show()
         self._snapshot_at = self.pipeline.received
         self._late = self.pipeline.late()
         self._left_out = self.pipeline.left_out()
@@ -54,7 +67,7 @@ class Runner:
         records = self._input.read(self.offset, BATCH)
         outputs: list[Output] = []
         for record in records:
-            output = self.pipeline.fold(record)
+            output = self._fold(record)
             self.offset = record.offset + 1
             if output is not None:
                 if output.cause <= self._written:
@@ -77,15 +90,26 @@ class Runner:
         LAG.set(self._input.end() - self.offset)
         return len(records)
 
+    def _fold(self, record: LogRecord) -> Output | None:
+        if not isinstance(record.entry, Tick):
+            return self.pipeline.fold(record)
+        with self._stopwatch.tick:
+            return self.pipeline.fold(record)
+
+    def _show(self) -> None:
+        show_calibration([calibration_of(self.pipeline.roster.watches.values())])
+
     def _write(self, outputs: list[Output]) -> None:
         if outputs:
             self._output.append(outputs).result()
             self._written = outputs[-1].cause
             FINDINGS.inc(len(outputs))
+            self._scores.take(outputs)
 
     def snapshot(self) -> None:
         """Write the state down; the log is needed only from the oldest kept snapshot on."""
         self._snapshot_at = self.pipeline.received
+        self._show()
         # the copy is made here, between two records; packing and writing it need not hold up the fold
         self._keeper.save(self.offset, self.pipeline.snapshot())
 
@@ -108,8 +132,8 @@ class Runner:
         self._keeper.wait()
 
 
-def _restored(snapshots: Snapshots, log: Log, catalog: Catalog) -> tuple[Pipeline, int]:
-    pipeline = Pipeline(catalog)
+def _restored(snapshots: Snapshots, log: Log, catalog: Catalog, stopwatch: Stopwatch) -> tuple[Pipeline, int]:
+    pipeline = Pipeline(catalog, stopwatch)
     newest = log.end()
     while (found := snapshots.load(newest)) is not None:
         offset, state = found
@@ -118,7 +142,7 @@ def _restored(snapshots: Snapshots, log: Log, catalog: Catalog) -> tuple[Pipelin
         except (Corrupt, KeyError):
             # written by another version: an older snapshot or the log itself has the same knowledge
             newest = offset - 1
-            pipeline = Pipeline(catalog)
+            pipeline = Pipeline(catalog, stopwatch)
         else:
             return pipeline, offset
     return pipeline, log.first()

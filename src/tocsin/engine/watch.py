@@ -29,6 +29,7 @@ from tocsin.model.finding import Finding
 from tocsin.model.rows import Rows, grown
 from tocsin.model.samples import Samples
 from tocsin.model.series import Catalog, Kind, Series, Signal
+from tocsin.selfmon.stopwatch import Timed
 from tocsin.spec.monitor import MonitorSpec, WindowSpec
 from tocsin.window.lane import Aggregate, Closed, Lane
 
@@ -304,7 +305,11 @@ def _detector(spec: MonitorSpec, shelf: ModelShelf) -> Detector:
         return ensemble(spec.detect.ensemble)
     model, onnx = shelf.open(spec), spec.detect.onnx
     if model is None or onnx is None:
-        return build(spec.detect.name, getattr(spec.detect, spec.detect.name))
+        own = getattr(spec.detect, spec.detect.name)
+        found = build(spec.detect.name, own)
+        if isinstance(found, Timed):
+            found.timer = shelf.stopwatch.model(spec.name, f"{spec.detect.name}:{own.get('model', '')}")
+        return found
     inputs = Inputs(test=onnx.drift_test, threshold=onnx.drift_threshold)
     made = build("onnx", {"model": model} if onnx.warmup is None else {"model": model, "warmup": onnx.warmup})
     return Guarded(made, inputs, fallback=onnx.fallback is not None)

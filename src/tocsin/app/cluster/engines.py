@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tocsin.journal.log import SegmentLog
 from tocsin.model.errors import DiskFull, Unreachable
 from tocsin.model.log import Control
 from tocsin.model.series import Catalog
+from tocsin.selfmon.stopwatch import Stopwatch
 
 RETRY_S = 1.0
 _MS_NS = 1_000_000
@@ -53,6 +55,10 @@ class EdgeOnly:
         """Nothing is known here of a run."""
         return no_verdict(tenant, name)
 
+    def received(self) -> int:
+        """No tick is folded here."""
+        return 0
+
     def retain(self) -> None:
         """Topics have a retention of their own."""
 
@@ -71,6 +77,7 @@ class WorkerEngine(EdgeOnly):
             findings,
             lambda number: Snapshots(Path(spec.snapshots) / spec.prefix / str(number)),
             lambda number: bounds(self._asker, topics.log, number),
+            Stopwatch(time.perf_counter),
         )
 
     def run(self) -> None:
@@ -86,6 +93,11 @@ class WorkerEngine(EdgeOnly):
                 return
         self._group.close()
         self._asker.close()
+
+    def received(self) -> int:
+        """Time of the last tick of the partition that lies furthest behind; 0 while none is held."""
+        folds = (self._group.shard(number) for number in self._group.partitions)
+        return min((fold.received for fold in folds if fold is not None and fold.received), default=0)
 
     def verdict(self, tenant: str, name: str) -> Mapping[str, Any]:
         """What is known of a run, trace or session whose shard is folded here."""
