@@ -133,7 +133,7 @@ class Graph(Baseline):
         super()._learn(own, weight)
 
 
-@njit()
+@njit("void(i4[::1],f8[:,::1],f8[:,::1],f8[:,::1],f8[:,::1],f8[:,::1],f8[:,::1])")
 def explained(
     rows: I4, beside: F8, centre: F8, square: F8, gains: F8, inside: F8, beyond: F8,
 ) -> None:  # fmt: skip
@@ -150,7 +150,10 @@ def explained(
             beyond[i, j] = max(gains[r, j], 1.0) * max(away - within, 0.0)
 
 
-@njit()
+@njit(
+    "void(i4[::1],f8[::1],f8[:,::1],f8[::1],f8,f8[::1],f8[:,::1],f8[:,::1],f8[::1],f8[:,::1],f8[:,:,::1],"
+    "f8[:,::1],f8[:,::1])"
+)
 def learn_neighbours(  # noqa: PLR0917 - a kernel takes its columns
     rows: I4, value: F8, beside: F8, given: F8, memory: float, weight: F8, centre: F8, square: F8, spread: F8,
     heard: F8, products: F8, crossed: F8, gains: F8,
