@@ -358,7 +358,7 @@ def test_a_waterfall_is_walked_folded_and_opened_by_keyboard(full: World, view: 
     page.get_by_role("link", name="chat llama-3.1-70b").nth(1).click()
     expect(page.locator("details", has_text="gen_ai.input.messages").locator("pre")).not_to_be_visible()
     page.get_by_text("gen_ai.input.messages").click()
-    expect(page.locator("details pre").first).to_contain_text("You are the support bot")
+    expect(page.locator(".waterfall details pre").first).to_contain_text("You are the support bot")
     expect(page.get_by_text("[content dropped: 812 chars").first).to_be_visible()
     found.check()
 
