@@ -84,7 +84,7 @@ def test_every_metric_follows_the_naming_rule():
         assert not NOT_BASE_UNITS.search(name.removesuffix("_total")), f"{name}: not a base unit"
         assert metric.text, name
         if metric.type == "histogram":
-            assert name.endswith(BASE_UNITS), name
+            assert name.endswith((*BASE_UNITS, "_decades")), name
         if metric.type == "gauge":
             assert name.endswith(BASE_UNITS + COUNTED), name
 

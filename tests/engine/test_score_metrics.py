@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from engine.worlds import any_series, fold_all, records, said, spiking
 from onnx_files import mean_model
@@ -14,7 +15,7 @@ from tocsin.engine.snapshot import Snapshots
 from tocsin.model.frame import SCHEMAS, FrameKind, frame_of
 from tocsin.model.log import Control, Output
 from tocsin.model.series import Catalog
-from tocsin.selfmon.metrics import REGISTRY
+from tocsin.selfmon.metrics import REGISTRY, exposition
 from tocsin.selfmon.stopwatch import Stopwatch
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.monitor import MonitorSpec
@@ -69,6 +70,8 @@ def test_the_p_values_of_judged_windows_are_counted_once_whatever_is_folded_agai
     assert value("tocsin_engine_score_decades_count", monitor="counted") == told.size
     rare = value("tocsin_engine_score_decades_bucket", monitor="counted", le="1")
     assert rare == np.count_nonzero(told >= -1.0)
+    families = {family.name: family for family in text_string_to_metric_families(exposition().decode())}
+    assert families["tocsin_engine_score_decades"].type == "histogram"
     assert value("tocsin_engine_score_decades_sum", monitor="counted") == pytest.approx(-told.sum())
 
 

@@ -22,6 +22,7 @@ METRICS_PATH = "/internal/metrics"
 SCORES_PATH = "/internal/scores"
 TENANT_HEADER = "x-tocsin-tenant"
 NOTICES_PATH = "/internal/notices"
+HEALTH_PATH = "/internal/health"
 OUTCOMES_PATH = "/internal/outcomes"
 POINTS_PATH = "/internal/points"
 EVALUATIONS_PATH = "/internal/evaluations"
@@ -31,6 +32,8 @@ MAX_EXPOSITION_BYTES = 8 << 20
 
 Notices = Callable[[], Mapping[str, Sequence[str]]]
 """Caps that are reached now, in words, by tenant."""
+Health = Callable[[], Mapping[str, str]]
+"""Why each thing that a process looks at in itself is not well, by name; empty texts where it is."""
 Outcomes = Callable[[str, bytes], Awaitable[None]]
 """Takes in outcomes of a tenant; returns when they are durable."""
 Points = Outcomes
@@ -52,8 +55,11 @@ class Internal:
         points: Points | None = None,
         evaluations: Outcomes | None = None,
         labels: Outcomes | None = None,
+        *,
+        health: Health = dict,
     ) -> None:
         self._app = app
+        self._health = health
         self._takes = {
             OUTCOMES_PATH: outcomes,
             POINTS_PATH: points,
@@ -95,6 +101,8 @@ class Internal:
             return Response(self._scores(headers.get(TENANT_HEADER, "")), media_type="text/plain; version=0.0.4")
         if path == NOTICES_PATH:
             return Response(json.dumps(self._notices()), media_type="application/json")
+        if path == HEALTH_PATH:
+            return Response(json.dumps(dict(self._health())), media_type="application/json")
         return Response(status_code=404)
 
 
@@ -115,6 +123,17 @@ def fetch_notices(socket: Path, secret: str, *, timeout_s: float = 2.0) -> dict[
     """
     text = _fetch(socket, secret, NOTICES_PATH, timeout_s)
     found: dict[str, list[str]] = json.loads(text) if text else {}
+    return found
+
+
+def fetch_health(socket: Path, secret: str, *, timeout_s: float = 5.0) -> dict[str, str] | None:
+    """What the process behind a socket found when it looked at itself; None when it does not answer (blocking).
+
+    >>> fetch_health(Path("/nonexistent/x.sock"), "") is None
+    True
+    """
+    text = _fetch(socket, secret, HEALTH_PATH, timeout_s)
+    found: dict[str, str] | None = json.loads(text) if text else None
     return found
 
 

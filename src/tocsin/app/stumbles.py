@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -26,10 +27,21 @@ class Stumbles:
     ----------
     stop : ends every wait
     clock : tells how long ago the disk was full last: with a little room some steps succeed and others do not
+    seconds : of a clock that never goes back; tells how long ago a loop's last good step was
     retry_s : wait after a failed step; on a full disk the first of waits that double up to `LAST_RETRY_S`
     """
 
-    def __init__(self, stop: threading.Event, clock: Clock, retry_s: float = RETRY_S) -> None:
+    def __init__(
+        self,
+        stop: threading.Event,
+        clock: Clock,
+        retry_s: float = RETRY_S,
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._seconds = seconds
+        self._begun_s = seconds()
+        self._good_s: dict[str, float] = {}
         self._stop = stop
         self._clock = clock
         self._retry_s = retry_s
@@ -55,10 +67,15 @@ class Stumbles:
             _log.error("a step failed and will be tried again", loop=loop, reason=str(error))
             self._stop.wait(self._retry_s)
             return 0
+        self._good_s[loop] = self._seconds()
         if loop in self._waits and self._clock.now() - self._full_at[loop] >= OVER_NS:
             del self._waits[loop]
             _log.warning("there is room on the disk again", loop=loop)
         return done
+
+    def since_s(self, loop: str) -> float:
+        """How long ago the last good step of a loop was; from the start where there was none."""
+        return self._seconds() - self._good_s.get(loop, self._begun_s)
 
     def notices(self) -> list[str]:
         """What waits for room on the disk now, in words."""
