@@ -40,6 +40,14 @@ def test_without_a_model_there_is_no_input_to_watch():
     assert "only what a model is given is watched for drift" in str(warning)
 
 
+def test_how_often_the_server_looks_at_itself_is_taken_over():
+    text = "pipeline:\n  ingestion: {source: kafka, topic: t}\n  monitoring: {health_check_interval: 45s}\n"
+    loaded = read(text)
+    assert loaded.config.health_check_interval == 45 * S
+    assert not [each for each in loaded.warnings if "drift" in str(each)]
+    assert read(PIPELINE).config.health_check_interval == 10 * S
+
+
 def test_for_redis_only_the_source_changes():
     config = read(PIPELINE.replace("source: kafka", "source: redis")).config
     assert (config.sources[0].type, config.sources[0].streams) == ("redis", ["telemetry.metrics"])

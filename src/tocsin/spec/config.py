@@ -138,6 +138,7 @@ class Config(Spec):
     state: StateSpec = StateSpec()
     telemetry: TelemetrySpec = TelemetrySpec()
     lateness: DurationNs = Field(default=0, ge=0, le=DAY)
+    health_check_interval: DurationNs = Field(default=10 * SECOND, ge=SECOND, le=3600 * SECOND)
     dry_run: bool = False
 
     def engine_spec(self, packs: Sequence[PackSpec] = ()) -> EngineSpec:

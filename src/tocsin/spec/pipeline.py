@@ -75,7 +75,7 @@ class MonitoringSpec(Spec):
     drift_test: Literal["psi", "ks"] = "psi"
     drift_threshold: float = Field(default=0.2, gt=0)
     metrics_export: Literal["prometheus"] = "prometheus"
-    health_check_interval: DurationNs = 10_000 * MS
+    health_check_interval: DurationNs = Field(default=10_000 * MS, ge=1_000 * MS, le=3_600_000 * MS)
 
 
 class PipelineSpec(Spec):
@@ -102,7 +102,7 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
     odd: list[Fault] = []
     wrong: list[Fault] = []
     source = _source(file)
-    if "monitoring" in pipeline.model_fields_set and pipeline.model.path is None:
+    if pipeline.monitoring.model_fields_set & {"drift_test", "drift_threshold"} and pipeline.model.path is None:
         message = "the baseline learns all along: only what a model is given is watched for drift; name one by `model:`"
         odd.append((("pipeline", "monitoring"), message))
     windowing, alerting = pipeline.windowing, pipeline.alerting
@@ -124,6 +124,7 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
         routes=[_route(alerting.cooldown_ms)] if alerting.webhook else [],
         severity=alerting.severity_thresholds,
         dry_run=alerting.dry_run,
+        health_check_interval=pipeline.monitoring.health_check_interval,
     )
     return config, odd, wrong
 
