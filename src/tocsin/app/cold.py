@@ -30,6 +30,7 @@ from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import read_logs, redaction_key
 from tocsin.app.machines import Machines
+from tocsin.app.maintenance import MaintenanceView
 from tocsin.app.model_health.day_book import DayBook
 from tocsin.app.model_health.experiments import Experiments
 from tocsin.app.model_health.group_watch import GroupWatch
@@ -43,7 +44,9 @@ from tocsin.app.replays.ports import Replays
 from tocsin.app.responding import Responding
 from tocsin.app.review_digest import ReviewDigest
 from tocsin.app.routing import RoutingView, rota_of, rules_of
+from tocsin.app.selfcheck import SelfCheck, looks_of_cold
 from tocsin.app.settings import ServeSettings, environment
+from tocsin.app.stores import open_telemetry, state_place, warn_of_move
 from tocsin.app.stumbles import Stumbles
 from tocsin.app.summaries import Summaries
 from tocsin.app.views import CONFIG, StateView, TelemetryView
@@ -71,11 +74,10 @@ from tocsin.store.group_rows import GroupRows
 from tocsin.store.health_rows import HealthRows
 from tocsin.store.history_rows import HistoryRows
 from tocsin.store.latest_rows import LatestRows
+from tocsin.store.lead import SENDING
 from tocsin.store.llm_rows import LlmRows
 from tocsin.store.model_rows import ModelRows
 from tocsin.store.outcomes import Outcomes
-from tocsin.store.state import StateStore
-from tocsin.store.telemetry import TelemetryStore
 from tocsin.store.toll_rows import TollRows
 from tocsin.store.trace_rows import TraceRows
 from tocsin.store.writer import StoreWriter
@@ -105,10 +107,10 @@ class Cold:
         self.packs = load_packs()
         self.file = ConfigFile(settings, environment(), self.packs)
         config = self.file.start()
-        kept = config.limits.retention
-        retention = {"points": kept.points, "spans": kept.spans, "logs": kept.logs, "panes": kept.panes}
-        self.telemetry = TelemetryStore(settings.data_dir / "store", retention=retention)
-        self.state = StateStore(f"sqlite:///{settings.data_dir / 'state.db'}")
+        self.began_with = config
+        self.telemetry = open_telemetry(config, environment(), settings.data_dir)
+        place = state_place(config, environment(), settings.data_dir)
+        self.state, self.lead = place.open(), place.lead(SENDING)
         self.keys = KeyRing(settings.keys_path, self.clock, open_access=settings.open_access)
         self.board = Board(config.scores)
         self.senders = Senders(config.scores.remote_write, self.board, self.clock, Context(settings.page_url))
@@ -117,7 +119,7 @@ class Cold:
         self.summaries = Summaries(self.packs, config, self.state, key, self.clock, examples)
         self.deliveries = Deliveries(
             config, self.state, self.clock, settings.page_url, self.senders.statuses, examples, self.summaries.of,
-            Charts(self.telemetry, self.clock).of,
+            Charts(self.telemetry, self.clock).of, term=self.lead.term,
         )  # fmt: skip
         self.writer = self._writer(config)
         self.joining = self._joining()
@@ -136,10 +138,15 @@ class Cold:
         )
         self.correlating = self._correlating(config)
         self.routing = RoutingView(lambda: self.file.config, self.state, self.policy)
+        self.maintenance = MaintenanceView(lambda: self.file.config, self.state)
+        self.policy.maintain(self.maintenance.planned)
         self.correlating.recall(self.clock.now())
-        world = RemedyWorld(self.telemetry, self.state, self.clock, self.packs, lambda: self.file.config.context)
+        pages, held = (lambda: self.file.config.context), self.maintenance.holding
+        world = RemedyWorld(self.telemetry, self.state, self.clock, self.packs, pages, held)
         self.responding = Responding(self.state, world, self.clock, config)
         self._remember_config()
+        looks = looks_of_cold(settings, self.telemetry, self.state, self.stumbles, self.deliveries.all)
+        self.health = SelfCheck(looks, lambda: self.file.config.health_check_interval, self.stop)
 
     def _writer(self, config: Config) -> StoreWriter:
         catalog = Catalog()
@@ -203,6 +210,7 @@ class Cold:
 
     def adopt(self, config: Config) -> None:
         """Put a configuration into force."""
+        warn_of_move(self.began_with, config)
         self.correlating.adopt(config.engine_spec(self.packs).control())
         self.mapper.adopt(config.llm.models)
         self.judge.adopt(config.llm.judge)
@@ -267,7 +275,7 @@ class Cold:
     def keep_responding(self) -> None:
         """The thread that carries actions: the only one that begins any."""
         while not self.stop.wait(RESPOND_EVERY_S):
-            if self._try("respond", self.responding.step):
+            if self._try("respond", lambda: self.lead.held() and self.responding.step()):
                 self.deliveries.wake()
         self.responding.close()
 
@@ -318,6 +326,7 @@ class Cold:
             grade_finding=self.grade_finding,
             teams=lambda: self.file.config.teams,
             routing=self.routing,
+            maintenance=self.maintenance,
             actions=self.responding,
             backup=self.backup,
             replays=self.replays,
@@ -329,9 +338,9 @@ class Cold:
 
 async def _serve(cold: Cold, child: Child) -> None:
     settings = cold.settings
-    listener = Listener(
-        Internal(control_app(cold.deps()), settings.internal_secret, scores=cold.scores), uds=settings.cold_socket
-    )
+    app, health = control_app(cold.deps()), (lambda: cold.health.found)
+    internal = Internal(app, settings.internal_secret, scores=cold.scores, health=health)
+    listener = Listener(internal, uds=settings.cold_socket)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 
@@ -363,14 +372,9 @@ def main(argv: Sequence[str]) -> int:
         cold = Cold(child.settings)
     except TocsinError as bad:
         return refuse(bad)
-    threads = [
-        threading.Thread(target=cold.keep_storing, name="store"),
-        threading.Thread(target=cold.keep_correlating, name="correlate"),
-        threading.Thread(target=cold.keep_joining, name="join"),
-        threading.Thread(target=cold.keep_judging_days, name="days"),
-        threading.Thread(target=cold.keep_judging_answers, name="judge"),
-        threading.Thread(target=cold.keep_responding, name="respond"),
-    ]
+    store, correlate, join, respond = cold.keep_storing, cold.keep_correlating, cold.keep_joining, cold.keep_responding
+    loops = (store, correlate, join, cold.keep_judging_days, cold.keep_judging_answers, respond, cold.health.run)
+    threads = [threading.Thread(target=loop, name=loop.__qualname__) for loop in loops]
     for thread in threads:
         thread.start()
     cold.file.watch(cold.adopt)
@@ -384,6 +388,7 @@ def main(argv: Sequence[str]) -> int:
             thread.join()
         cold.weighing.close()
         cold.telemetry.close()
+        cold.lead.close()
         cold.state.close()
     return 0
 
