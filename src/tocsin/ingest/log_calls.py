@@ -212,8 +212,8 @@ def _amount(text: str) -> float:
 def _seconds(text: str, unit: str) -> float:
     """A time in seconds; of a number that has no unit, here or there, nobody knows what it says: NaN.
 
-    >>> _seconds("350", "ms"), _seconds("1.2s", ""), _seconds("7", "")
-    (0.35, 1.2, nan)
+    >>> _seconds("250", "ms"), _seconds("1.2s", ""), _seconds("7", "")
+    (0.25, 1.2, nan)
     """
     match = _NUMBER.fullmatch(text)
     scale = _UNITS_S.get((match[2].lower() or unit), math.nan) if match is not None else math.nan
