@@ -12,7 +12,8 @@ from tocsin.app.stores import cluster_of
 from tocsin.spec.config import Config
 from tocsin.store.cluster import Cluster, Tier
 from tocsin.store.layout import CUTS, ClusterLayout
-from tocsin.store.schema import RETENTION_DAYS, TABLES
+from tocsin.store.retention import RETENTION_DAYS
+from tocsin.store.schema import TABLES
 
 GOLDEN = Path(__file__).parent / "cluster.sql"
 KEPT = {name: days * 86_400 for name, days in RETENTION_DAYS.items()}

@@ -8,7 +8,7 @@ from tocsin.model.errors import BadConfig, BadInput, Corrupt
 from tocsin.model.frame import SCHEMAS, FrameKind, frame_of
 from tocsin.model.log import Output
 from tocsin.model.series import Kind, Series, Signal
-from tocsin.store.schema import retention_seconds
+from tocsin.store.retention import retention_seconds
 from tocsin.store.telemetry import TelemetryStore
 
 

@@ -10,26 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tocsin.model.errors import BadConfig
-
 DAY_NS = 86_400 * 10**9
 DATABASE = "tocsin"
 VERSION = 2
 """Layout version: a store written by a newer program is refused, an older one is migrated at opening."""
-
-RETENTION_DAYS: Mapping[str, int] = {
-    "points": 30,
-    "points_1m": 400,
-    "distributions": 30,
-    "spans": 7,
-    "logs": 7,
-    "records": 90,
-    "events": 400,
-    "panes": 30,
-    "states": 90,
-    "findings": 400,
-}
-"""Days kept by default; `limits.retention` of tocsin.yaml overrides them by table."""
 
 SETTINGS = "index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1"
 """What all tables have, wherever they are."""
@@ -399,21 +383,3 @@ TABLES: tuple[Table, ...] = (
     ),
 )
 BY_NAME: Mapping[str, Table] = {table.name: table for table in TABLES}
-
-
-def retention_seconds(limits: Mapping[str, int]) -> dict[str, int]:
-    """Seconds each table keeps its rows: the defaults, overridden by `limits` (ns, by table).
-
-    Raises
-    ------
-    BadConfig
-        A limit names no table with a retention, or is under a minute.
-    """
-    found = {name: days * 86_400 for name, days in RETENTION_DAYS.items()}
-    for name, kept_ns in limits.items():
-        if name not in found:
-            raise BadConfig(f"limits.retention: no kind {name!r}; kinds are {', '.join(sorted(found))}")
-        if kept_ns < 60 * 10**9:
-            raise BadConfig(f"limits.retention.{name}: {kept_ns}ns is under a minute; write it like 7d")
-        found[name] = kept_ns // 10**9
-    return found

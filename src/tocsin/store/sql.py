@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -22,12 +22,11 @@ class Sql:
         self._engine = opened(self.url, password_file)
         self._writes = writing(self._engine)
         self._reads = reading(self._engine)
-        try:
+        with ExitStack() as unopened:
+            unopened.callback(self._engine.dispose)
             with self._translated():
                 upgrade(self._writes)
-        except BaseException:
-            self._engine.dispose()
-            raise
+            unopened.pop_all()
 
     @property
     def where(self) -> str:

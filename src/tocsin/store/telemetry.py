@@ -18,7 +18,8 @@ from tocsin.store.layout import ClusterLayout, EmbeddedLayout, Layout
 from tocsin.store.lists import Lists
 from tocsin.store.log_rows import LogTemplates
 from tocsin.store.queries import Queries, Where
-from tocsin.store.schema import BY_NAME, DATABASE, VERSION, retention_seconds
+from tocsin.store.retention import retention_seconds
+from tocsin.store.schema import BY_NAME, DATABASE, VERSION
 
 _LAYOUT = "layout.json"
 _LAYOUT_LOG = "layout"
@@ -34,7 +35,7 @@ class TelemetryStore(Queries, Lists, LogTemplates):
     Parameters
     ----------
     path : directory of the store, made if absent
-    retention : ns by table, over the defaults of `schema.RETENTION_DAYS`
+    retention : ns by table, over the defaults of `retention.RETENTION_DAYS`
     memory_bytes : most memory of one query
     read_only : make no table and change no row, whatever the retention; the directory or cluster must hold a store
     cluster : ClickHouse instead of chDB; then `path` has only the rows that it refused
