@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 from tocsin.app.hot import Hot
 from tocsin.app.patient import PatientLog
@@ -32,6 +33,7 @@ def test_a_tick_that_finds_no_room_says_so_until_one_does():
     hot = Hot.__new__(Hot)  # only what a tick needs: the rest opens logs
     hot.waiting, hot.full, hot.edge = [], "", Edge()  # type: ignore[assignment]
     hot.written = PatientLog(MemoryLog(), threading.Event())
+    hot.machine = SimpleNamespace(trouble=lambda: "")  # type: ignore[assignment]
     assert isinstance(hot.edge, Edge)
     for fault in (Overloaded("refused now"), Overloaded("no room on the disk")):
         hot.edge.answer = fault
