@@ -117,6 +117,7 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
         detect=_detect(pipeline.model, pipeline.monitoring),
         summary="from the pipeline file",
     )
+    looks: dict[str, Any] = {"health_check_interval": f"{pipeline.monitoring.health_check_interval // MS}ms"}
     config = Config(
         sources=[source],
         monitors=[monitor],
@@ -124,7 +125,7 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
         routes=[_route(alerting.cooldown_ms)] if alerting.webhook else [],
         severity=alerting.severity_thresholds,
         dry_run=alerting.dry_run,
-        health_check_interval=pipeline.monitoring.health_check_interval,
+        **looks,
     )
     return config, odd, wrong
 

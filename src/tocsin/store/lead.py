@@ -21,7 +21,7 @@ from tocsin.store.dialects import LOCKS, SQLITE, in_our_words, opened, parsed
 
 SENDING: Final = "sending"
 """The lead of the process that sends messages and carries actions."""
-_LEADS = gauge("tocsin_state_leads", "1: this process does what only one of several may do.", ("lead",))
+_LEADS = gauge("tocsin_store_lead_up", "1: this process does what only one of several may do.", ("lead",))
 _log = structlog.get_logger(__name__)
 
 

@@ -31,9 +31,9 @@ BATCH: Final = 1_000
 WAIT_S: Final = 0.05
 BACK: Final = 5_000
 _PASSED = counter(
-    "tocsin_mirror_passed_messages_total", "Messages of the cluster that can't be read and were passed over"
+    "tocsin_app_mirror_passed_messages_total", "Messages of the cluster that can't be read and were passed over"
 )
-_LAG = gauge("tocsin_mirror_lag_records", "Messages of the cluster that are not taken over yet", ["topic"])
+_LAG = gauge("tocsin_app_mirror_lag_records", "Messages of the cluster that are not taken over yet", ["topic"])
 _log = structlog.get_logger(__name__)
 
 
