@@ -39,14 +39,17 @@ on. `tocsin_engine_calibration_refits` counts how often a past was let go for th
 those whose model is given what it doesn't know. Limits without a detector and entities judged as a whole have no p-value
 of a window and are in neither.
 
-**Health.** Every `health_check_interval` (tocsin.yaml, or `monitoring:` of a pipeline file; 10 s if not said) the cold
-process looks at itself; `tocsin_process_check_up` is 1 or 0 by `check`, `tocsin_process_check_rounds_total` grows while
-it looks. A line of the log, with the reason, when one changes. Nothing is ended for it. How far the hot process lies
-behind is `tocsin_engine_lag_records`, what it waits for is said by `/readyz`.
+**Health.** Every `health_check_interval` (tocsin.yaml, or `monitoring:` of a pipeline file; 10 s if not said) both
+processes look at themselves; `tocsin_process_check_up` is 1 or 0 by `check`, `tocsin_process_check_rounds_total` grows while
+they look. A line of the log, with the reason, when one changes; `/healthz` says `ok` or `degraded` and a line for each
+check. Its status is 200 all the same, and nothing is ended for it: a probe that restarts would mend none of these.
 
 | check | fails when |
 |---|---|
-| `hot` | the other process missed two answers in a row |
+| `engine` | the last tick that was folded is 30 s old |
+| `intake` | the log takes nothing, or findings wait for room |
+| `disk` | below 1 GiB is free where the data directory is |
+| `cold`, `hot` | the other process missed two answers in a row |
 | `telemetry`, `state` | the store does not answer |
 | `storing`, `correlating` | no step succeeded for 30 s |
 | `destinations` | one failed the last time that it was tried |

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from tocsin.app.front import Front, NoForeignPages, is_ingest
-from tocsin.app.internal import SECRET_HEADER, Internal, fetch_exposition
+from tocsin.app.internal import SECRET_HEADER, Internal, fetch_exposition, fetch_health
 from tocsin.app.proxy import Proxy, forgive_cancelled_waits
 from tocsin.model.access import OPEN_ACCESS, Access, Scope
 
@@ -118,7 +118,7 @@ class World:
         async def run():
             async with contextlib.AsyncExitStack() as stack:
                 if with_cold:
-                    app = Internal(self.cold, "s3cret")
+                    app = Internal(self.cold, "s3cret", health=lambda: {"storing": "it is slow"})
                     self.server = await stack.enter_async_context(serving(app, uds=str(self.socket)))
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", 0))
@@ -224,6 +224,9 @@ def test_without_the_cold_process(world):
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.json()["cold"]["ready"]) == (200, False)
         assert 'tocsin_process_up{process="cold"} 0.0' in (await client.get("/metrics")).text
+        world.front._health = lambda: "degraded\ncold failing\n"
+        degraded = await client.get("/healthz")  # a probe must not have it started anew for what a restart won't mend
+        assert (degraded.status_code, degraded.text) == (200, "degraded\ncold failing\n")
 
     world.play(story, with_cold=False)
 
@@ -306,6 +309,8 @@ def test_internal_pages_are_for_who_knows_the_secret(world):
         text = await loop.run_in_executor(None, fetch_exposition, world.socket, "s3cret")
         assert "process_resident_memory_bytes" in text
         assert await loop.run_in_executor(None, fetch_exposition, world.socket, "wrong") == ""
+        assert await loop.run_in_executor(None, fetch_health, world.socket, "s3cret") == {"storing": "it is slow"}
+        assert await loop.run_in_executor(None, fetch_health, world.socket, "wrong") is None
 
     world.play(story)
 

@@ -16,12 +16,23 @@ pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory):
+def targets(tmp_path_factory):
+    """The file in which Prometheus finds whom to scrape: nobody at first."""
+    path = tmp_path_factory.mktemp("targets") / "targets.json"
+    path.write_text("[]")
+    return path
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory, targets):
     binary = shutil.which("prometheus")
     if binary is None:
         pytest.skip("prometheus is not installed (apt install prometheus)")
     path = tmp_path_factory.mktemp("prometheus")
-    (path / "prometheus.yml").write_text("scrape_configs: []\n")
+    (path / "prometheus.yml").write_text(
+        "scrape_configs: [{job_name: tocsin, scrape_interval: 1s, scrape_timeout: 1s,"
+        f" file_sd_configs: [{{files: ['{targets}'], refresh_interval: 1s}}]}}]\n"
+    )
     (port,) = free_ports(1)
     with (path / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -81,6 +92,24 @@ def test_a_verdict_is_in_prometheus_and_at_metrics_a_moment_later(server, promet
     assert shown["prom"]["type"] == "remote_write"
     assert shown["prom"]["last_ok_at"]
     assert shown["prom"]["failed"] == 0
+
+
+def test_a_real_prometheus_scrapes_how_the_server_does(server, prometheus, targets):
+    targets.write_text(json.dumps([{"targets": [f"127.0.0.1:{server.port}"]}]))
+    wanted = {"engine", "intake", "disk", "cold", "hot", "telemetry", "state", "storing", "correlating", "destinations"}
+
+    def checks():
+        return {each["metric"]["check"]: each["value"][1] for each in query(prometheus, "tocsin_process_check_up")}
+
+    assert until(lambda: wanted <= checks().keys(), 60, 0.5)
+    assert checks()["telemetry"] == "1"
+    (ticks,) = until(lambda: query(prometheus, "tocsin_engine_tick_seconds_count > 0"), 60, 0.5)
+    assert ticks["metric"]["process"] == "hot"
+    answer = server.http.get("/healthz")
+    first, *lines = answer.text.splitlines()
+    assert answer.status_code == 200
+    assert {line.partition(" ")[0] for line in lines} >= {"engine", "intake", "disk", "cold"}
+    assert first == ("degraded" if any(line.endswith("failing") for line in lines) else "ok")
 
 
 def test_the_review_of_a_running_server_knows_what_fired(server):

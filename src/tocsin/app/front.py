@@ -51,7 +51,7 @@ class Front:
 
     `waiting` says what the hot process still waits for (kernels, log, replay). `allowed_hosts` are the host names it
     answers to on a loopback bind, None for any: a page on another site must not reach an open port by a name of its own.
-    Without `page` it answers to programs only (`tocsin run`).
+    `health` is what `/healthz` says. Without `page` it answers to programs only (`tocsin run`).
     """
 
     def __init__(
@@ -65,7 +65,9 @@ class Front:
         allowed_hosts: frozenset[str] | None = None,
         page: bool = True,
         verdict: Verdict = unknown,
+        health: Callable[[], str] = lambda: "ok\n",
     ) -> None:
+        self._health = health
         self._ingest = ingest
         self._proxy = proxy
         self._authorise = authorise
@@ -112,7 +114,7 @@ class Front:
         if not (judged or path in ("/healthz", "/readyz", "/metrics")) or scope["method"] not in ("GET", "HEAD"):
             return None
         if path == "/healthz":
-            return PlainTextResponse("ok\n")
+            return PlainTextResponse(self._health())  # 200 whatever is found: a restart would not mend it
         if path == "/readyz":
             return await self._readyz()
         access = await self._reader(Headers(scope=scope))

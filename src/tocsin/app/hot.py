@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -25,6 +26,7 @@ from tocsin.app.logs import redaction_key
 from tocsin.app.machine import machine_of
 from tocsin.app.proxy import Proxy, forgive_cancelled_waits
 from tocsin.app.reload import ConfigFile
+from tocsin.app.selfcheck import Behind, Look, Other, SelfCheck, disk, told
 from tocsin.app.serve import grpc_taken
 from tocsin.app.settings import ServeSettings, cache_kernels, environment
 from tocsin.app.warming import compile_aside
@@ -84,6 +86,24 @@ class Hot:
         self.collectors: Collectors | None = None
         self.full = ""
         self.caught_up = threading.Event()
+        self.cold = Other(settings.cold_socket, settings)
+        self.health = self._health()
+
+    def _health(self) -> SelfCheck:
+        speed = self.settings.clock.speed if self.settings.clock else 1.0
+        looks: dict[str, Look] = {
+            "engine": Behind(lambda: self.engine.received() if self.engine else 0, self.clock.now, speed),
+            "intake": lambda: self.full or self.machine.trouble(),
+            "disk": partial(disk, self.settings.data_dir),
+        }
+        if self.settings.role != "worker":  # a worker of a cluster is alone
+            looks["cold"] = self.cold
+        return SelfCheck(looks, lambda: self.file.config.health_check_interval, self.stop)
+
+    def keep_looking(self) -> None:
+        """The thread in which the process looks at itself, once it has caught up."""
+        self.caught_up.wait()
+        self.health.run()
 
     def fold(self) -> None:
         """The engine's thread."""
@@ -240,6 +260,7 @@ def _private(hot: Hot, ingest: ASGIApp) -> Listener:
         points=hot.take_points,
         evaluations=hot.take_evaluations,
         labels=hot.take_labels,
+        health=lambda: hot.health.found,
     )
     return Listener(internal, uds=hot.settings.hot_socket)
 
@@ -256,6 +277,7 @@ async def _serve(hot: Hot, child: Child) -> None:
         internal_secret=settings.internal_secret,
         page=settings.page,
         verdict=hot.verdict,
+        health=lambda: told(hot.health.found, hot.cold.found),
         allowed_hosts=LOOPBACK_HOSTS if guarded else None,
     )
     loop = asyncio.get_running_loop()
@@ -332,7 +354,9 @@ def main(argv: Sequence[str]) -> int:
     except TocsinError as bad:
         return refuse(bad)
     engine = threading.Thread(target=hot.fold, name="engine")
+    looking = threading.Thread(target=hot.keep_looking, name="health")
     engine.start()
+    looking.start()
     hot.file.watch(hot.adopt)
     signal.signal(signal.SIGHUP, lambda *_: hot.file.poke())
     try:
@@ -341,6 +365,8 @@ def main(argv: Sequence[str]) -> int:
         hot.file.close()
         hot.stop.set()
         engine.join()
+        hot.caught_up.set()
+        looking.join()
         hot.close()
     return 0
 
