@@ -54,7 +54,7 @@ def test_the_first_key_is_shown_once(server):
     assert all(status(server, scope, key) == 200 for scope in CALLS)
     stored = (server.data / "keys.json").read_text()
     assert key not in stored
-    assert key.rpartition("_")[2] not in stored
+    assert key.split("_", 2)[2] not in stored  # the secret may have underscores of its own
     assert key not in server.log()
     server.stop()
     server.start()
