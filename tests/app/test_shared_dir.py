@@ -32,3 +32,11 @@ def test_a_key_of_one_machine_opens_all(tmp_path):
     (tmp_path / "shared").mkdir()
     key = KeyRing(here.keys_path, SystemClock()).create(Scope.INGEST)
     assert KeyRing(there.keys_path, SystemClock()).authorise(f"Bearer {key}") is not None
+
+
+def test_a_machine_that_was_given_keys_of_its_own_keeps_to_them(tmp_path):
+    pod = ServeSettings(data_dir=tmp_path / "pod", run_dir=tmp_path, shared_dir=tmp_path / "shared")
+    (tmp_path / "pod").mkdir()
+    assert pod.keys_path == tmp_path / "shared" / "keys.json"
+    (tmp_path / "pod" / "keys.json").write_text("{}")
+    assert pod.keys_path == tmp_path / "pod" / "keys.json"

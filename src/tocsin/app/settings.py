@@ -130,8 +130,9 @@ class ServeSettings(BaseModel):
 
     @property
     def keys_path(self) -> Path:
-        """Where hashed keys are kept: one place for all machines of a cluster."""
-        return (self.shared_dir or self.data_dir) / "keys.json"
+        """Where hashed keys are kept: with the data, or for all machines of a cluster where one has none of its own."""
+        own = self.data_dir / "keys.json"
+        return own if self.shared_dir is None or own.exists() else self.shared_dir / "keys.json"
 
     def write(self) -> Path:
         """Store the settings in the run directory, for its owner's eyes only."""

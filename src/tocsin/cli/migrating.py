@@ -26,7 +26,7 @@ def migrate(
     ] = False,
 ) -> None:
     """Move a stopped machine to a cluster: what was learned, incidents and telemetry go along; go on with `control`."""
-    from tocsin.app.cluster.moving import move_engine, move_stores, share_key  # noqa: PLC0415 - heavy
+    from tocsin.app.cluster.moving import move_engine, move_stores, share_keys  # noqa: PLC0415 - heavy
     from tocsin.app.datadir import stopped  # noqa: PLC0415 - heavy
     from tocsin.app.settings import cache_kernels, environment  # noqa: PLC0415 - heavy
     from tocsin.app.stores import cluster_of, open_telemetry, state_place  # noqa: PLC0415 - heavy
@@ -40,7 +40,7 @@ def migrate(
         raise BadConfig(f"{config}: there is no `cluster:` to move to; see docs/cluster.md")
     with stopped(place):
         cache_kernels(place)
-        share_key(place, found.cluster)
+        share_keys(place, found.cluster)
         if not learn_anew:
             moved = move_engine(place, found, found.cluster, SystemClock())
             say(f"learned: {moved.series} series, now a snapshot of partition {moved.partition}")

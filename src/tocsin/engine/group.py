@@ -22,7 +22,7 @@ from tocsin.engine.score_metrics import ScoreMetrics, show_calibration
 from tocsin.engine.snapshot import Keeper, Snapshots
 from tocsin.model.errors import Corrupt
 from tocsin.model.log import Output, Tick
-from tocsin.model.routed import LeaseLost, Routed
+from tocsin.model.routed import LeaseLost, Owner, Routed
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
 from tocsin.selfmon.stopwatch import Stopwatch
@@ -32,19 +32,6 @@ LAG = gauge("tocsin_engine_partition_lag_records", "Entries of a partition that 
 LOST = counter("tocsin_engine_leases_lost_total", "Times that partitions had gone to another worker meanwhile")
 GONE = counter("tocsin_engine_gone_records_total", "Entries that the log no longer had when they were to be folded")
 _log = structlog.get_logger(__name__)
-
-
-class Owner(Protocol):
-    """Who folds partitions, as the group's feed sees it."""
-
-    def assigned(self, partitions: Collection[int]) -> Mapping[int, int]:
-        """Take partitions over; gives the offset that each is wanted from."""
-
-    def revoked(self, partitions: Collection[int]) -> None:
-        """Hand partitions over in good order."""
-
-    def lost(self, partitions: Collection[int]) -> None:
-        """Forget partitions: another worker has them already."""
 
 
 class Feed(Protocol):

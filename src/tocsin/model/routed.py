@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple, Protocol
 
 from tocsin.model.log import Entry
 from tocsin.model.place import Place
@@ -13,6 +14,19 @@ ALL_SHARDS: Final = -1
 
 class LeaseLost(Exception):
     """The group has given the partitions to another worker: nothing may be written for them."""
+
+
+class Owner(Protocol):
+    """Who folds partitions, as the group's feed sees it."""
+
+    def assigned(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """Take partitions over; gives the offset that each is wanted from."""
+
+    def revoked(self, partitions: Collection[int]) -> None:
+        """Hand partitions over in good order."""
+
+    def lost(self, partitions: Collection[int]) -> None:
+        """Forget partitions: another worker has them already."""
 
 
 class Routed(NamedTuple):

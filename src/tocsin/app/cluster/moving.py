@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,9 +94,13 @@ def move_stores(data_dir: Path, state: StatePlace | None, telemetry: TelemetrySt
     return rows[0], rows[1]
 
 
-def share_key(data_dir: Path, spec: ClusterSpec) -> None:
-    """Let all machines of the cluster redact with this one's key: its series stay the same."""
-    share_redaction_key(data_dir, Path(spec.snapshots))
+def share_keys(data_dir: Path, spec: ClusterSpec) -> None:
+    """Let all machines redact with this one's key, so that its series stay the same, and know its callers."""
+    shared = Path(spec.snapshots)
+    share_redaction_key(data_dir, shared)
+    own, common = data_dir / "keys.json", shared / "keys.json"
+    if own.exists() and not common.exists():
+        shutil.copy2(own, common)
 
 
 def _fatal(error: BaseException) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -14,7 +14,7 @@ from tocsin.journal.kafka.envelope import Headers, routed_of
 from tocsin.journal.kafka.topics import QUIET, Topics
 from tocsin.journal.kafka.writer import Parcel, TopicWriter
 from tocsin.model.errors import Corrupt, Unreachable
-from tocsin.model.routed import LeaseLost, Routed
+from tocsin.model.routed import LeaseLost, Owner, Routed
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter
 
@@ -27,19 +27,6 @@ _POISON = counter(
     "tocsin_journal_poison_messages_total", "Messages of the log that can't be read, kept in the dead topic"
 )
 _log = structlog.get_logger(__name__)
-
-
-class Owner(Protocol):
-    """Who folds partitions."""
-
-    def assigned(self, partitions: Collection[int]) -> Mapping[int, int]:
-        """Take partitions over; gives the offset that each is wanted from."""
-
-    def revoked(self, partitions: Collection[int]) -> None:
-        """Hand partitions over in good order."""
-
-    def lost(self, partitions: Collection[int]) -> None:
-        """Forget partitions: another member has them already."""
 
 
 class GroupFeed:
@@ -150,11 +137,17 @@ class GroupFeed:
         self._consumer.close()
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if partitions:
-            self._alone_since = None
         if self._owner is not None and partitions:
-            for number, offset in self._owner.assigned([each.partition for each in partitions]).items():
-                next(each for each in partitions if each.partition == number).offset = offset
+            numbers = [each.partition for each in partitions]
+            try:
+                wanted = self._owner.assigned(numbers)
+            except Unreachable:
+                self._owner.lost(numbers)
+                self._alone_since = time.monotonic() - self._session_s  # nobody would fold them: join anew at once
+                raise
+            self._alone_since = None
+            for each in partitions:
+                each.offset = wanted[each.partition]
         consumer.incremental_assign(partitions)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
