@@ -14,8 +14,8 @@ from api.fake import deps
 from api.world import HOSTILE, NOW, NS, series_of, story
 from tocsin.api.app import control_app
 from tocsin.api.assets import STATIC
-from tocsin.api.guard import CONTENT_SECURITY_POLICY
 from tocsin.api.health import health
+from tocsin.api.origin import CONTENT_SECURITY_POLICY
 from tocsin.api.own import own_health
 from tocsin.api.ports import Learning, Line
 from tocsin.api.present import line_document

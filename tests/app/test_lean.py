@@ -1,4 +1,4 @@
-"""A server process does without pandas."""
+"""A server's processes load what they use: neither pandas, and the hot one neither a web framework nor a database."""
 
 import subprocess
 import sys
@@ -27,3 +27,9 @@ def test_no_process_of_a_server_loads_pandas_before_it_can_say_so(process):
     code = f"import sys, tocsin.app.{process}; print('pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_hot_process_loads_neither_a_web_framework_nor_a_database():
+    code = "import sys, tocsin.app.hot; print({'fastapi', 'chdb', 'clickhouse_connect', 'psycopg'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

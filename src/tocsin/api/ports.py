@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from tocsin.api.action_ports import Actions
 from tocsin.api.call_ports import Calls
 from tocsin.api.model_ports import LiveExperiments, Models
+from tocsin.api.origin import LOOPBACK_HOSTS
 from tocsin.api.replay_ports import Replays
 from tocsin.api.routing_ports import Maintenance, Routing
 from tocsin.api.trace_ports import Traces
@@ -27,9 +28,6 @@ Row: TypeAlias = Mapping[str, object]
 Where: TypeAlias = Mapping[str, str]
 Action: TypeAlias = Literal["ack", "resolve"]
 ExportFormat: TypeAlias = Literal["jsonl", "csv", "parquet", "sql"]
-
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-"""Names under which a server that is bound to loopback may be called (guards against DNS rebinding)."""
 
 
 @dataclass(frozen=True, slots=True)

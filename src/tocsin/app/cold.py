@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tocsin.api.app import control_app
 from tocsin.api.examples import examples_of
-from tocsin.api.ports import LOOPBACK_HOSTS, Deps
+from tocsin.api.origin import LOOPBACK_HOSTS
+from tocsin.api.ports import Deps
 from tocsin.app.archive import archived
 from tocsin.app.backtest.service import Backtests
 from tocsin.app.charts import Charts

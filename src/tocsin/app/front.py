@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from tocsin.api.guard import from_elsewhere, host_name
+from tocsin.api.origin import from_elsewhere, host_name
 from tocsin.app.internal import METRICS_PATH, SCORES_PATH, SECRET_HEADER, TENANT_HEADER, merged
 from tocsin.app.proxy import Proxy
 from tocsin.app.settings import SUPERVISOR_FILE, ServeSettings

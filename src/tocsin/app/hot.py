@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from tocsin.api.ports import LOOPBACK_HOSTS
+from tocsin.api.origin import LOOPBACK_HOSTS
 from tocsin.app.child import Child, die_with_any_thread, refuse
 from tocsin.app.clock import clock_of
 from tocsin.app.front import Front, NoForeignPages, SupervisorCollector, unknown

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from tocsin.api.guard import HEADERS
+from tocsin.api.origin import HEADERS
 from tocsin.app.internal import SECRET_HEADER
 from tocsin.selfmon.metrics import counter
 

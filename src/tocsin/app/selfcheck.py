@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
-from tocsin.api.ports import DestinationStatus
 from tocsin.app.internal import fetch_health
 from tocsin.app.settings import ServeSettings
 from tocsin.model.clock import SECOND
@@ -23,6 +22,7 @@ from tocsin.model.series import MAIN_TENANT
 from tocsin.selfmon.metrics import counter, gauge
 
 if TYPE_CHECKING:  # the hot process opens no store
+    from tocsin.api.ports import DestinationStatus
     from tocsin.app.stumbles import Stumbles
     from tocsin.store.state import StateStore
     from tocsin.store.telemetry import TelemetryStore
