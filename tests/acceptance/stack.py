@@ -23,6 +23,7 @@ from tocsin.ingest.limits import Limits
 from tocsin.ingest.log_calls import LoggedCalls
 from tocsin.ingest.redact import Redactor
 from tocsin.ingest.token_counts import TokenCounts
+from tocsin.journal.directory import Directory
 from tocsin.journal.log import SegmentLog
 from tocsin.model.access import OPEN_ACCESS
 from tocsin.model.clock import ManualClock
@@ -80,7 +81,7 @@ class Stack:
         reading = LoggedCalls(TokenCounts(Redactor((), False, b"k" * 32)), lines, self.config.llm.call_lines)
         self.edge = Edge(self.input, self.catalog, self.clock, reading, Limits())
         self.edge.control(self.config.engine_spec(self.packs).control()).result()
-        self.runner = Runner(self.input, self.output, Snapshots(path / "snapshots"), self.catalog)
+        self.runner = Runner(self.input, self.output, Snapshots(Directory(path / "snapshots")), self.catalog)
         if not snapshots:  # each takes as long as a minute of a story; one is written at the end all the same
             self.runner._snapshot_at = 1 << 62
         self.state = StateStore(f"sqlite:///{path / 'state.db'}")

@@ -77,7 +77,7 @@ class World:
 class Fleet:
     """Topics of their own on a broker, and workers that share them."""
 
-    def __init__(self, path, *, partitions=4, session_s=6):
+    def __init__(self, path, *, partitions=4, session_s=6, **fields):
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.broker = KafkaBroker(path, through=self._wired)
@@ -89,6 +89,7 @@ class Fleet:
             "shards": 16,
             "snapshots": str(snapshots),
             "session": f"{session_s}s",
+            **fields,
         }
         self.spec = ClusterSpec.model_validate(self.spec_fields)
         self.topics = topics_of(self.spec)
@@ -118,9 +119,9 @@ class Fleet:
     def living(self):
         return [worker for worker in self.workers if worker.poll() is None]
 
-    def said(self):
-        """What workers wrote, for the message of a test that fails."""
-        return "\n".join(file.read_text()[-2000:] for file in self.path.glob("worker-*.log"))
+    def said(self, last=2000):
+        """What workers wrote, the end of it for the message of a test that fails."""
+        return "\n".join(file.read_text()[-last if last else None :] for file in self.path.glob("worker-*.log"))
 
     def send(self, world, *, per_second=40.0, at=(), edge="edge"):
         """Send a world, so many of its seconds a second; `at` are (second, what to do then) on the way."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tocsin.app.cluster.engines import WorkerEngine
 from tocsin.app.cluster.links import Links
+from tocsin.app.cluster.shelves import snapshots_of
 from tocsin.model.series import Catalog
 from tocsin.selfmon.logs import set_up
 from tocsin.spec.cluster import ClusterSpec
@@ -18,9 +19,11 @@ def main(path):
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     compile_all()
-    links = Links(ClusterSpec.model_validate_json(Path(path).read_text()), Catalog(), stop)
+    spec = ClusterSpec.model_validate_json(Path(path).read_text())
+    snapshots = snapshots_of(spec)
+    links = Links(spec, Catalog(), stop)
     print("ready", flush=True)
-    WorkerEngine(links).run()
+    WorkerEngine(links, snapshots).run()
     links.close()
 
 

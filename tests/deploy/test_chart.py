@@ -91,7 +91,7 @@ def containers(name):
 
 
 def test_sets_are_kept_of_this_chart():
-    assert charts.SETS == ["fixed", "usual", "watched"]
+    assert charts.SETS == ["bucket", "fixed", "usual", "watched"]
     for name in charts.SETS:
         assert charts.kept(name)[0] == charts.digest(), "the chart changed: python -m tests.charts"
 
@@ -187,15 +187,37 @@ def test_every_role_is_a_command_of_the_program(name):
         assert ("--no-engine" in options) == (role == "edge")
 
 
+def cluster_of(name, path):
+    """What the chart tells Tocsin of the cluster."""
+    (config,) = found(name, "ConfigMap")
+    file = path / "tocsin.yaml"
+    file.write_text(config["data"]["tocsin.yaml"])
+    return load_config(file, {}, load_packs()).config.cluster
+
+
 @pytest.mark.parametrize("name", ["usual", "fixed"])
 def test_the_configuration_is_one_that_tocsin_takes(name, tmp_path):
-    (config,) = found(name, "ConfigMap")
-    file = tmp_path / "tocsin.yaml"
-    file.write_text(config["data"]["tocsin.yaml"])
-    loaded = load_config(file, {}, load_packs())
+    cluster = cluster_of(name, tmp_path)
     for _, _, container in containers(name):
         mount = next(each for each in container["volumeMounts"] if each["name"] == "shared")
-        assert loaded.config.cluster.snapshots.startswith(mount["mountPath"])
+        assert cluster.snapshots.startswith(mount["mountPath"])
+
+
+def test_with_a_bucket_nothing_is_shared_but_a_secret_and_engines_alone_may_write_there(tmp_path):
+    cluster = cluster_of("bucket", tmp_path)
+    values = charts.values_of("bucket")
+    assert cluster.snapshots == values["snapshots"]["bucket"]
+    assert cluster.s3.endpoint == values["snapshots"]["endpoint"]
+    assert [each["spec"]["accessModes"] for each in found("bucket", "PersistentVolumeClaim")] == []
+    for role, pod, container in containers("bucket"):
+        mounts = {each["mountPath"]: each for each in container["volumeMounts"]}
+        assert mounts[cluster.shared]["readOnly"] is True
+        volumes = {each["name"]: each for each in pod["volumes"]}
+        assert volumes[mounts[cluster.shared]["name"]]["secret"]["secretName"] == values["keysSecret"]
+        given = [path for path in mounts if cluster.s3.credentials_file.startswith(f"{path}/")]
+        assert bool(given) == (role == "engine")
+        for path in given:
+            assert volumes[mounts[path]["name"]]["secret"]["secretName"] == "tocsin-bucket"
 
 
 def test_objects_of_others_say_what_those_document():

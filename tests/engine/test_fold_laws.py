@@ -11,6 +11,7 @@ from engine.worlds import T0, S, any_series, fold_all, records, said, span_frame
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.runner import Runner
 from tocsin.engine.snapshot import SNAPSHOT_FAILURES, Snapshots, pack, unpack
+from tocsin.journal.directory import Directory
 from tocsin.model.codec import findings_of
 from tocsin.model.finding import Phase
 from tocsin.model.frame import Frame, FrameKind
@@ -153,13 +154,15 @@ def test_a_runner_killed_at_any_place_says_everything_once(tmp_path: Path, seed)
     reference, spoken, log = MemoryLog(), MemoryLog(), MemoryLog()
     entries = world(catalog)
     log.append(entries)
-    steady = Runner(log, reference, Snapshots(tmp_path / "a"), catalog)
+    steady = Runner(log, reference, Snapshots(Directory(tmp_path / "a")), catalog)
     while steady.step():
         pass
     partial = MemoryLog()
     for until in [*sorted(rng.integers(1, len(entries), 5).tolist()), len(entries)]:
         partial.append(entries[partial.end() : until])
-        runner = Runner(partial, spoken, Snapshots(tmp_path / "b"), catalog)  # a new process: nothing but files
+        runner = Runner(
+            partial, spoken, Snapshots(Directory(tmp_path / "b")), catalog
+        )  # a new process: nothing but files
         while runner.step():
             pass
         _let_go()  # the dead write nothing: their last snapshot is down or was never begun
@@ -203,7 +206,7 @@ def test_a_full_disk_costs_a_snapshot_and_nothing_else(tmp_path: Path, monkeypat
     catalog, spoken = Catalog(), MemoryLog()
     log = MemoryLog()
     log.append(world(catalog))
-    snapshots = Snapshots(tmp_path)
+    snapshots = Snapshots(Directory(tmp_path))
     monkeypatch.setattr(snapshots, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     before = SNAPSHOT_FAILURES._value.get()
     runner = Runner(log, spoken, snapshots, catalog)

@@ -12,6 +12,7 @@ from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.runner import Runner
 from tocsin.engine.score_metrics import EXCESS, REFITS, ScoreMetrics
 from tocsin.engine.snapshot import Snapshots
+from tocsin.journal.directory import Directory
 from tocsin.model.frame import SCHEMAS, FrameKind, frame_of
 from tocsin.model.log import Control, Output
 from tocsin.model.series import Catalog
@@ -41,7 +42,7 @@ def test_runs_of_models_and_ticks_are_timed_and_what_is_said_stays_the_same(tmp_
     log.append([model, spec, *spiking(catalog, series=2, seconds=300, spike_at=280)])
     ticks = value("tocsin_engine_tick_seconds_count")
     times = itertools.count()  # a clock that goes on by a second whenever it is looked at
-    runner = Runner(log, spoken, Snapshots(tmp_path), catalog, Stopwatch(lambda: float(next(times))))
+    runner = Runner(log, spoken, Snapshots(Directory(tmp_path)), catalog, Stopwatch(lambda: float(next(times))))
     while runner.step():
         pass
     shown = {"monitor": name, "model": "m.onnx" if kind == "onnx" else "pyod:HBOS"}
@@ -58,7 +59,7 @@ def test_the_p_values_of_judged_windows_are_counted_once_whatever_is_folded_agai
     spec = any_series(name="counted", window={"size": "5s", "step": "5s", "min_samples": 1})
     log.append([spec.control(), *spiking(catalog, seconds=700)])
     for _ in range(2):  # the second knows nothing but the logs, folds all again and says nothing
-        runner = Runner(log, spoken, Snapshots(tmp_path / "gone"), catalog)
+        runner = Runner(log, spoken, Snapshots(Directory(tmp_path / "gone")), catalog)
         while runner.step():
             pass
         for kept in (tmp_path / "gone").glob("*"):
@@ -104,7 +105,7 @@ def test_p_values_that_are_too_small_are_told_from_uniform_ones():
 def test_the_gauges_of_calibration_are_right_from_the_first_moment_after_a_restart(tmp_path):
     catalog, log, spoken = Catalog(), MemoryLog(), MemoryLog()
     log.append([any_series().control(), *spiking(catalog, seconds=120)])
-    runner = Runner(log, spoken, Snapshots(tmp_path), catalog)
+    runner = Runner(log, spoken, Snapshots(Directory(tmp_path)), catalog)
     while runner.step():
         pass
     (watch,) = (each for each in runner.pipeline.roster.watches.values() if each.lanes)
@@ -113,5 +114,5 @@ def test_the_gauges_of_calibration_are_right_from_the_first_moment_after_a_resta
     runner.close()
     assert value("tocsin_engine_calibration_refits") == 3
     REFITS.set(0)
-    Runner(log, spoken, Snapshots(tmp_path), catalog)
+    Runner(log, spoken, Snapshots(Directory(tmp_path)), catalog)
     assert value("tocsin_engine_calibration_refits") == 3

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tocsin.engine.snapshot import KEEP, Snapshots, pack, unpack
+from tocsin.journal.directory import Directory
 from tocsin.model.errors import Corrupt
 
 TREE = {
@@ -47,7 +48,7 @@ def test_what_is_not_whole_or_of_another_format_is_refused(spoilt):
 
 
 def test_a_broken_snapshot_gives_way_to_the_one_before(tmp_path: Path):
-    snapshots = Snapshots(tmp_path)
+    snapshots = Snapshots(Directory(tmp_path))
     for offset in range(1, KEEP + 3):
         snapshots.save(offset, {"offset": offset})
     newest = tmp_path / f"{KEEP + 2:020d}.snap"

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tocsin.app.cluster.shelves import look_at_bucket
 from tocsin.app.defaults import OTLP_GRPC_PORT, OTLP_HTTP_PORT, PORT
 from tocsin.app.ports import holder, is_free
 from tocsin.app.stores import cluster_of, state_place
 from tocsin.model.errors import TocsinError
+from tocsin.spec.cluster import S3
 from tocsin.spec.config import Config
 from tocsin.spec.packs import load_packs, unseen
 from tocsin.spec.problem import BadSpec
@@ -55,6 +57,9 @@ def examine_stores(config: Config, env: Mapping[str, str], data_dir: Path) -> It
         yield _answers("state", lambda: look_at_state(state.url, state.password_file))
     if cluster is not None:
         yield _answers("telemetry", lambda: look_at_cluster(cluster))
+    workers = config.cluster
+    if workers is not None and workers.snapshots.startswith(S3):
+        yield _answers("snapshots", lambda: look_at_bucket(workers))
 
 
 def _answers(name: str, look: Callable[[], str]) -> Check:

@@ -14,6 +14,7 @@ from tocsin.app.patient import PatientLog
 from tocsin.app.progress import Progress
 from tocsin.engine.runner import Runner
 from tocsin.engine.snapshot import Snapshots
+from tocsin.journal.directory import Directory
 from tocsin.journal.log import SegmentLog
 from tocsin.model.log import Control
 from tocsin.model.series import Catalog
@@ -58,7 +59,7 @@ class LocalEngine:
         self._logs = {INPUT: input_log, OUTPUT: output_log}
         self.written = PatientLog(output_log, stop)
         self._runner = Runner(
-            input_log, self.written, Snapshots(data_dir / "snapshots"), catalog, Stopwatch(time.perf_counter)
+            input_log, self.written, Snapshots(Directory(data_dir / "snapshots")), catalog, Stopwatch(time.perf_counter)
         )
 
     def catch_up(self) -> None:

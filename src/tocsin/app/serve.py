@@ -61,7 +61,7 @@ def serve(
         stack.callback(os.close, lock)
         listeners = _listen(wanted, stack)
         if loaded is not None and loaded.config.cluster is not None:
-            shared = Path(loaded.config.cluster.snapshots)
+            shared = Path(loaded.config.cluster.shared_dir)
             share_redaction_key(wanted.data_dir, shared)
             wanted = wanted.model_copy(update={"shared_dir": shared})
         ready_key(wanted, clock, say)  # not for a server that can't start: the key is shown once
@@ -120,7 +120,13 @@ def ready_key(settings: ServeSettings, clock: Clock, say: Callable[[str], None])
     keys = KeyRing(settings.keys_path, clock)
     if settings.open_access or keys.list():
         return
-    key = keys.create(Scope.ADMIN)
+    try:
+        key = keys.create(Scope.ADMIN)
+    except OSError as error:
+        raise BadConfig(
+            f"{settings.keys_path} is not there and can't be made ({(error.strerror or str(error)).lower()}), and others"
+            " reach this address: `tocsin key create --scope admin --data keys` makes keys/keys.json, to be put there"
+        ) from error
     _log.warning("a first key was made because others can reach this address; it is not shown again")
     say(f"key: {key}")
 

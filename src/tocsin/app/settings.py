@@ -36,6 +36,11 @@ def cache_kernels(data_dir: Path) -> None:
     env.setdefault("NUMBA_CACHE_DIR", str((shared if usable else data_dir / "cache") / version("tocsin")))
 
 
+def plain_uploads() -> None:
+    """Let the S3 client send bodies as all stores take them, not in signed chunks, unless the environment says so."""
+    os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")  # noqa: TID251 - this is its one home
+
+
 def default_data_dir(env: Mapping[str, str]) -> Path:
     """Where data goes when nothing is said: `TOCSIN_DATA`, else the user's data directory by XDG.
 

@@ -41,6 +41,18 @@ def create(
     line(key)
 
 
+@keys.command("redaction")
+def redaction(data: Data = None) -> None:
+    """Make the key that all machines of a cluster redact with, for a secret that is mounted in all of them."""
+    from tocsin.app.logs import redaction_key  # noqa: PLC0415 - heavy
+
+    path = data_dir(data)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    known = (path / "redaction.key").exists()
+    redaction_key(path)
+    say(f"{path / 'redaction.key'} {'is there already' if known else 'is made'}; see docs/cluster.md")
+
+
 @keys.command("list")
 def list_keys(data: Data = None, as_json: AsJson = False) -> None:
     """List keys, oldest first; secrets are not kept."""

@@ -1,13 +1,11 @@
-"""Snapshots of the fold: one file per kept offset, checksummed, written aside and renamed into place."""
+"""Snapshots of the fold: one file per kept offset, checksummed, on a shelf that keeps files whole."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO
 
@@ -16,7 +14,8 @@ import pyarrow as pa
 import structlog
 
 from tocsin.model.arrays import Array
-from tocsin.model.errors import Corrupt
+from tocsin.model.errors import Corrupt, Unreachable
+from tocsin.model.shelf import Shelf
 from tocsin.selfmon.metrics import counter
 
 FORMAT = 2
@@ -133,48 +132,46 @@ def _rich(node: Any, stream: Any) -> Any:
 
 
 class Snapshots:
-    """A directory of snapshots, named by the offset up to which the log is folded in."""
+    """Snapshots on a shelf, named by the offset up to which the log is folded in."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
 
-    def _files(self) -> list[Path]:
-        return sorted(self.path.glob("*.snap"), reverse=True)
+    def _names(self) -> list[str]:
+        return sorted((name for name in self._shelf.names() if name.endswith(_END)), reverse=True)
 
     def save(self, offset: int, state: Mapping[str, Any]) -> None:
         """Write a snapshot durably and drop all but the newest few."""
-        target = self.path / f"{offset:020d}.snap"
-        aside = target.with_suffix(".new")
-        with aside.open("wb") as file:
-            write(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(target)
-        directory = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-        for old in self._files()[KEEP:]:
-            old.unlink()
+        self._shelf.write(f"{offset:020d}{_END}", lambda file: write(state, file))
+        for old in self._names()[KEEP:]:
+            self._shelf.drop(old)
 
     def load(self, newest_allowed: int) -> tuple[int, dict[str, Any]] | None:
         """The newest whole snapshot at or below an offset, or None; broken ones are put aside."""
-        for file in self._files():
-            offset = int(file.stem)
-            if offset > newest_allowed:
-                continue
+        gone: set[str] = set()
+        while True:
+            names = [each for each in self._names() if _offset(each) <= newest_allowed and each not in gone]
+            if not names:
+                return None
             try:
-                return offset, unpack(file.read_bytes())
+                return _offset(names[0]), unpack(self._shelf.read(names[0]))
             except Corrupt:
-                file.rename(file.with_suffix(".broken"))
-        return None
+                self._shelf.rename(names[0], names[0].removesuffix(_END) + ".broken")
+                gone.add(names[0])
+            except FileNotFoundError:  # dropped by who wrote a newer one meanwhile, which is looked for now
+                gone.add(names[0])
 
     def oldest(self) -> int:
         """Offset that the oldest kept snapshot needs the log from (0 without any)."""
-        files = self._files()
-        return int(files[-1].stem) if files else 0
+        names = self._names()
+        return _offset(names[-1]) if names else 0
+
+
+_END = ".snap"
+
+
+def _offset(name: str) -> int:
+    return int(name.removesuffix(_END))
 
 
 class Keeper:
@@ -202,7 +199,7 @@ class Keeper:
     def _save(self, offset: int, state: Mapping[str, Any]) -> None:
         try:
             self._snapshots.save(offset, state)
-        except OSError as error:  # a full disk, say
+        except (OSError, Unreachable) as error:  # a full disk, say
             SNAPSHOT_FAILURES.inc()
             _log.error(
                 "a snapshot could not be written; the next is tried in a minute", offset=offset, cause=str(error)

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from tocsin.spec.monitor import SECOND
+from tocsin.spec.monitor import SECOND, Spec
 from tocsin.spec.quantity import DurationNs
 from tocsin.spec.source import KafkaAccess
 
 Attribute = Annotated[str, Field(min_length=1, max_length=200)]
+S3: Final = "s3://"
+_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/=-]*)?")
+
+
+def _place(text: str) -> str:
+    if text.startswith(S3) and not _BUCKET.fullmatch(text):
+        raise ValueError("not a place in a bucket; write it like s3://bucket/prefix, and credentials never into it")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    parts = urlsplit(text)
+    if text and not (
+        parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.path in ("", "/")
+    ):
+        raise ValueError("not the address of a store; write it like https://minio.example.org:9000")
+    return text
+
+
+class BucketSpec(Spec):
+    """How the store is reached that `snapshots: s3://...` names; all of it may be left out for Amazon's own.
+
+    Credentials are those that Amazon's clients find: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, the
+    machine's role; or those of `credentials_file`, a mounted secret with a section `[default]` as such a profile has.
+    """
+
+    region: str = Field(default="", pattern=r"^[a-z0-9-]*$")
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = ""
+    credentials_file: str = ""
+    ca_file: str = ""
 
 
 class ClusterSpec(KafkaAccess):
-    """Topics `PREFIX.log`, `PREFIX.findings` and `PREFIX.dead`, and the directory that all workers keep snapshots in.
+    """Topics `PREFIX.log`, `PREFIX.findings` and `PREFIX.dead`, and where all workers keep snapshots.
+
+    `snapshots` is a directory or `s3://BUCKET/PREFIX`. `shared` is a directory with what all machines must agree on
+    besides: `redaction.key` and `keys.json`. Without it, that is the directory of snapshots.
 
     A tenant is one shard, unless `shard_by` names attributes of resources: then each value of the first one that a
     resource has is a shard, and nothing is judged across them.
@@ -26,6 +61,24 @@ class ClusterSpec(KafkaAccess):
     replication: int = Field(default=1, ge=1, le=9)
     shards: int = Field(default=64, ge=1, le=4096)
     shard_by: Annotated[list[Attribute], Field(max_length=5)] = []
-    snapshots: str = Field(min_length=1)
+    snapshots: Annotated[str, Field(min_length=1), AfterValidator(_place)]
+    s3: BucketSpec = BucketSpec()
+    shared: str = ""
     session: DurationNs = Field(default=30 * SECOND, ge=6 * SECOND, le=1800 * SECOND)
     retention: DurationNs = Field(default=7 * 86_400 * SECOND, ge=3600 * SECOND)
+
+    @property
+    def shared_dir(self) -> str:
+        """The directory with the key of redaction and the keys of callers."""
+        return self.shared or self.snapshots
+
+    @model_validator(mode="after")
+    def _whole(self) -> ClusterSpec:
+        if self.s3 != BucketSpec() and not self.snapshots.startswith(S3):
+            raise ValueError("`s3` says how a bucket is reached, and `snapshots` names none; write s3://bucket/prefix")
+        if self.snapshots.startswith(S3) and not self.shared:
+            raise ValueError(
+                "with snapshots in a bucket, say where all machines find the key of redaction: `shared: DIR`, a directory"
+                " that all of them see, or a mounted secret with the redaction.key that `tocsin key redaction` makes"
+            )
+        return self

@@ -34,6 +34,17 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- define "tocsin.config" -}}
 {{- $of := .Values.kafka -}}
 {{- $cluster := dict "brokers" (splitList "," $of.bootstrap) "prefix" $of.prefix "group" $of.group "partitions" (int $of.partitions) "replication" (int $of.replication) "snapshots" "/shared/snapshots" -}}
+{{- with .Values.snapshots -}}
+{{- if .bucket -}}
+{{- $reached := dict -}}
+{{- if .region -}}{{- $_ := set $reached "region" .region -}}{{- end -}}
+{{- if .endpoint -}}{{- $_ := set $reached "endpoint" .endpoint -}}{{- end -}}
+{{- if .credentialsSecret -}}{{- $_ := set $reached "credentials_file" "/credentials/credentials" -}}{{- end -}}
+{{- $_ := set $cluster "snapshots" .bucket -}}
+{{- $_ := set $cluster "shared" "/keys" -}}
+{{- if $reached -}}{{- $_ := set $cluster "s3" $reached -}}{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite (dict "cluster" $cluster) (deepCopy .Values.config)) -}}
 {{- end -}}
 
@@ -131,7 +142,14 @@ spec:
         - {name: data, mountPath: /data}
         - {name: tmp, mountPath: /tmp}
         - {name: keys, mountPath: /data/keys.json, subPath: keys.json, readOnly: true}
+        {{- if .root.Values.snapshots.bucket }}
+        - {name: keys, mountPath: /keys, readOnly: true}
+        {{- else }}
         - {name: shared, mountPath: /shared}
+        {{- end }}
+        {{- if and .root.Values.snapshots.credentialsSecret (eq .role "engine") }}
+        - {name: credentials, mountPath: /credentials, readOnly: true}
+        {{- end }}
   volumes:
     - name: config
       configMap: {name: {{ include "tocsin.configMap" .root }}}
@@ -143,8 +161,14 @@ spec:
       emptyDir: {sizeLimit: 256Mi}
     - name: keys
       secret: {secretName: {{ .root.Values.keysSecret }}, defaultMode: 288}
+    {{- if not .root.Values.snapshots.bucket }}
     - name: shared
       persistentVolumeClaim: {claimName: {{ include "tocsin.claim" .root }}}
+    {{- end }}
+    {{- if and .root.Values.snapshots.credentialsSecret (eq .role "engine") }}
+    - name: credentials
+      secret: {secretName: {{ .root.Values.snapshots.credentialsSecret }}, defaultMode: 288}
+    {{- end }}
   {{- with $of.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}

@@ -25,6 +25,7 @@ from tocsin.detect.baseline import Baseline
 from tocsin.engine.budget import NAMES
 from tocsin.engine.runner import SNAPSHOT_EVERY_NS, Runner
 from tocsin.engine.snapshot import Snapshots
+from tocsin.journal.directory import Directory
 from tocsin.journal.log import SegmentLog
 from tocsin.model.arrays import F8
 from tocsin.model.detection import Step
@@ -132,7 +133,7 @@ def _ticks(sizes: Sizes, where: Path) -> Iterator[Figure]:
     # at so many series and so short a past the budget lets no one through; the level is put where there are findings
     pins = Control.of("level", json.dumps(dict.fromkeys(NAMES, _LEVEL)).encode())
     input_log.append([Config().engine_spec(load_packs()).control(), pins]).result()
-    runner = Runner(input_log, output_log, Snapshots(where / "snapshots"), catalog)
+    runner = Runner(input_log, output_log, Snapshots(Directory(where / "snapshots")), catalog)
     refs = _series(catalog, sizes.window_series)
     took: list[float] = []
     saving: list[float] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class EdgeOnly:
 class WorkerEngine(EdgeOnly):
     """Folds the partitions that the group gives this worker."""
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, links: Links, snapshots: Callable[[int], Snapshots]) -> None:
         super().__init__(links)
         spec, topics = links.spec, links.topics
         self._asker = asker(topics.settings, f"{spec.prefix}.bounds")
@@ -75,7 +75,7 @@ class WorkerEngine(EdgeOnly):
         self._group = Group(
             feed,
             findings,
-            lambda number: Snapshots(Path(spec.snapshots) / spec.prefix / str(number)),
+            snapshots,
             lambda number: bounds(self._asker, topics.log, number),
             Stopwatch(time.perf_counter),
         )
@@ -87,7 +87,7 @@ class WorkerEngine(EdgeOnly):
             try:
                 self._group.step()
             except Unreachable as away:
-                _log.error("the brokers are away; folding goes on when they are back", reason=str(away))
+                _log.error("brokers or snapshots are away; folding goes on when they are back", reason=str(away))
                 stop.wait(RETRY_S)
             except DiskFull:
                 return

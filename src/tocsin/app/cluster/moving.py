@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tocsin.app.cluster.links import topics_of
-from tocsin.app.logs import open_logs, share_redaction_key
+from tocsin.app.cluster.shelves import snapshots_of
+from tocsin.app.logs import open_logs, redaction_key, share_redaction_key
 from tocsin.app.stores import STATE_FILE, StatePlace
 from tocsin.engine.partition import Partition
 from tocsin.engine.runner import Runner
 from tocsin.engine.snapshot import Snapshots
 from tocsin.ingest.shards import shard_of
+from tocsin.journal.directory import Directory
 from tocsin.journal.errors import LogFailed
 from tocsin.journal.kafka.topics import Topics, asker, bounds
 from tocsin.model.clock import Clock
@@ -42,13 +44,14 @@ def move_engine(data_dir: Path, config: Config, spec: ClusterSpec, clock: Clock)
     BadConfig
         The log of the cluster is in use already, or what was learned is of several tenants and can't be divided.
     """
+    snapshots = snapshots_of(spec)
     topics = topics_of(spec)
     topics.make()
     _unused(topics)
     catalog = Catalog()
     logs = open_logs(data_dir, catalog, clock, config.limits, _fatal)
     try:
-        runner = Runner(*logs, Snapshots(data_dir / "snapshots"), catalog)
+        runner = Runner(*logs, Snapshots(Directory(data_dir / "snapshots")), catalog)
         while runner.step():
             pass
         runner.close()
@@ -66,7 +69,7 @@ def move_engine(data_dir: Path, config: Config, spec: ClusterSpec, clock: Clock)
     shard = shard_of(next(iter(tenants), "main"), "", spec.shards)
     partition = shard % spec.partitions
     state = Partition.of_one(pipeline, shard, catalog).snapshot()
-    Snapshots(Path(spec.snapshots) / spec.prefix / str(partition)).save(0, state)
+    snapshots(partition).save(0, state)
     return Moved(len(pipeline.rows), partition)
 
 
@@ -95,12 +98,31 @@ def move_stores(data_dir: Path, state: StatePlace | None, telemetry: TelemetrySt
 
 
 def share_keys(data_dir: Path, spec: ClusterSpec) -> None:
-    """Let all machines redact with this one's key, so that its series stay the same, and know its callers."""
-    shared = Path(spec.snapshots)
+    """Let all machines redact with this one's key, so that its series stay the same, and know its callers.
+
+    Raises
+    ------
+    BadConfig
+        The machines of the cluster redact with another key.
+    """
+    shared = Path(spec.shared_dir)
+    before = redaction_key(data_dir)
+    agreed = shared / "redaction.key"
+    if agreed.exists() and agreed.read_bytes() != before:
+        raise BadConfig(
+            f"{agreed} is not the key of {data_dir}: series with redacted words would get other names; put"
+            f" {data_dir / 'redaction.key'} in its place"
+        )
     share_redaction_key(data_dir, shared)
     own, common = data_dir / "keys.json", shared / "keys.json"
     if own.exists() and not common.exists():
-        shutil.copy2(own, common)
+        try:
+            shutil.copy2(own, common)
+        except OSError as error:
+            raise BadConfig(
+                f"{common} can't be made ({(error.strerror or str(error)).lower()}): put {own} into the secret or"
+                " directory that `cluster: shared` names"
+            ) from error
 
 
 def _fatal(error: BaseException) -> None:
