@@ -32,6 +32,8 @@ demo: $(VENV)/.demo
 cluster: $(STAMP)
 	$(BIN)/python -m tests.cluster.whole $(ARGS)
 
+# what one of its many processes compiles, the others read, also where a machine says otherwise
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP)
 	$(MAKE) --no-print-directory --jobs 2 kernels-engine types kernels-readers lint asserts
 	$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) $(ARGS)

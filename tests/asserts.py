@@ -1,5 +1,6 @@
 """Rewrites the asserts of all tests once, beside what else `make test` begins with; else each worker does so for itself.
 
+The product's own modules are among them: it brings a plugin of pytest, and pytest rewrites all of a plugin's package.
 It writes what pytest finds beside the tests; where pytest keeps it otherwise one day, it rewrites them as ever.
 """
 
@@ -13,8 +14,10 @@ from _pytest.config import get_config
 def main() -> None:
     config = get_config()
     state = AssertionState(config, "rewrite")
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        if path.name == "conftest.py" or path.name.startswith("test_") or path.name.endswith("_test.py"):
+    tests = Path(__file__).parent
+    for path in sorted((*tests.rglob("*.py"), *(tests.parent / "src").rglob("*.py"))):
+        test = path.name == "conftest.py" or path.name.startswith("test_") or path.name.endswith("_test.py")
+        if test or tests not in path.parents:
             place = get_cache_dir(path)
             place.mkdir(exist_ok=True)
             source_hash, code = _rewrite_test(path, config)
