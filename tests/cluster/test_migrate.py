@@ -10,7 +10,7 @@ from engine.worlds import said
 from tocsin.app.cluster.engines import WorkerEngine
 from tocsin.app.cluster.links import Links
 from tocsin.app.cluster.moving import move_engine, move_stores
-from tocsin.app.cluster.shelves import snapshots_of
+from tocsin.app.cluster.shelves import shelves_of
 from tocsin.app.engines import LocalEngine
 from tocsin.app.logs import open_logs
 from tocsin.app.stores import StatePlace
@@ -53,7 +53,7 @@ def moved_and_on(fleet, data, world, seconds):
     world.seconds = seconds
     stop = threading.Event()
     links = Links(fleet.spec, Catalog(), stop)
-    engine = threading.Thread(target=WorkerEngine(links, snapshots_of(fleet.spec)).run)
+    engine = threading.Thread(target=WorkerEngine(links, shelves_of(fleet.spec).of).run)
     engine.start()
     fleet.send(world, per_second=1000)
     rows, _ = fleet.heard(seconds[-1][1].received)

@@ -10,7 +10,7 @@ from engine.worlds import said
 from tocsin.app.cluster.engines import WorkerEngine
 from tocsin.app.cluster.links import Links
 from tocsin.app.cluster.mirror import Mirror
-from tocsin.app.cluster.shelves import snapshots_of
+from tocsin.app.cluster.shelves import shelves_of
 from tocsin.model.frame import Frame
 from tocsin.model.log import Output, Tick
 from tocsin.model.series import Catalog
@@ -31,7 +31,7 @@ def fleet(tmp_path_factory, world):
     fleet = Fleet(tmp_path_factory.mktemp("mirror"))
     stop = threading.Event()
     links = Links(fleet.spec, Catalog(), stop)
-    engine = threading.Thread(target=WorkerEngine(links, snapshots_of(fleet.spec)).run)
+    engine = threading.Thread(target=WorkerEngine(links, shelves_of(fleet.spec).of).run)
     engine.start()
     fleet.send(world, per_second=1000)
     fleet.rows, _ = fleet.heard(world.seconds[-1][1].received)

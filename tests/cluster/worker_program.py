@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tocsin.app.cluster.engines import WorkerEngine
 from tocsin.app.cluster.links import Links
-from tocsin.app.cluster.shelves import snapshots_of
+from tocsin.app.cluster.shelves import shelves_of
 from tocsin.model.series import Catalog
 from tocsin.selfmon.logs import set_up
 from tocsin.spec.cluster import ClusterSpec
@@ -20,10 +20,11 @@ def main(path):
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     compile_all()
     spec = ClusterSpec.model_validate_json(Path(path).read_text())
-    snapshots = snapshots_of(spec)
+    shelves = shelves_of(spec)
+    shelves.check()
     links = Links(spec, Catalog(), stop)
     print("ready", flush=True)
-    WorkerEngine(links, snapshots).run()
+    WorkerEngine(links, shelves.of).run()
     links.close()
 
 

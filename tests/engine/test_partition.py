@@ -3,13 +3,13 @@
 import pytest
 
 from engine.worlds import any_series, fold_all, records, said, spiking
-from tocsin.engine.partition import REPEATED, Partition
+from tocsin.engine.partition import REPEATED, Partition, divided
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.snapshot import pack, unpack
 from tocsin.model.frame import Frame, FrameKind
 from tocsin.model.log import Control
 from tocsin.model.place import Place
-from tocsin.model.routed import Routed
+from tocsin.model.routed import GROWN, Routed
 from tocsin.model.series import Catalog
 
 SPEC = any_series().control()
@@ -84,6 +84,32 @@ def test_a_partition_that_moves_to_another_worker_relearns_nothing(catalog, cut)
     second = Partition(catalog)
     second.restore(unpack(pack(first.snapshot())))
     assert head + said(told(second, rows[cut:]), catalog) == whole
+
+
+@pytest.mark.parametrize(("cut", "wanted"), [(300, 4), (1251, 2), (1290, 6)])
+def test_a_partition_that_is_divided_goes_on_as_if_it_were_one(catalog, cut, wanted):
+    """Shards 0 to 4 of one partition of one; afterwards each is folded where its number says, with what came twice."""
+    parts = {shard: spiking(catalog, tenant=f"t{shard}", seed=shard) for shard in range(5)}
+    rows = [Routed(0, SPEC)]
+    for at in range(0, len(parts[0]), 2):
+        for shard, entries in parts.items():
+            rows.append(Routed(len(rows), entries[at], shard, place=Place("bus", "t", 0, at, shard)))
+        marks = {key: mark for entries in parts.values() for key, mark in entries[at + 1].watermarks.items()}
+        rows.append(Routed(len(rows), type(parts[0][1])(parts[0][at + 1].received, marks), edge="e"))
+    kinds = (FrameKind.FINDINGS, FrameKind.PANES)
+    whole = sorted(said(told(Partition(catalog), rows), catalog, kinds))
+    cut *= 3
+    first = Partition(catalog)
+    found = said(told(first, rows[:cut]), catalog, kinds)
+    states = divided(unpack(pack(first.snapshot())), 0, 1, wanted)
+    assert sorted(states) == list(range(wanted))
+    again = [row for row in rows[cut - 40 : cut] if row.place is not None]
+    for number, state in states.items():
+        partition = Partition(catalog)
+        partition.restore(unpack(pack(state)))
+        mine = [row for row in [*again, *rows[cut:]] if row.shard % wanted == number or row.shard < 0]
+        found += said(told(partition, [Routed(0, Control.of(GROWN, b"{}")), *mine]), catalog, kinds)
+    assert sorted(found) == whole
 
 
 def test_a_spec_that_holds_already_changes_nothing(catalog):

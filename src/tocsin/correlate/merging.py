@@ -105,7 +105,7 @@ class OutputMerge:
     def up_to(self, ends: Sequence[int]) -> tuple[Frame, ...] | None:
         """Frames of all that waits below given offsets, partition by partition; None while some of it has not come."""
         frames: list[Frame] = []
-        for stream, end in zip(self._streams, ends, strict=True):
+        for stream, end in zip(self._streams[: len(ends)], ends, strict=True):
             if stream.offset < end and not (stream.waiting and stream.waiting[-1][0] >= end - 1):
                 return None
             for offset, output in stream.waiting:
@@ -122,9 +122,10 @@ class OutputMerge:
         return {"told": self._told, "streams": [[each.offset, each.cause] for each in self._streams]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from where a snapshot was; what was told by then waits no longer."""
+        """Go on from where a snapshot was; what was told by then waits no longer. Partitions may have come since."""
         self._told = state["told"]
-        for stream, (offset, cause) in zip(self._streams, state["streams"], strict=True):
+        known = state["streams"]
+        for stream, (offset, cause) in zip(self._streams[: len(known)], known, strict=True):
             stream.offset, stream.cause = offset, cause
             while stream.waiting and stream.waiting[0][0] < offset:
                 stream.waiting.popleft()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -113,6 +113,12 @@ class Group:
         """State of a partition that is folded here."""
         held = self._held.get(partition)
         return None if held is None else held.fold
+
+    def states(self) -> dict[int, tuple[int, dict[str, Any]]]:
+        """For each partition that is folded here, how far it is folded and its state; what is being saved is down then."""
+        for held in self._held.values():
+            held.keeper.wait()
+        return {number: (held.offset, held.fold.snapshot()) for number, held in sorted(self._held.items())}
 
     # -- the owner's part -------------------------------------------------------------------------------------------
 

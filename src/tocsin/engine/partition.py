@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from tocsin.engine.edge_clocks import EdgeClocks
 from tocsin.engine.pipeline import Pipeline
 from tocsin.model.frame import Frame
 from tocsin.model.log import Control, LogRecord, Output, Tick
-from tocsin.model.routed import Routed, Seen
+from tocsin.model.routed import GROWN, Routed, Seen
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter
 from tocsin.selfmon.stopwatch import Stopwatch
@@ -56,6 +57,8 @@ class Partition:
             tick = self._clocks.fold(record.edge, entry)
             return None if tick is None else self._tick(LogRecord(record.offset, tick), tick.received)
         if isinstance(entry, Control):
+            if entry.kind == GROWN:
+                return None  # who reads several partitions needs it
             self._rule(LogRecord(record.offset, entry), entry)
             return None
         output = self._shard(record.shard).fold(LogRecord(record.offset, entry))
@@ -111,3 +114,23 @@ class Partition:
         for number, tree in state["shards"].items():
             self.shards[number] = Pipeline(self._catalog, self._stopwatch)
             self.shards[number].restore(tree)
+
+
+def divided(state: Mapping[str, Any], number: int, partitions: int, wanted: int) -> dict[int, dict[str, Any]]:
+    """What a partition's state becomes when there are more: each takes its shards along, and all else as it is.
+
+    Parameters
+    ----------
+    state : snapshot of partition `number` of `partitions`
+    wanted : how many there will be, a multiple of `partitions`: then all shards of a new one come from one old one, and
+        time, rules, and what came of brokers' messages are for it what they were there
+
+    >>> states = divided({"received": 7, "shards": {1: "b", 3: "d", 5: "f"}}, 1, 2, 4)
+    >>> {number: sorted(state["shards"]) for number, state in states.items()}
+    {1: [1, 5], 3: [3]}
+    """
+    shards: Mapping[int, Any] = state["shards"]
+    return {
+        each: {**state, "shards": {shard: tree for shard, tree in shards.items() if shard % wanted == each}}
+        for each in range(number, wanted, partitions)
+    }

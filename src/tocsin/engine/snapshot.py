@@ -161,6 +161,12 @@ class Snapshots:
             except FileNotFoundError:  # dropped by who wrote a newer one meanwhile, which is looked for now
                 gone.add(names[0])
 
+    def keep_only(self, offset: int) -> None:
+        """Drop all but one snapshot, broken ones as well: they know what holds no longer."""
+        for name in self._shelf.names():
+            if name != f"{offset:020d}{_END}":
+                self._shelf.drop(name)
+
     def oldest(self) -> int:
         """Offset that the oldest kept snapshot needs the log from (0 without any)."""
         names = self._names()

@@ -18,7 +18,7 @@ class Directory:
 
     def names(self) -> Sequence[str]:
         """Names of all files."""
-        return [path.name for path in self._path.iterdir()]
+        return [path.name for path in self._path.iterdir() if path.is_file()]
 
     def read(self, name: str) -> bytes:
         """A file's content."""

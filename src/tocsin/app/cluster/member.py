@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tocsin.app.cluster.links import Links
-from tocsin.app.cluster.shelves import snapshots_of
+from tocsin.app.cluster.shelves import shelves_of
 from tocsin.app.logs import open_logs
 from tocsin.app.settings import ServeSettings
 from tocsin.model.clock import Clock
@@ -24,7 +24,9 @@ class Worker:
     """An edge, and a share of the engine unless it is turned off."""
 
     def __init__(self, settings: ServeSettings, spec: ClusterSpec, catalog: Catalog, stop: threading.Event) -> None:
-        self._snapshots = snapshots_of(spec) if settings.engine else None
+        self._shelves = shelves_of(spec) if settings.engine else None
+        if self._shelves is not None:
+            self._shelves.check()
         self._links = Links(spec, catalog, stop)
 
     @property
@@ -40,7 +42,7 @@ class Worker:
         """The worker's share, or nothing."""
         from tocsin.app.cluster.engines import EdgeOnly, WorkerEngine  # noqa: PLC0415 - see above
 
-        return EdgeOnly(self._links) if self._snapshots is None else WorkerEngine(self._links, self._snapshots)
+        return EdgeOnly(self._links) if self._shelves is None else WorkerEngine(self._links, self._shelves.of)
 
     def trouble(self) -> str:
         """Why findings wait, if they do."""

@@ -21,7 +21,7 @@ from tocsin.journal.kafka.topics import Topics
 from tocsin.model.errors import Corrupt
 from tocsin.model.frame import Frame
 from tocsin.model.log import Control, Entry, Log, Output, Tick
-from tocsin.model.routed import Routed, Seen
+from tocsin.model.routed import GROWN, Routed, Seen
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
 
@@ -44,6 +44,13 @@ class _Note(NamedTuple):
     said: Mapping[str, Any]
 
 
+class _Held(NamedTuple):
+    """A partition that waits: up to where older ones go before it, and what came of it."""
+
+    ends: list[int]
+    messages: list[KafkaMessage]
+
+
 class Mirror:
     """Copies the topics of a cluster into the logs of a data directory; used by one thread."""
 
@@ -55,6 +62,7 @@ class Mirror:
         self._log_at = [0] * topics.partitions
         self._seen = [Seen() for _ in self._log_at]
         self._merge = OutputMerge(topics.partitions)
+        self._held: dict[int, _Held] = {}
         self._again: tuple[_Note, list[int]] | None = None
         self._recover()
         places = {(topics.log, n): at for n, at in enumerate(self._log_at)}
@@ -66,9 +74,10 @@ class Mirror:
         if not notes:
             return
         last = notes[-1]
-        self._log_at = list(last.said["log"])
-        for seen, state in zip(self._seen, last.said["seen"], strict=True):
-            seen.restore(state)
+        known = len(last.said["log"])
+        self._log_at[:known] = last.said["log"]
+        for number, seen in enumerate(self._seen):  # one that was made since has its shards from the one it was part of
+            seen.restore(last.said["seen"][number % known])
         if not last.said["tells"] or last.offset <= last_cause(self._output):
             self._merge.restore(last.said["merge"])
             return
@@ -79,20 +88,42 @@ class Mirror:
         """Take over what came; how many messages it was."""
         messages = self._reader.read(BATCH, WAIT_S)
         frames: list[Frame] = []
-        for message in messages:
-            routed = self._read(message)
-            number, offset = message.partition() or 0, message.offset() or 0
-            if message.topic() == self._topics.log:
-                self._log_at[number] = max(self._log_at[number], offset + 1)
-                if routed is not None and isinstance(routed.entry, Frame):
-                    frames.append(routed.entry)
-            elif routed is not None and isinstance(routed.entry, Output):
-                self._merge.push(number, offset, routed.entry)
+        for message in [*self._released(), *messages]:
+            number = message.partition() or 0
+            if message.topic() != self._topics.log:
+                routed = self._read(message)
+                if routed is not None and isinstance(routed.entry, Output):
+                    self._merge.push(number, message.offset() or 0, routed.entry)
+            elif number in self._held:
+                self._held[number].messages.append(message)
+            else:
+                frames += self._take(number, message)
         if frames:
             self._append(frames, None)
         self._tell()
         self._count()
         return len(messages)
+
+    def _take(self, number: int, message: KafkaMessage) -> list[Frame]:
+        routed = self._read(message)
+        if routed is not None and isinstance(routed.entry, Control) and routed.entry.kind == GROWN:
+            ends = json.loads(routed.entry.body)["ends"]
+            if any(at < end for at, end in zip(self._log_at, ends, strict=False)):
+                self._held[number] = _Held(ends, [message])
+                self._reader.hold(self._topics.log, number)
+                return []
+        self._log_at[number] = max(self._log_at[number], (message.offset() or 0) + 1)
+        return [routed.entry] if routed is not None and isinstance(routed.entry, Frame) else []
+
+    def _released(self) -> list[KafkaMessage]:
+        """What came of partitions that were made later, once all that goes before them is taken over."""
+        found: list[KafkaMessage] = []
+        for number, held in list(self._held.items()):
+            if all(at >= end for at, end in zip(self._log_at, held.ends, strict=False)):
+                del self._held[number]
+                self._reader.release(self._topics.log, number)
+                found += held.messages
+        return found
 
     def _read(self, message: KafkaMessage) -> Routed | None:
         try:
@@ -100,8 +131,10 @@ class Mirror:
         except Corrupt:
             _PASSED.inc()
             return None
-        seen = self._seen[message.partition() or 0]
-        return None if routed.place is not None and not seen.first_time(routed.place) else routed
+        if routed.place is None:
+            return routed
+        seen = self._seen[routed.shard % self._topics.partitions]
+        return routed if seen.first_time(routed.place) else None
 
     def _tell(self) -> None:
         if self._again is not None and not self._tell_again():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tocsin.app.cluster.links import topics_of
-from tocsin.app.cluster.shelves import snapshots_of
+from tocsin.app.cluster.shelves import shelves_of
 from tocsin.app.logs import open_logs, redaction_key, share_redaction_key
 from tocsin.app.stores import STATE_FILE, StatePlace
 from tocsin.engine.partition import Partition
@@ -44,7 +44,7 @@ def move_engine(data_dir: Path, config: Config, spec: ClusterSpec, clock: Clock)
     BadConfig
         The log of the cluster is in use already, or what was learned is of several tenants and can't be divided.
     """
-    snapshots = snapshots_of(spec)
+    shelves = shelves_of(spec)
     topics = topics_of(spec)
     topics.make()
     _unused(topics)
@@ -69,7 +69,7 @@ def move_engine(data_dir: Path, config: Config, spec: ClusterSpec, clock: Clock)
     shard = shard_of(next(iter(tenants), "main"), "", spec.shards)
     partition = shard % spec.partitions
     state = Partition.of_one(pipeline, shard, catalog).snapshot()
-    snapshots(partition).save(0, state)
+    shelves.of(partition).save(0, state)
     return Moved(len(pipeline.rows), partition)
 
 

@@ -4,15 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from tocsin.app.settings import plain_uploads
 from tocsin.engine.snapshot import Snapshots
 from tocsin.journal.directory import Directory
+from tocsin.model.errors import BadConfig
+from tocsin.model.shelf import Shelf
 from tocsin.spec.cluster import S3, ClusterSpec
 
+GROWTH: Final = "growth.json"
+"""What is there while shards are moved to more partitions."""
 
-def snapshots_of(spec: ClusterSpec) -> Callable[[int], Snapshots]:
-    """Snapshots by partition, at the place that a configuration names.
+
+class Shelves:
+    """Snapshots by partition; `at` gives the shelf below the prefix of a cluster, and those below that."""
+
+    def __init__(self, at: Callable[..., Shelf]) -> None:
+        self._at = at
+
+    def of(self, partition: int) -> Snapshots:
+        """Snapshots of a partition."""
+        return Snapshots(self._at(str(partition)))
+
+    def common(self) -> Shelf:
+        """The shelf of all partitions together."""
+        return self._at()
+
+    def check(self) -> None:
+        """See that workers may fold from here.
+
+        Raises
+        ------
+        BadConfig
+            Shards are on their way to other partitions.
+        """
+        if GROWTH in self.common().names():
+            raise BadConfig(
+                "shards are on their way to more partitions: `tocsin repartition` was begun and has not come to its end;"
+                " run it once more"
+            )
+
+
+def shelves_of(spec: ClusterSpec) -> Shelves:
+    """Snapshots at the place that a configuration names.
 
     Raises
     ------
@@ -23,7 +58,7 @@ def snapshots_of(spec: ClusterSpec) -> Callable[[int], Snapshots]:
     """
     if not spec.snapshots.startswith(S3):
         home = Path(spec.snapshots) / spec.prefix
-        return lambda number: Snapshots(Directory(home / str(number)))
+        return Shelves(lambda *names: Directory(home.joinpath(*names)))
     from tocsin.journal.bucket import BucketShelf, open_store  # noqa: PLC0415 - a client that most need not
 
     if spec.s3.endpoint:
@@ -31,7 +66,7 @@ def snapshots_of(spec: ClusterSpec) -> Callable[[int], Snapshots]:
     store = open_store(spec.s3.region, spec.s3.endpoint, spec.s3.credentials_file, spec.s3.ca_file)
     shelf = BucketShelf(store, spec.snapshots.removeprefix(S3))
     shelf.check()
-    return lambda number: Snapshots(shelf.at(spec.prefix, str(number)))
+    return Shelves(lambda *names: shelf.at(spec.prefix, *names))
 
 
 def look_at_bucket(spec: ClusterSpec) -> str:
@@ -40,7 +75,7 @@ def look_at_bucket(spec: ClusterSpec) -> str:
     Raises
     ------
     BadConfig, Unreachable
-        It does not; see `snapshots_of`.
+        It does not; see `shelves_of`.
     """
-    snapshots_of(spec)(0).oldest()
+    shelves_of(spec).common().names()
     return f"{spec.snapshots} answers"

@@ -26,7 +26,27 @@ _HOPELESS: Final = ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED")
 _POISON = counter(
     "tocsin_journal_poison_messages_total", "Messages of the log that can't be read, kept in the dead topic"
 )
+_MISPLACED = counter(
+    "tocsin_journal_misplaced_messages_total", "Messages of shards that another partition has since the log has more"
+)
 _log = structlog.get_logger(__name__)
+
+
+def read_or_bury(message: KafkaMessage, catalog: Catalog, topics: Topics, dead: TopicWriter) -> Routed | None:
+    """What a message of the log holds; None for one that can't be read or is not of its partition."""
+    try:
+        routed = routed_of(message.offset() or 0, message.value(), message.headers(), catalog)
+    except Corrupt as error:
+        _POISON.inc()
+        origin = f"{message.topic()}/{message.partition()}/{message.offset()}"
+        _log.error("a message of the log can't be read and is passed over", origin=origin, reason=str(error))
+        headers: Headers = [("tocsin-reason", str(error)[:200]), ("tocsin-origin", origin)]
+        dead.write([Parcel(topics.dead, 0, message.value() or b"", headers)])
+        return None
+    if routed.shard >= 0 and routed.shard % topics.partitions != message.partition():
+        _MISPLACED.inc()  # from before the log had so many partitions: another one knows what that shard has learned
+        return None
+    return routed
 
 
 class GroupFeed:
@@ -82,21 +102,10 @@ class GroupFeed:
                 continue
             number = message.partition() or 0
             if number in catalogs:
-                routed = self._read(message, catalogs[number])
+                routed = read_or_bury(message, catalogs[number], self._topics, self._dead)
                 if routed is not None:
                     found.append((number, routed))
         return found
-
-    def _read(self, message: KafkaMessage, catalog: Catalog) -> Routed | None:
-        try:
-            return routed_of(message.offset() or 0, message.value(), message.headers(), catalog)
-        except Corrupt as error:
-            _POISON.inc()
-            origin = f"{message.topic()}/{message.partition()}/{message.offset()}"
-            _log.error("a message of the log can't be read and is passed over", origin=origin, reason=str(error))
-            headers: Headers = [("tocsin-reason", str(error)[:200]), ("tocsin-origin", origin)]
-            self._dead.write([Parcel(self._topics.dead, 0, message.value() or b"", headers)])
-            return None
 
     def lease(self, offsets: Mapping[int, int]) -> bool:
         """Tell the group how far partitions are folded; False: nobody can say at present whether they are still ours.

@@ -38,6 +38,14 @@ class PlacesReader:
         _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
         return max(0, end - offset)
 
+    def hold(self, topic: str, partition: int) -> None:
+        """Read no more of a partition until it is released; what was given of it counts as read."""
+        self._consumer.pause([TopicPartition(topic, partition)])
+
+    def release(self, topic: str, partition: int) -> None:
+        """Read on in a partition that was held."""
+        self._consumer.resume([TopicPartition(topic, partition)])
+
     def close(self) -> None:
         """Stop reading."""
         self._consumer.close()

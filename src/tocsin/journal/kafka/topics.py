@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from tocsin.model.errors import BadConfig, Unreachable
 
@@ -58,15 +58,12 @@ class Topics:
         """
         admin = AdminClient({**self.settings}, logger=QUIET)
         wanted = {self.log: self.partitions, self.findings: self.partitions, self.dead: 1}
-        try:
-            known = admin.list_topics(timeout=WAIT_S).topics
-        except KafkaException as error:
-            raise Unreachable(f"no Kafka broker answers ({error.args[0].str()}); see `cluster: brokers`") from error
+        known = self.counts()
         for name, partitions in wanted.items():
-            if name in known and len(known[name].partitions) != partitions:
+            if name in known and known[name] != partitions:
                 raise BadConfig(
-                    f"topic {name} has {len(known[name].partitions)} partitions and `cluster: partitions` says"
-                    f" {partitions}; say what it has, or move: docs/cluster.md"
+                    f"topic {name} has {known[name]} partitions and `cluster: partitions` says {partitions}; say what it"
+                    " has, or give it more with `tocsin repartition`: docs/cluster.md"
                 )
         config = {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MOST_BYTES)}
         fresh = [
@@ -80,6 +77,54 @@ class Topics:
             except KafkaException as error:
                 if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # another process of ours was quicker
                     raise Unreachable(f"topic {name} can't be made: {error.args[0].str()}") from error
+
+    def counts(self) -> Mapping[str, int]:
+        """How many partitions each topic has.
+
+        Raises
+        ------
+        Unreachable
+            No broker answers.
+        """
+        try:
+            known = AdminClient({**self.settings}, logger=QUIET).list_topics(timeout=WAIT_S).topics
+        except KafkaException as error:
+            raise Unreachable(f"no Kafka broker answers ({error.args[0].str()}); see `cluster: brokers`") from error
+        return {name: len(found.partitions) for name, found in known.items()}
+
+    def enlarge(self) -> None:
+        """Give the topics of log and findings their number of partitions, where they have fewer.
+
+        Raises
+        ------
+        Unreachable
+            No broker answers, or it refuses.
+        """
+        known = self.counts()
+        wanted = [name for name in (self.findings, self.log) if known[name] < self.partitions]
+        admin = AdminClient({**self.settings}, logger=QUIET)
+        for name in wanted:
+            try:
+                admin.create_partitions([NewPartitions(name, self.partitions)])[name].result(WAIT_S)
+            except KafkaException as error:
+                raise Unreachable(f"topic {name} can't be given more partitions: {error.args[0].str()}") from error
+
+    def members(self, group: str) -> Sequence[str] | None:
+        """Clients that are members of a group now, as far as the broker names them; None: it has none.
+
+        Raises
+        ------
+        Unreachable
+            The broker does not say.
+        """
+        admin = AdminClient({**self.settings}, logger=QUIET)
+        try:
+            found = admin.describe_consumer_groups([group])[group].result(WAIT_S)
+        except KafkaException as error:
+            raise Unreachable(f"the broker does not say who is in group {group}: {error.args[0].str()}") from error
+        if found.state in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD):
+            return None
+        return sorted(member.client_id for member in found.members)
 
 
 def asker(settings: Mapping[str, Any], group: str) -> Consumer:
