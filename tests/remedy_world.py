@@ -86,11 +86,13 @@ class World:
         ]
         self.state.commit("correlate", self.offset, incidents=list(incidents), messages=told)
 
-    def close_finding(self, found, value=0.9):
+    def close_finding(self, found, value=0.9, **changed):
         """The detector says that it is over; the incident is still open for a while."""
         (kept,) = self.state.incidents("main", limit=10)[:1]
         closed = tuple(
-            replace(each, phase=Phase.CLOSE, value=value, time=self.clock.now()) if each.id == found.id else each
+            replace(each, phase=Phase.CLOSE, value=value, time=self.clock.now(), **changed)
+            if each.id == found.id
+            else each
             for each in kept.findings
         )
         self.put(replace(kept, findings=closed, updated_at=self.clock.now()))

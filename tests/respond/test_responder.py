@@ -128,6 +128,20 @@ def test_an_untouched_control_must_not_have_done_as_well(database, control, end,
     scenario(database, story, verify='else: rollback, control: {gen_ai.request.model: "*"}')
 
 
+def test_what_ends_on_the_other_side_of_what_is_usual_is_judged_by_the_side_that_it_was_on(database):
+    async def story(world, server):
+        world.put(incident())
+        await world.step()
+        begun = world.only().begun_at
+        await world.step(590)
+        world.close_finding(slow(), value=0.7, direction="down")
+        world.evidence.panes = [windows(NEW, 3.1, 0.7, begun), windows(OTHER, 1.0, 1.0, begun)]
+        await world.step(11)
+        assert world.only().state == "succeeded"
+
+    scenario(database, story, verify='else: rollback, control: {gen_ai.request.model: "*"}')
+
+
 def test_a_fallback_that_gets_slow_in_turn_is_no_help(database):
     async def story(world, server):
         first = slow()

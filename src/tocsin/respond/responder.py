@@ -298,8 +298,10 @@ class Responder:
                 else self._not_better(remedy, verify, "nothing more is known of the finding", now)
             )
         fallback = str(getattr(playbook.action, "fallback", ""))
+        # as it was when it was begun: what is over may end on the other side of what is usual
+        direction = remedy.context.get("finding", {}).get("direction", finding.direction)
         case = Case(
-            remedy.finding_id, finding.series.id, finding.monitor, finding.series.labels, finding.direction,
+            remedy.finding_id, finding.series.id, finding.monitor, finding.series.labels, direction,
             remedy.begun_at, fallback,
         )  # fmt: skip
         if now < remedy.judge_at and still_open(case, incidents) is not None:

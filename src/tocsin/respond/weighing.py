@@ -113,6 +113,7 @@ class Weighing:
             "signal": finding.series.signal.name,
             "unit": finding.series.signal.unit,
             "value": finding.value,
+            "direction": finding.direction,
             "rise_ratio": rise(finding),
         }
         told = found["finding"]
