@@ -115,6 +115,35 @@ def test_a_version_that_makes_prompts_longer_is_named_with_before_and_after():
     assert [each.phase for _, each in found if each.monitor == "prompt-bloat"][-1] is Phase.CLOSE
 
 
+def rolled_out(share, seed=5):
+    """Calls of 240 by v2, then 1,200 of which v3, twice as long, has a share; the finding's episode is open after it."""
+    rng = np.random.default_rng(seed)
+    versions = ["v2"] * 240 + np.where(rng.random(1200) < share, "v3", "v2").tolist()
+    return [prompted(k, version, rng) for k, version in enumerate(versions)]
+
+
+def prompted(k, version, rng):
+    size = float({"v2": 640, "v3": 1300}[version] * rng.lognormal(0, 0.2))
+    return call(MONDAY + k * 5 * S, k, prompt="answer", version=version, input_tokens=size, cost_usd=size * 3e-6)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.1])
+def test_a_prompt_that_goes_back_to_its_earlier_version_ends_the_finding_and_a_small_share_of_a_new_one_does_not(share):
+    rng, watch = np.random.default_rng(9), watching()
+    found, _ = followed(watch, rolled_out(share))
+    phases = [each.phase for _, each in found if each.monitor == "prompt-bloat"]
+    assert phases[0] is Phase.OPEN
+    assert Phase.CLOSE not in phases
+    again = watching()
+    again.restore(unpack(pack(watch.snapshot())))
+    back = [prompted(1440 + k, "v2", rng) for k in range(60 if share == 1.0 else 200)]
+    for each in (watch, again):
+        found, _ = followed(each, back)
+        assert [(one.phase, one.end < MONDAY + 1440 * 5 * S) for _, one in found if one.monitor == "prompt-bloat"][-1] == (
+            Phase.CLOSE, True
+        )  # fmt: skip
+
+
 def test_a_model_that_is_replaced_behind_its_name_is_a_dated_change():
     rng = np.random.default_rng(6)
     calls = []

@@ -19,6 +19,8 @@ RANK_LEVEL: Final = 1e-4 / len(LOOKS)
 """Chance of calling a rise by the ranks of independent calls: 1 in 10,000 for all looks at a version together."""
 JUMP_LEVEL: Final = 1e-3 / len(LOOKS)
 """Chance that a prompt jumps as far by itself, by the jumps of its own past: 1 in 1,000 for all looks together."""
+BACK_LEVEL: Final = 1e-6
+"""Chance that a version which is still in use is left out so often in a row, by its share of the calls so far."""
 
 
 @dataclass(slots=True)
@@ -60,12 +62,40 @@ class Rise(NamedTuple):
 
 @dataclass(slots=True)
 class Trial:
-    """A new version: askers and logarithms of calls before it and its own, and how such prompts jump by themselves."""
+    """A new version: askers and logarithms of calls before it and its own, and how such prompts jump by themselves.
+
+    `others` are calls of other versions since it came.
+    """
 
     version_before: str
     before: list[Asked]
     usual: list[tuple[float, int] | None]
     after: list[Asked] = field(default_factory=list)
+    others: int = 0
+
+
+@dataclass(slots=True)
+class Use:
+    """Calls of the versions since a rise, of older ones among them, and of older ones alone since the last of those."""
+
+    newer: int
+    older: int
+    back: int = 0
+
+    def add(self, *, newer: bool) -> None:
+        """Count a call."""
+        if newer:
+            self.newer, self.older, self.back = self.newer + 1, self.older + self.back, 0
+        else:
+            self.back += 1
+
+    @property
+    def ended(self) -> bool:
+        """Whether the older versions are used again and no other: chance alone would leave the newer out less long."""
+        if self.back < LOOKS[0]:
+            return False
+        share_older = self.older / (self.newer + self.older)
+        return share_older <= 0.0 or self.back * math.log(share_older) <= math.log(BACK_LEVEL)
 
 
 @dataclass(slots=True)
@@ -87,6 +117,7 @@ class Versions:
     latest: str = ""
     blocks: Blocks = field(default_factory=Blocks)
     raised: Rise | None = None
+    use: Use | None = None
 
     def add(self, version: str, time_ns: int, value: float, *, limit: float, asker: str = "") -> None:
         """Take a call of a version in; a rise by more than `limit` is then in `raised`."""
@@ -97,6 +128,10 @@ class Versions:
         self.recent.append((asker, log))
         self.blocks.add(log)
         self.latest = version
+        if self.raised is not None and self.use is not None:
+            self.use.add(newer=self.first[version] >= self.raised.since)
+        for other, each in self.trials.items():
+            each.others += other != version
         trial = self.trials.get(version)
         if trial is not None:
             trial.after.append((asker, log))
@@ -149,6 +184,16 @@ class Versions:
             math.log10(max(p, 1e-300)),
             base if old is None else min(base, old.base),
         )  # fmt: skip
+        self.use = Use(n, trial.others)
+
+    def calm(self) -> None:
+        """Nothing is raised any more."""
+        self.raised = self.use = None
+
+    @property
+    def went_back(self) -> bool:
+        """Whether the prompt is what it was before the rise."""
+        return self.use is not None and self.use.ended
 
     def ratio(self, version: str) -> float | None:
         """How far calls of a version lie above those before the rise; None for older versions and too few calls."""
@@ -163,13 +208,14 @@ class Versions:
             "of": [[name, self.first[name], each.n, each.total, each.logs] for name, each in self.of.items()],
             "trials": [
                 [name, each.version_before, _plain(each.before), [list(one) if one else None for one in each.usual],
-                 _plain(each.after)]
+                 _plain(each.after), each.others]
                 for name, each in self.trials.items()
             ],
             "recent": _plain(self.recent),
             "latest": self.latest,
             "blocks": self.blocks.snapshot(),
             "raised": None if self.raised is None else list(self.raised),
+            "use": None if self.use is None else [self.use.newer, self.use.older, self.use.back],
         }  # fmt: skip
 
     @staticmethod
@@ -178,11 +224,13 @@ class Versions:
         found = Versions(latest=state["latest"], blocks=Blocks.restored(state["blocks"]))
         for name, first, *rest in state["of"]:
             found.of[name], found.first[name] = LogMean(*rest), first
-        for name, before_name, before, usual, after in state["trials"]:
+        for name, before_name, before, usual, after, *others in state["trials"]:
             known = [None if one is None else (one[0], one[1]) for one in usual]
-            found.trials[name] = Trial(before_name, _asked(before), known, _asked(after))
+            found.trials[name] = Trial(before_name, _asked(before), known, _asked(after), *others)
         found.recent.extend(_asked(state["recent"]))
         found.raised = None if state["raised"] is None else Rise(*state["raised"])
+        use = state.get("use")  # snapshots of earlier versions have none
+        found.use = None if use is None else Use(*use)
         return found
 
 

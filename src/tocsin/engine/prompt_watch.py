@@ -49,13 +49,14 @@ class PromptWatch:
 
     def _judge(self, signal: Signal, key: _Key, versions: Versions, call: Call, limit: float) -> None:
         rise, ratio = versions.raised, versions.ratio(call.version)
-        if rise is None or ratio is None:
+        back = versions.went_back
+        if rise is None or (ratio is None and not back):
             return
         told = {"service.name": key[1], "gen_ai.prompt.name": key[2], "gen_ai.request.model": key[3]}
         labels = {name: text for name, text in told.items() if text}
         over = call.time - rise.since > TOLD_NS  # it is the usual one now
-        if over or ratio < (1 + limit) / 2:
-            versions.raised = None
+        if ratio is None or back or over or ratio < (1 + limit) / 2:
+            versions.calm()
             self._episodes.calm(key[0], signal, labels, call.time)
         elif ratio > limit:
             evidence = _evidence(signal, rise)
