@@ -12,6 +12,7 @@ from tocsin.model.incident import Cause
 from tocsin.model.message import TraceExample
 from tocsin.model.security import KIND, SECURITY
 from tocsin.model.summary import Sentence, summary_to_json
+from tocsin.spec.pack import GuideSpec, PackSpec
 
 TRACE = TraceExample("slowest", "ab" * 16, "support-bot", "POST /chat", T0, 12_500_000_000)
 SAYS = Summariser([*packs(), guide()])
@@ -109,3 +110,22 @@ def test_an_incident_of_many_findings_stays_short():
     assert len(made.sentences) < 30
     assert max(len(each.text) for each in made.sentences) < 720
     assert max(len(each.sources) for each in made.sentences) <= 12
+
+
+def test_a_guide_for_a_monitor_speaks_of_what_its_finding_is_about():
+    check = "See whether {entity} gives memory back when requests end."
+    one = PackSpec.model_validate(
+        {"name": "one", "version": 1, "description": "x", "guide": [{"monitor": "input-tokens", "checks": [check]}]}
+    )
+    steps = Summariser([*packs(), guide(), one]).of(story()).sentences
+    (said,) = [each for each in steps if "gives memory back" in each.text]
+    assert said.text == "See whether support-bot gives memory back when requests end."
+    assert said.sources[0].kind == "finding"
+    other = Summariser([*packs(), one.model_copy(update={"guide": [one.guide[0].model_copy(update={"monitor": "x"})]})])
+    assert not [each for each in other.of(story()).sentences if "gives memory back" in each.text]
+
+
+@pytest.mark.parametrize("told", [{}, {"cause": "gpu", "monitor": "gpu-memory"}])
+def test_a_guide_is_for_one_thing(told):
+    with pytest.raises(ValueError, match="write one of them"):
+        GuideSpec.model_validate({"checks": ["Look."], **told})

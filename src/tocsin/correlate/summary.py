@@ -39,9 +39,11 @@ class Summariser:
         self._packs = frozenset(pack.name for pack in packs)
         self._general = frozenset(each.name for pack in packs for each in pack.monitors if each.fallback)
         self._checks: dict[str, list[str]] = {}
+        self._monitored: dict[str, list[str]] = {}
         for pack in sorted(packs, key=lambda each: each.name):
             for guide in pack.guide:
-                self._checks.setdefault(guide.cause, []).extend(guide.checks)
+                kept = self._checks if guide.cause else self._monitored
+                kept.setdefault(guide.cause or guide.monitor, []).extend(guide.checks)
 
     def of(self, incident: Incident, traces: Sequence[TraceExample] = ()) -> Summary:
         """Sentences about an incident and example `traces` of it; the same evidence gives the same words."""
@@ -110,6 +112,10 @@ class Summariser:
                 entity = one_line(best.entity, _NAME_CHARS) or "it"
                 text = check.replace("{entity}", entity).replace("{what}", one_line(best.what, 120))
                 steps.setdefault(text, Source("guide", kind, f"/incidents/{quote(incident.id, safe='')}#causes"))
+        for symptom in map(self._symptom, _in_order(incident)):
+            place = one_line(symptom.entities[0], _NAME_CHARS) if symptom.entities else "it"
+            for check in self._monitored.get(symptom.finding.monitor, []):
+                steps.setdefault(check.replace("{entity}", place), _finding(symptom.finding))
         return [Sentence("next", text, (source,)) for text, source in list(steps.items())[:MOST_STEPS]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from tocsin.spec.call_lines import CallLinesSpec
 from tocsin.spec.health import WindowTermSpec
@@ -80,10 +80,20 @@ class AccessLogSpec(Spec):
 
 
 class GuideSpec(Spec):
-    """What to look at next where the likeliest cause, or a finding, is of a kind; `{entity}` and `{what}` are the cause's."""
+    """What to look at next where the likeliest cause, or a finding, is of a kind; `{entity}` and `{what}` are the cause's.
 
-    cause: str
+    With `monitor` instead of `cause`: where a finding is of that monitor, and `{entity}` is what that finding is about.
+    """
+
+    cause: str = ""
+    monitor: str = ""
     checks: list[Annotated[str, Field(min_length=1, max_length=300)]]
+
+    @model_validator(mode="after")
+    def _one(self) -> GuideSpec:
+        if bool(self.cause) == bool(self.monitor):
+            raise ValueError("a guide is for a `cause` or for a `monitor`; write one of them")
+        return self
 
 
 class FamilySpec(Spec):
