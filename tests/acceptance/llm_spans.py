@@ -29,7 +29,7 @@ class Spans:
         self.waiting = []
         self._ids = itertools.count(1)
 
-    def add(self, name, end_ns, attributes, *, trace=1, parent=0, took_s=0.5, failed=False, events=()):
+    def add(self, name, end_ns, attributes, *, trace=1, parent=0, took_s=0.5, failed=False, events=(), kind=3):
         number = next(self._ids)
         self.waiting.append(
             {
@@ -37,7 +37,7 @@ class Spans:
                 "spanId": f"{number:016x}",
                 **({"parentSpanId": f"{parent:016x}"} if parent else {}),
                 "name": name,
-                "kind": 3,
+                "kind": kind,
                 "startTimeUnixNano": str(end_ns - round(took_s * SECOND)),
                 "endTimeUnixNano": str(end_ns),
                 "attributes": pairs(attributes),

@@ -9,6 +9,7 @@ import numpy as np
 
 from tocsin.demo import histogram as h
 from tocsin.demo.conditions import Conditions
+from tocsin.demo.fleet import Fleet
 from tocsin.demo.histogram import Cumulative, Level
 from tocsin.demo.serving import Call, ModelServer
 from tocsin.demo.traffic import Question, Traffic
@@ -47,9 +48,6 @@ class Meters:
         self.bot_seconds = Cumulative(h.SECONDS)
         self.gateway_seconds = Cumulative(h.SECONDS)
         self.billing_seconds = Cumulative(h.SECONDS)
-        self.first_token = Cumulative(h.VLLM_FIRST_TOKEN)
-        self.engine_seconds = Cumulative(h.VLLM_SECONDS)
-        self.engine_prompt_tokens = Cumulative(h.VLLM_TOKENS)
 
 
 class World:
@@ -58,7 +56,7 @@ class World:
     def __init__(self, seed: int, start_s: float, requests_per_s: float = 0.55) -> None:
         seeds = np.random.SeedSequence(seed).spawn(5)
         self.conditions = Conditions()
-        self.server = ModelServer(self.conditions, np.random.default_rng(seeds[1]))
+        self.fleet = Fleet(self.conditions, seeds[1])
         self.meters = Meters()
         self.start_s = self.now_s = start_s
         self._traffic = Traffic(seeds[0], requests_per_s, start_s)
@@ -70,15 +68,20 @@ class World:
         self._numbers = itertools.count()
         self._turns: list[Turn] = []
 
+    @property
+    def server(self) -> ModelServer:
+        """The first replica of the model server."""
+        return self.fleet.servers[0]
+
     def advance(self, until_s: float) -> list[Turn]:
         """Let everything happen before `until_s`; gives the turns that ended, by their end."""
         for question in self._traffic.until(until_s):
             turn = self._ask(question)
-            self.server.submit(turn.call)
+            self.fleet.submit(turn.call)
         for question in self._billing.until(until_s):
             self.meters.billing_seconds.record(float(self._side.lognormal(-3.2, 0.45)) * (1 + 0.1 * question.appetite))
-        self.server.advance(until_s)
-        for call in self.server.done():
+        self.fleet.advance(until_s)
+        for call in self.fleet.done():
             assert isinstance(call.note, Turn)
             self._answer(call.note)
         ended = sorted((turn for turn in self._turns if turn.end_s < until_s), key=lambda turn: turn.end_s)
@@ -118,6 +121,5 @@ class World:
         meters.input_tokens.record(call.input_tokens)
         if not call.timed_out:
             meters.output_tokens.record(call.output_tokens)
-            meters.first_token.record(call.first_s - call.at_s)
-            meters.engine_seconds.record(took_s)
-            meters.engine_prompt_tokens.record(call.input_tokens)
+            assert call.by is not None
+            call.by.answered.record(call)

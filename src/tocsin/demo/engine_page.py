@@ -14,15 +14,21 @@ from tocsin.demo.histogram import Cumulative
 
 JOB = "model-server"
 _VLLM = (("engine", "0"), ("model_name", MODEL))
-_GPU = (
-    ("DCGM_FI_DRIVER_VERSION", "580.95.05"),
-    ("Hostname", "gpu-node-1"),
-    ("UUID", "GPU-6f8a1c1e-2d0b-4a57-9b1e-0f3c7d9a5e42"),
-    ("device", "nvidia0"),
-    ("gpu", "0"),
-    ("modelName", "NVIDIA L4"),
-    ("pci_bus_id", "00000000:00:04.0"),
-)
+
+
+def _gpu(replica: int) -> tuple[tuple[str, str], ...]:
+    """Each replica has a machine with a GPU of its own."""
+    return (
+        ("DCGM_FI_DRIVER_VERSION", "580.95.05"),
+        ("Hostname", f"gpu-node-{replica + 1}"),
+        ("UUID", f"GPU-6f8a1c1e-2d0b-4a57-9b1e-0f3c7d9a5e{0x42 + replica:02x}"),
+        ("device", "nvidia0"),
+        ("gpu", "0"),
+        ("modelName", "NVIDIA L4"),
+        ("pci_bus_id", "00000000:00:04.0"),
+    )
+
+
 _TYPES = {"counter": 1, "gauge": 2, "histogram": 3}
 _COUNTED_SENSORS = frozenset({"TOTAL_ENERGY_CONSUMPTION"})
 
@@ -35,9 +41,10 @@ class Family(NamedTuple):
     samples: list[tuple[str, tuple[tuple[str, str], ...], float]]
 
 
-def families(world: World) -> list[Family]:
-    """All families at the world's present time."""
-    server, totals, m = world.server, world.server.totals, world.meters
+def families(world: World, replica: int = 0) -> list[Family]:
+    """All families of one replica at the world's present time."""
+    server = world.fleet.servers[replica]
+    totals, answered = server.totals, server.answered
     found = [
         _one("vllm:num_requests_running", "gauge", server.running),
         _one("vllm:num_requests_waiting", "gauge", server.waiting),
@@ -53,13 +60,13 @@ def families(world: World) -> list[Family]:
                 ("", (*_VLLM, ("finished_reason", "abort")), totals.aborted),
             ],
         ),
-        _histogram("vllm:time_to_first_token_seconds", m.first_token),
-        _histogram("vllm:e2e_request_latency_seconds", m.engine_seconds),
-        _histogram("vllm:request_prompt_tokens", m.engine_prompt_tokens),
+        _histogram("vllm:time_to_first_token_seconds", answered.first_token),
+        _histogram("vllm:e2e_request_latency_seconds", answered.seconds),
+        _histogram("vllm:request_prompt_tokens", answered.prompt_tokens),
     ]
     for short, value in server.gpu().items():
         kind = "counter" if short in _COUNTED_SENSORS else "gauge"
-        found.append(Family(f"DCGM_FI_DEV_{short}", kind, [("", _GPU, value)]))
+        found.append(Family(f"DCGM_FI_DEV_{short}", kind, [("", _gpu(replica), value)]))
     return found
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tocsin.demo import histogram as h
 from tocsin.demo.conditions import Conditions
+from tocsin.demo.histogram import Cumulative
 
 BLOCK_TOKENS = 16
 _KV_TOKENS = 16_384
@@ -44,6 +46,8 @@ class Call:
     end_s: float = math.nan
     timed_out: bool = False
     note: object = None
+    by: ModelServer | None = None
+    """Whose answer it is."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,21 @@ class Totals:
     finished: float = 0.0
     aborted: float = 0.0
     energy_mj: float = 0.0
+
+
+class Answered:
+    """Histograms of the calls that were answered, since the server started."""
+
+    def __init__(self) -> None:
+        self.first_token = Cumulative(h.VLLM_FIRST_TOKEN)
+        self.seconds = Cumulative(h.VLLM_SECONDS)
+        self.prompt_tokens = Cumulative(h.VLLM_TOKENS)
+
+    def record(self, call: Call) -> None:
+        """Count one call."""
+        self.first_token.record(call.first_s - call.at_s)
+        self.seconds.record(call.end_s - call.at_s)
+        self.prompt_tokens.record(call.input_tokens)
 
 
 @dataclass(slots=True)
@@ -74,6 +93,7 @@ class ModelServer:
     conditions: Conditions
     rng: np.random.Generator
     totals: Totals = field(default_factory=Totals)
+    answered: Answered = field(default_factory=Answered)
     lost_tokens: float = 0.0
     held_tokens: int = 0
     _running: list[tuple[float, int, Call]] = field(default_factory=list)
@@ -96,11 +116,18 @@ class ModelServer:
         """Share of the KV cache that is not free."""
         return min(1.0, (self.held_tokens + self.lost_tokens) / _KV_TOKENS)
 
-    def submit(self, call: Call) -> None:
-        """A call comes in; calls come in the order of their time."""
-        self.advance(call.at_s)
+    def submit(self, call: Call, at_s: float | None = None) -> None:
+        """A call comes in, at `at_s` if another server turned it away before; calls come in the order of their time."""
+        at_s = call.at_s if at_s is None else at_s
+        self.advance(at_s)
         self._waiting.append(call)
-        self._admit(call.at_s)
+        self._admit(at_s)
+
+    def turned_away(self) -> list[Call]:
+        """Calls that wait and are to be served elsewhere."""
+        found = list(self._waiting)
+        self._waiting.clear()
+        return found
 
     def advance(self, until_s: float) -> None:
         """Let everything happen that ends before `until_s`."""
@@ -150,6 +177,7 @@ class ModelServer:
 
     def _start(self, call: Call, at_s: float, need: int) -> None:
         self.held_tokens += need
+        call.by = self
         batch, full = len(self._running) + 1, self.kv_ratio
         slow = self.conditions.decode_slowdown
         prefill_s = call.input_tokens / _PREFILL_PER_S * (1 + 0.1 * batch) * slow * self.rng.lognormal(0, 0.05)
