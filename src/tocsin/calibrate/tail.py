@@ -63,7 +63,7 @@ U, PHI, SIGMA, XI, N_EFF = 0, 1, 2, 3, 4
 FIT: Final = 5
 
 
-@njit()
+@njit(inline=True)
 def bin_of(score: float) -> int:
     """Bin of a score >= 0: six per octave from 1/16, the last one open."""
     if score <= 0.0:
@@ -72,7 +72,7 @@ def bin_of(score: float) -> int:
     return min(max(place, 0), BINS - 1)
 
 
-@njit()
+@njit(inline=True)
 def total_of(hist: F4) -> float:
     """Sum of a histogram; in four lanes, since one would wait for itself."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
@@ -84,7 +84,7 @@ def total_of(hist: F4) -> float:
     return (a + b) + (c + d)
 
 
-@njit()
+@njit(inline=True)
 def fit_row(hist: F4, dependence: float, shape: float, ratio: float, fit: F8) -> None:
     """Fit one row: histogram (64,), share of scores that are independent, the family's shape and mean-excess ratio."""
     total = total_of(hist)
@@ -122,7 +122,7 @@ def fit_row(hist: F4, dependence: float, shape: float, ratio: float, fit: F8) ->
     fit[N_EFF] = total * dependence
 
 
-@njit()
+@njit(inline=True)
 def log10_survival(score: float, hist: F4, fit: F8) -> float:
     """log10 of P(another score is at least this), for one row."""
     if score >= fit[U]:
@@ -138,7 +138,7 @@ def log10_survival(score: float, hist: F4, fit: F8) -> float:
     return float(math.log(min(max(ratio, fit[PHI]), 1.0))) / LN10
 
 
-@njit()
+@njit(inline=True)
 def score_at_row(log10_p: float, fit: F8) -> float:
     """Score whose tail probability is 10**log10_p, for one row; at least the tail's start."""
     ratio = math.log(fit[PHI]) - log10_p * LN10
@@ -147,7 +147,7 @@ def score_at_row(log10_p: float, fit: F8) -> float:
     return float(fit[U] + fit[SIGMA] * math.expm1(fit[XI] * ratio) / fit[XI])
 
 
-@njit()
+@njit(inline=True)
 def recurrence(score: float, seen: int, calm: int, peak: F4, at: I4, episodes: int, memory: int) -> float:
     """Rate at which episodes as large as this score have come, if that is life: regularly, or often; else 0.
 
@@ -250,7 +250,7 @@ def learn_rows(  # noqa: PLR0917 - a kernel takes its columns
             fit_row(hist[r], independent_ratio(lag[r]), shape[f], ratio[f], fit[r])
 
 
-@njit()
+@njit(inline=True)
 def watch_drift(score: float, hist: F4, fit: F8, pit: F4, drifts: I4, r: int) -> None:
     """Take a p-value into the running histogram; when that is far from uniform, nearly all of the past is let go."""
     p = math.pow(10.0, log10_survival(score, hist, fit))
@@ -270,7 +270,7 @@ def watch_drift(score: float, hist: F4, fit: F8, pit: F4, drifts: I4, r: int) ->
             hist[b] *= min(KEPT_AFTER_DRIFT / scores, 1.0)
 
 
-@njit()
+@njit(inline=True)
 def uniformity(pit: F4) -> float:
     """Kolmogorov-Smirnov distance of a histogram of p-values from the uniform law, over its edges; 0 when empty."""
     total, below, worst = 0.0, 0.0, 0.0
@@ -285,7 +285,7 @@ def uniformity(pit: F4) -> float:
     return worst
 
 
-@njit()
+@njit(inline=True)
 def learn_dependence(score: float, rate: float, lag: F8) -> None:
     """Mean, variance, covariance with the score before, and that score."""
     gap, before = score - lag[0], lag[3] - lag[0]
@@ -295,14 +295,14 @@ def learn_dependence(score: float, rate: float, lag: F8) -> None:
     lag[3] = score
 
 
-@njit()
+@njit(inline=True)
 def independent_ratio(lag: F8) -> float:
     """Effective over actual number of scores, as for a first-order autoregression."""
     rho = min(max(lag[2] / lag[1], 0.0), 0.98) if lag[1] > 0.0 else 0.0
     return float((1.0 - rho) / (1.0 + rho))
 
 
-@njit()
+@njit(inline=True)
 def halve(hist: F4, memory: int) -> None:
     """Halve the counts of a row that holds more than `memory`: the old fades."""
     total = total_of(hist)

@@ -113,7 +113,7 @@ class Tuning(NamedTuple):
 DEFAULT: Final = Tuning(15, 0.0, 0.001, True, True, True, False, True)
 
 
-@njit()
+@njit(inline=True)
 def between(slots: F4, start: int, n: int, phase: float) -> float:
     """Circular linear interpolation between slot centres; `phase` in slots; NaN where the slot is unseen."""
     here = int(phase) % n
@@ -125,7 +125,7 @@ def between(slots: F4, start: int, n: int, phase: float) -> float:
     return own + abs(part) * (neighbour - own)
 
 
-@njit()
+@njit(inline=True)
 def predict(t: int, season: int, c: F8, slots: F4) -> tuple[float, float, float, float]:
     """Predictions at time t, `season` by the local clock, by level, hour, day and week; NaN where unlearned."""
     hour = c[FAST] + between(slots, HOUR_AT, HOUR_SLOTS, (t % HOUR_NS) / (HOUR_NS / HOUR_SLOTS))
@@ -134,7 +134,7 @@ def predict(t: int, season: int, c: F8, slots: F4) -> tuple[float, float, float,
     return c[FAST], hour, day, week
 
 
-@njit()
+@njit(inline=True)
 def floor_of(c: F8, k: Tuning) -> float:
     """Least scale on the working scale: from what the value's own changes can tell, its kind, and the user."""
     offset, top = c[OFFSET], c[TOP]
@@ -157,7 +157,7 @@ def floor_of(c: F8, k: Tuning) -> float:
     return float(least)
 
 
-@njit()
+@njit(inline=True)
 def scale_of_first(x: float, c: F8) -> float:
     """Scale for the first move of a series that was never anything but zero; 0 where nothing can be said.
 
@@ -170,7 +170,7 @@ def scale_of_first(x: float, c: F8) -> float:
     return SHARE if abs(x) <= 1.0 else 0.0
 
 
-@njit()
+@njit(inline=True)
 def trusted(age: int, p: int, parent: int, c: F8, k: Tuning) -> bool:
     """Whether a season may accuse alone: old enough, and it explains enough variance that it had not seen."""
     need, enough = 6 * HOUR_NS, 0.6
@@ -181,7 +181,7 @@ def trusted(age: int, p: int, parent: int, c: F8, k: Tuning) -> bool:
     return bool(age >= need and c[TRIED + p] >= TRIAL_STEPS and c[ERROR + p] < enough * c[ERROR + parent])
 
 
-@njit()
+@njit(inline=True)
 def plausible(age: int, p: int, parent: int, c: F8) -> bool:
     """Whether a season on trial may excuse: it has seen this time once, and is not refuted."""
     need = 2 * HOUR_NS
@@ -192,7 +192,7 @@ def plausible(age: int, p: int, parent: int, c: F8) -> bool:
     return bool(age >= need and (c[TRIED + p] < TRIAL_STEPS or c[ERROR + p] < 1.5 * c[ERROR + parent]))
 
 
-@njit()
+@njit(inline=True)
 def choose(age: int, guess: Guess, c: F8, k: Tuning) -> int:
     """The predictor that is trusted: the longest season that has earned it."""
     chosen = LEVEL
@@ -202,7 +202,7 @@ def choose(age: int, guess: Guess, c: F8, k: Tuning) -> int:
     return chosen
 
 
-@njit()
+@njit(inline=True)
 def cyclic(age: int, c: F8, rhythm: F4) -> bool:
     """Whether a period that was found is trusted; one of more than three hours must have outlived a weekend."""
     if rhythm[PERIOD] <= 0.0:
@@ -213,7 +213,7 @@ def cyclic(age: int, c: F8, rhythm: F4) -> bool:
     return proven(rhythm) and (rhythm[PERIOD] <= 3.0 * 3_600.0 or age >= 8 * DAY_NS)
 
 
-@njit()
+@njit(inline=True)
 def reading(date: int, kind: int, c: F8) -> int:
     """Which of the two a day is judged by: -1 the date alone, 1 the kind of day alone, 0 not known, 2 they agree."""
     if date == kind:
@@ -226,14 +226,14 @@ def reading(date: int, kind: int, c: F8) -> int:
     return 0
 
 
-@njit()
+@njit(inline=True)
 def spread_at(season: int, slots: F4) -> float:
     """Noise of this hour of the day over all noise."""
     spread = float(slots[SPREAD_AT + int((season % DAY_NS) / HOUR_NS)])
     return 1.0 if math.isnan(spread) else spread
 
 
-@njit()
+@njit(inline=True)
 def expectation(  # noqa: PLR0917 - a kernel takes scalars and row views
     t: int, date: int, kind: int, born: int, c: F8, slots: F4, profile: F4, rhythm: F4, k: Tuning
 ) -> tuple[int, float, float, float, float, float, float, float, float, float]:
@@ -276,7 +276,7 @@ def expectation(  # noqa: PLR0917 - a kernel takes scalars and row views
     return chosen, max(scale, floor_of(c, k)), guess[chosen], level, hour, day, week, other, low, high
 
 
-@njit()
+@njit(inline=True)
 def beside(age: int, guess: Guess, c: F8, error: float, k: Tuning) -> Guess:
     """Which seasons of the clock may excuse beside a trusted period: those on trial that do about as well."""
     hour = guess[HOUR] if k.use_hour and c[ERROR + HOUR] < 1.5 * error else math.nan
@@ -286,7 +286,7 @@ def beside(age: int, guess: Guess, c: F8, error: float, k: Tuning) -> Guess:
     return math.nan, hour, day, guess[WEEK] if fits else math.nan
 
 
-@njit()
+@njit(inline=True)
 def nearest(
     y: float, level: float, hour: float, day: float, week: float, other: float, low: float, high: float
 ) -> float:
@@ -298,7 +298,7 @@ def nearest(
     return gap if math.isnan(low) else min(gap, max(low - y, y - high, 0.0))
 
 
-@njit()
+@njit(inline=True)
 def missed(  # noqa: PLR0917 - a kernel takes scalars and row views
     y: float, age: int, season: int, day: float, week: float, other: float, c: F8, slots: F4, k: Tuning
 ) -> float:

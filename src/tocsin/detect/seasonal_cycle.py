@@ -73,7 +73,7 @@ UNITS_S: Final = (86_400.0, 3_600.0, 1_800.0, 900.0, 300.0, 60.0, 30.0, 10.0, 5.
 """What people's periods are multiples of."""
 
 
-@njit()
+@njit(inline=True)
 def phase_of(t: int, born: int, rhythm: F4) -> float:
     """Place in the period, in slots, [0, PROFILE)."""
     period = int(float(rhythm[PERIOD]) * 1e9)
@@ -81,7 +81,7 @@ def phase_of(t: int, born: int, rhythm: F4) -> float:
     return phase - math.floor(phase / PROFILE) * PROFILE
 
 
-@njit()
+@njit(inline=True)
 def by_cycle(t: int, born: int, level: float, season: float, profile: F4, rhythm: F4) -> tuple[float, float, float]:
     """Prediction by the profile of the period, on the working scale, and its least and greatest; NaN: none.
 
@@ -108,20 +108,20 @@ def by_cycle(t: int, born: int, level: float, season: float, profile: F4, rhythm
     return base + own + abs(part) * (neighbour - own), base + low, base + high
 
 
-@njit()
+@njit(inline=True)
 def on_level(period_s: float, dt: float) -> bool:
     """Whether a period is so short beside the level's own hour that the level goes along."""
     return bool(period_s <= 3.0 * max(3_600.0, 20.0 * dt * 1e-9))
 
 
-@njit()
+@njit(inline=True)
 def restart(ring: I1, rhythm: F4) -> None:
     """Begin the search anew."""
     ring[:] = 0
     rhythm[:] = 0.0
 
 
-@njit()
+@njit(inline=True)
 def track(t: int, born: int, gap: float, slots: float, profile: F4, rhythm: F4) -> None:
     """Move phase and period by what a residual says of them, in `slots` of time; a phase-locked loop of order two.
 
@@ -143,7 +143,7 @@ def track(t: int, born: int, gap: float, slots: float, profile: F4, rhythm: F4) 
     rhythm[PHASE] = moved - math.floor(moved / PROFILE) * PROFILE
 
 
-@njit()
+@njit(inline=True)
 def learn_profile(  # noqa: PLR0917 - a kernel takes scalars and row views
     y: float, t: int, born: int, dt: float, w: float, level: float, season: float, other: float, guess: Guess3,
     bound: float, far: float, profile: F4, rhythm: F4
@@ -187,7 +187,7 @@ def learn_profile(  # noqa: PLR0917 - a kernel takes scalars and row views
     profile[at] += w * share * (pull if young else min(max(pull, -bound), bound))
 
 
-@njit()
+@njit(inline=True)
 def collect(t: int, born: int, latest: int, u: float, sd: float, ring: I1, rhythm: F4) -> bool:
     """Take a value into the bucket under way; whether the ring is full."""
     width = int(-float(rhythm[PERIOD]) * 1e9)
@@ -211,7 +211,7 @@ def collect(t: int, born: int, latest: int, u: float, sd: float, ring: I1, rhyth
     return bool(rhythm[FILL] >= RING)
 
 
-@njit()
+@njit(inline=True)
 def merge(ring: I1, rhythm: F4) -> None:
     """Halve the resolution: each two buckets become one."""
     at, before, k = 0.0, 0.0, 0
@@ -228,7 +228,7 @@ def merge(ring: I1, rhythm: F4) -> None:
     rhythm[PERIOD] *= 2.0
 
 
-@njit()
+@njit(inline=True)
 def flattened(ring: I1, half: int) -> F8:
     """Values of a full ring without what is slower than 2 `half` + 1 buckets, a little smoothed, (RING,)."""
     x, out = np.empty(RING), np.empty(RING)
@@ -251,7 +251,7 @@ def flattened(ring: I1, half: int) -> F8:
     return out
 
 
-@njit()
+@njit(inline=True)
 def correlogram(x: F8) -> F8:
     """Correlation of a ring with itself at lags 0 to LAGS."""
     r = np.zeros(LAGS + 1)
@@ -266,7 +266,7 @@ def correlogram(x: F8) -> F8:
     return r
 
 
-@njit()
+@njit(inline=True)
 def top_near(r: F8, lag: int) -> int:
     """Lag of the largest correlation within one of `lag`."""
     best = lag
@@ -276,14 +276,14 @@ def top_near(r: F8, lag: int) -> int:
     return best
 
 
-@njit()
+@njit(inline=True)
 def summit(r: F8, lag: int) -> float:
     """Place of a maximum between lags, by a parabola."""
     bend = r[lag - 1] - 2.0 * r[lag] + r[lag + 1]
     return lag + (0.5 * (r[lag - 1] - r[lag + 1]) / bend if bend < 0.0 else 0.0)
 
 
-@njit()
+@njit(inline=True)
 def lag_of(r: F8, longest: int) -> int:
     """The shortest lag at which a correlogram says that there is a period; 0: none."""
     best, most = 0, 0.0
@@ -304,7 +304,7 @@ def lag_of(r: F8, longest: int) -> int:
     return best
 
 
-@njit()
+@njit(inline=True)
 def of_the_clock(r: F8, lag: int, found: float, doubt: float, bucket_s: float) -> bool:
     """Whether a period is the hour, the day or the week, or a multiple of one that says as much."""
     days = math.floor(found / 86_400.0 + 0.5)
@@ -324,7 +324,7 @@ def of_the_clock(r: F8, lag: int, found: float, doubt: float, bucket_s: float) -
     return False
 
 
-@njit()
+@njit(inline=True)
 def period_of(ring: I1, bucket_s: float, quick: bool) -> float:
     """Period in seconds that a full ring shows; 0: none. As round as its precision allows.
 
@@ -351,7 +351,7 @@ def period_of(ring: I1, bucket_s: float, quick: bool) -> float:
     return float(found)
 
 
-@njit()
+@njit(inline=True)
 def search(  # noqa: PLR0917 - a kernel takes scalars and row views
     y: float, t: int, born: int, latest: int, step_s: float, dt: float, hourly: float, season: float, sd: float,
     ring: I1, profile: F4, rhythm: F4
@@ -385,13 +385,13 @@ def search(  # noqa: PLR0917 - a kernel takes scalars and row views
         merge(ring, rhythm)
 
 
-@njit()
+@njit(inline=True)
 def proven(rhythm: F4) -> bool:
     """Whether a profile predicts clearly better than what is trusted without it, on values that it had not seen."""
     return bool(rhythm[PROVEN] >= TRIALS and rhythm[OFF] < BETTER * rhythm[BESIDE])
 
 
-@njit()
+@njit(inline=True)
 def hopeless(rhythm: F4) -> bool:
     """Whether a profile had time enough and predicts hardly better than what is trusted without it."""
     return bool(rhythm[PROVEN] >= 4.0 * TRIALS and not rhythm[OFF] < HARDLY_BETTER * rhythm[BESIDE])

@@ -87,13 +87,13 @@ CYCLES: Final = 4
 """Bit of `Baseline.earned`: a period was trusted."""
 
 
-@njit()
+@njit(inline=True)
 def clipped(gap: float, bound: float) -> float:
     """The gap, cut to [-bound, bound]."""
     return min(max(gap, -bound), bound)
 
 
-@njit()
+@njit(inline=True)
 def learn_motion(x: float, w: float, c: F8) -> None:
     """How the value moves: smallest change, share of steps with a change, size of a change."""
     change = abs(x - c[LAST])
@@ -107,7 +107,7 @@ def learn_motion(x: float, w: float, c: F8) -> None:
     c[LAST] = x
 
 
-@njit()
+@njit(inline=True)
 def learn_errors(y: float, age: int, dt: float, w: float, least: float, guess: Guess, c: F8) -> None:
     """How far each predictor was off: its scale, and its error on values it had not seen."""
     for p in range(4):
@@ -125,7 +125,7 @@ def learn_errors(y: float, age: int, dt: float, w: float, least: float, guess: G
         c[TRIED + p] = m + 1.0
 
 
-@njit()
+@njit(inline=True)
 def pull_slot(slots: F4, counts: U1, at: int, target: float, bound: float, weight: float, share: float) -> None:
     """Move one slot towards `target`, by at most `bound` once it is known; `share` is the gain of one step."""
     if math.isnan(slots[at]):
@@ -137,7 +137,7 @@ def pull_slot(slots: F4, counts: U1, at: int, target: float, bound: float, weigh
     slots[at] += weight * share * clipped(target - float(slots[at]), bound)
 
 
-@njit()
+@njit(inline=True)
 def learn_season(  # noqa: PLR0917 - a kernel takes scalars and row views
     y: float,
     t: int,
@@ -174,7 +174,7 @@ def learn_season(  # noqa: PLR0917 - a kernel takes scalars and row views
     pull_slot(slots, counts, at, y - c[DRIFT], bound if age >= WEEK_NS else math.inf, w, gain)
 
 
-@njit()
+@njit(inline=True)
 def learn_level(y: float, g: float, c: F8) -> None:
     """Brown's double smoothing: R. G. Brown, Smoothing, Forecasting and Prediction, 1963."""
     c[ONCE] += g * (y - c[ONCE])
@@ -182,7 +182,7 @@ def learn_level(y: float, g: float, c: F8) -> None:
     c[FAST] = 2.0 * c[ONCE] - c[TWICE]
 
 
-@njit()
+@njit(inline=True)
 def learn_moved_day(y: float, t: int, date: int, kind: int, w: float, sd: float, c: F8, slots: F4) -> int:
     """Compare a day that may be like another with both; gives the time of the season that it is learned for."""
     by_date, by_kind = predict(t, date, c, slots)[WEEK], predict(t, kind, c, slots)[WEEK]
@@ -198,7 +198,7 @@ def learn_moved_day(y: float, t: int, date: int, kind: int, w: float, sd: float,
     return date if read == -1 or (read == 0 and off_date < off_kind) else kind
 
 
-@njit()
+@njit(inline=True)
 def learn_swing(c: F8, slots: F4) -> None:
     """From the lowest to the highest hour of the learned day."""
     low, high = math.inf, -math.inf
@@ -208,7 +208,7 @@ def learn_swing(c: F8, slots: F4) -> None:
     c[SWING] = max(high - low, 0.0)
 
 
-@njit()
+@njit(inline=True)
 def begin_row(x: float, t: int, told: int, least: float, stamps: I8, c: F8) -> None:
     """A first value: what all else is relative to, and what the row is told to be."""
     c[ANCHOR], c[LAST] = x, x
@@ -217,7 +217,7 @@ def begin_row(x: float, t: int, told: int, least: float, stamps: I8, c: F8) -> N
     c[LEAST] = -least if told == LOGARITHMIC else least
 
 
-@njit()
+@njit(inline=True)
 def learn_cycle(  # noqa: PLR0917 - a kernel takes scalars and row views
     y: float, t: int, stamps: I8, dt: float, w: float, floor: float, guess: Guess, c: F8, ring: I1, profile: F4,
     rhythm: F4, k: Tuning
@@ -239,7 +239,7 @@ def learn_cycle(  # noqa: PLR0917 - a kernel takes scalars and row views
         restart(ring, rhythm)
 
 
-@njit()
+@njit(inline=True)
 def earn(age: int, guess: Guess, c: F8, earned: U1, r: int, ring: I1, rhythm: F4, k: Tuning) -> int:
     """Note what a row has come to trust; what of that is a reason to rank its scores anew."""
     chosen = choose(age, guess, c, k)

@@ -48,7 +48,7 @@ SD_OF_LOG: Final = math.pi / math.sqrt(6.0)
 """Sd of the log of an exponential length."""
 
 
-@njit()
+@njit(inline=True)
 def state_of(x: float, r: F4) -> int:
     """1 near the lower value, 2 near the higher; in the middle third the state stays as it was."""
     third = (r[HIGH] - r[LOW]) / 3.0
@@ -59,14 +59,14 @@ def state_of(x: float, r: F4) -> int:
     return int(r[STATE])
 
 
-@njit()
+@njit(inline=True)
 def switches(r: F4) -> bool:
     """Whether the row is a series of two states, with runs of both known."""
     known = min(r[COUNT_AT], r[COUNT_AT + 1]) >= ENOUGH
     return bool(known and r[AWAY] > APART * r[WITHIN] and r[HIGH] > r[LOW])
 
 
-@njit()
+@njit(inline=True)
 def overdue(x: float, r: F4) -> float:
     """How far beyond its like this run is with a step x more, as sds of a normal law of that rarity; >= 0."""
     state = state_of(x, r)
@@ -79,7 +79,7 @@ def overdue(x: float, r: F4) -> float:
     return math.sqrt(2.0 * max(hazard - 1.0, 0.0))
 
 
-@njit()
+@njit(inline=True)
 def learn_run(x: float, w: float, first: bool, r: F4) -> None:
     """Take a step in: the two values, and the run that goes on or ends."""
     if first:
@@ -106,7 +106,7 @@ def learn_run(x: float, w: float, first: bool, r: F4) -> None:
     r[STATE], r[LASTED] = float(state), 1.0
 
 
-@njit()
+@njit(inline=True)
 def learn_length(log_length: float, which: int, r: F4) -> None:
     """Mean and variance of log lengths: plain at first, then over about thirty runs; one pulls by 2 sds at most."""
     n = r[COUNT_AT + which]

@@ -43,13 +43,13 @@ AUTO, SHARE_OF_1, SHARE_OF_100, LOGARITHMIC = 0, 1, 2, 3
 """What a row is told to be; see `Baseline.told`."""
 
 
-@njit()
+@njit(inline=True)
 def rate(steps: float, dt: float, span: float, slowest: float, fastest: float) -> float:
     """Learning rate: a plain mean at first, then a time constant `span`, within bounds in steps."""
     return max(1.0 / (steps + 1.0), min(max(dt / span, slowest), fastest))
 
 
-@njit()
+@njit(inline=True)
 def candidate_for(centre: float, top: float) -> float:
     """Offset of the scale that is weighed against the plain one: a quarter of the distance to the nearer bound."""
     if top > 0.0:
@@ -57,7 +57,7 @@ def candidate_for(centre: float, top: float) -> float:
     return 0.25 * centre
 
 
-@njit()
+@njit(inline=True)
 def weigh(x: float, first: bool, dt: float, w: float, c: F8) -> None:
     """Take a value into the residuals on both scales and the Jacobian between them."""
     n, offset, top = c[SEEN] + 1.0, c[CANDIDATE], c[TOP]
@@ -72,7 +72,7 @@ def weigh(x: float, first: bool, dt: float, w: float, c: F8) -> None:
     c[JACOBIAN] += g * (-math.log(slope(x, offset, top)) - c[JACOBIAN])
 
 
-@njit()
+@njit(inline=True)
 def evidence_of(c: F8) -> float:
     """Evidence for the candidate scale by Laplace residuals and the Jacobian, as Box and Cox do; NaN without any."""
     if c[LINEAR] <= 0.0 or c[LOGGED] <= 0.0:
@@ -81,7 +81,7 @@ def evidence_of(c: F8) -> float:
     return found
 
 
-@njit()
+@njit(inline=True)
 def learn_shape(x: float, dt: float, w: float, told: int, c: F8, slots: F4) -> None:
     """Choose the working scale: the plain one, or a logarithm (of a share: its logit) that is likelier, or told."""
     if c[TOP] > 0.0 and (x > c[TOP] or x < 0.0):
@@ -110,7 +110,7 @@ def learn_shape(x: float, dt: float, w: float, told: int, c: F8, slots: F4) -> N
         rescale(0.0, c[TOP], c, slots)
 
 
-@njit()
+@njit(inline=True)
 def rescale(offset: float, top: float, c: F8, slots: F4) -> None:
     """Carry a row over to another working scale."""
     old, bound, base = c[OFFSET], c[TOP], c[ANCHOR]

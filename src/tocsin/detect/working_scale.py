@@ -10,7 +10,7 @@ import math
 from tocsin.stats.jit import njit
 
 
-@njit()
+@njit(inline=True)
 def to_work(x: float, offset: float, top: float) -> float:
     """From the signal's unit to the working scale; out of bounds it goes on as its tangent."""
     if offset <= 0.0:
@@ -21,7 +21,7 @@ def to_work(x: float, offset: float, top: float) -> float:
     return math.log(x + offset) if x >= 0.0 else math.log(offset) + x / offset
 
 
-@njit()
+@njit(inline=True)
 def from_work(y: float, offset: float, top: float) -> float:
     """Inverse of `to_work`."""
     if offset <= 0.0:
@@ -35,7 +35,7 @@ def from_work(y: float, offset: float, top: float) -> float:
     return math.exp(min(y, 700.0)) - offset if y >= start else offset * (y - start)
 
 
-@njit()
+@njit(inline=True)
 def slope(x: float, offset: float, top: float) -> float:
     """Derivative of `to_work` at x."""
     if offset <= 0.0:

@@ -32,8 +32,10 @@ def read_only(array: A) -> A:
     return array
 
 
-def njit(signature: Signature | None = None) -> Callable[[F], F]:
+def njit(signature: Signature | None = None, *, inline: bool = False) -> Callable[[F], F]:
     """Compile a function on its first call, or by `compile_all` when it has a signature.
+
+    With `inline` it becomes part of the kernels that call it: a call hands rows over as views, and counts owners of each.
 
     Machine code is cached where `NUMBA_CACHE_DIR` said before numba was imported, else beside the source;
     a tree that can't be written costs the cache, not the import. Numba sees changes of a kernel's own file
@@ -48,9 +50,9 @@ def njit(signature: Signature | None = None) -> Callable[[F], F]:
 
     def compiled(function: F) -> F:
         try:
-            kernel: Any = numba.njit(cache=True, error_model="numpy")(function)
+            kernel: Any = numba.njit(cache=True, error_model="numpy", forceinline=inline)(function)
         except RuntimeError:  # numba: no locator available, nothing here is writable
-            kernel = numba.njit(error_model="numpy")(function)
+            kernel = numba.njit(error_model="numpy", forceinline=inline)(function)
         _kernels.append((kernel, signature))
         typed: F = kernel
         return typed
