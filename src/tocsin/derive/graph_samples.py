@@ -26,6 +26,8 @@ PEERS: Final = 1 << 20
 """Codes of callees from here on are of peers that send no spans: they explain, and are judged by monitors of their own."""
 WORKS: Final = 1 << 21
 """Codes from here on are of calls that tell no peer, by the name of their work."""
+CODE_BITS: Final = 32
+"""A code takes no more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,8 +87,8 @@ class Slice:
 
     def pairs(self) -> list[tuple[int, int]]:
         """Caller and callee of the calls, each pair once."""
-        both = np.column_stack([self.service[self.owner], self.callee])
-        return [(a, b) for a, b in np.unique(both, axis=0).tolist() if a != b]
+        both = np.unique(self.service[self.owner] << CODE_BITS | self.callee).tolist()
+        return [(a, b) for a, b in (divmod(each, 1 << CODE_BITS) for each in both) if a != b]
 
 
 class Out:

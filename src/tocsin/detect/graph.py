@@ -179,7 +179,7 @@ def learn_neighbours(  # noqa: PLR0917 - a kernel takes its columns
         _fit(products[r], crossed[r], weight[r], gains[r])
 
 
-@njit()
+@njit(inline=True)
 def _hear(  # noqa: PLR0917 - a kernel takes its columns
     beside: F8, given: float, memory: float, before: float, centre: F8, square: F8, heard: F8, away: F8, gains: F8,
 ) -> float:  # fmt: skip
@@ -202,14 +202,14 @@ def _hear(  # noqa: PLR0917 - a kernel takes its columns
     return told
 
 
-@njit()
+@njit(inline=True)
 def _within(gap: float, square: float, seen: float) -> float:
     """A deviation as it is learned, once the sd is known."""
     most = CLIP * math.sqrt(square) if seen > WARM and square > 0.0 else math.inf
     return min(max(gap, -most), most)
 
 
-@njit()
+@njit(inline=True)
 def _fit(products: F8, crossed: F8, weight: float, gains: F8) -> None:
     """Gains by ridge regression towards 1, on neighbours in units of their own sds; those that never move keep 1."""
     k = MOST_NEIGHBOURS
