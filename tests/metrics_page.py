@@ -52,6 +52,7 @@ check. Its status is 200 all the same, and nothing is ended for it: a probe that
 | `cold`, `hot` | the other process missed two answers in a row |
 | `telemetry`, `state` | the store does not answer |
 | `storing`, `correlating` | no step succeeded for 30 s |
+| `control`, of a replica | control has told nothing of itself for 20 s |
 | `destinations` | one failed the last time that it was tried |
 """
 

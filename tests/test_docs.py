@@ -18,7 +18,7 @@ from tocsin.spec.packs import load_packs
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 STAGES = {path.name for path in Path(tocsin.__file__).parent.iterdir() if path.is_dir()}
-PROCESSES = {"cold", "config", "front", "process", "supervisor"}
+PROCESSES = {"cold", "config", "front", "process", "replica", "supervisor"}
 NOT_BASE_UNITS = re.compile(
     r"_(ms|us|ns|millis\w*|micros\w*|nanos\w*|minutes|hours|days|ki?b|mi?b|gi?b|\w*bits|percent)$"
 )

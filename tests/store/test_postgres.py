@@ -102,9 +102,9 @@ def test_a_message_is_claimed_by_one_process_only(pair):
 
 
 def cut(address, whose):
-    """End the sessions that hold a lead, as a server does that loses a client."""
+    """End the sessions that hold a lead, as a server does that loses a client; returns when they have ended."""
     with psycopg.connect(address, autocommit=True) as connection:
-        query = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
+        query = "SELECT pg_terminate_backend(pid, 30000) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
         assert connection.execute(query, (whose._key,)).fetchall()
 
 
@@ -276,7 +276,7 @@ def test_no_message_has_the_password(postgres, tmp_path):
 def test_the_doctor_says_what_answers_and_changes_nothing(postgres, address):
     said = list(examine_stores(Config(), {"TOCSIN_STATE_URL": address}, Path("/nowhere")))
     assert [(check.name, check.state) for check in said] == [("state", "ok")]
-    assert "layout 0002" in said[0].text
+    assert "layout 0003" in said[0].text
     empty = postgres.empty()
     for _ in range(2):
         assert "no tables yet" in look_at_state(empty)

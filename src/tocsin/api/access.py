@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from tocsin.api.ports import Deps
 from tocsin.api.problem import HttpProblem
-from tocsin.model.access import Access, Scope
+from tocsin.api.session_ports import SESSION_NS, SessionBook
+from tocsin.model.access import Access, Authorise, Scope
 from tocsin.model.series import MAIN_TENANT
 
 COOKIE = "tocsin_session"
-SESSION_S = 12 * 3600
 MAX_SESSIONS = 1000
 _SIGN_IN = "send `Authorization: Bearer KEY`, or sign in at /signin; `tocsin key create --scope read` makes a key"
 
@@ -27,12 +28,13 @@ class _Session:
 
 
 class Sessions:
-    """Browser sessions in memory: the hash of a random token to the key behind it.
+    """Browser sessions in memory, of one process: the hash of a random token to the key behind it.
 
     The key is asked again at every call, so that revoking it ends its sessions; a restart ends all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, authorise: Authorise) -> None:
+        self._authorise = authorise
         self._held: dict[bytes, _Session] = {}
 
     def open(self, header: str, now: int) -> str:
@@ -41,13 +43,13 @@ class Sessions:
         while len(self._held) >= MAX_SESSIONS:
             del self._held[next(iter(self._held))]
         token = secrets.token_urlsafe(32)
-        self._held[_digest(token)] = _Session(header, now + SESSION_S * 1_000_000_000)
+        self._held[_digest(token)] = _Session(header, now + SESSION_NS)
         return token
 
-    def header(self, token: str, now: int) -> str | None:
-        """The Authorization header behind a token, None if there is none or it is too old."""
+    def access(self, token: str, now: int) -> Access | None:
+        """What the key behind a token grants; None if there is none, or it is too old."""
         session = self._held.get(_digest(token))
-        return session.header if session is not None and session.until > now else None
+        return self._authorise(session.header) if session is not None and session.until > now else None
 
     def close(self, token: str) -> None:
         """End a session."""
@@ -64,24 +66,23 @@ def deps_of(request: Request) -> Deps:
     return found
 
 
-def sessions_of(request: Request) -> Sessions:
+def sessions_of(request: Request) -> SessionBook:
     """The sessions of the application."""
-    found: Sessions = request.app.state.sessions
+    found: SessionBook = request.app.state.sessions
     return found
 
 
 def access_of(request: Request) -> Access | None:
-    """What the caller is allowed; None when the caller is not known."""
+    """What the caller is allowed; None when the caller is not known. It may wait for the book of sessions."""
     deps = deps_of(request)
-    header = request.headers.get("authorization")
-    if header is None:
-        token = request.cookies.get(COOKIE)
-        header = sessions_of(request).header(token, deps.clock.now()) if token else None
-    return deps.authorise(header)
+    header, token = request.headers.get("authorization"), request.cookies.get(COOKIE)
+    found = sessions_of(request).access(token, deps.clock.now()) if header is None and token else None
+    return found or deps.authorise(header)
 
 
-def _need(request: Request, *scopes: Scope) -> Access:
-    access = access_of(request)
+async def _need(request: Request, *scopes: Scope) -> Access:
+    waits = COOKIE in request.cookies
+    access = await run_in_threadpool(access_of, request) if waits else access_of(request)
     if access is None:
         raise HttpProblem(401, "no key, or one that is not known here", next_step=_SIGN_IN, code="unauthenticated")
     if not any(access.allows(scope) for scope in scopes):
@@ -96,33 +97,38 @@ def person(access: Access) -> str:
     return access.key_id or "someone on this machine"
 
 
+async def sender(request: Request) -> Access:
+    """A caller that may send telemetry, and say what was changed."""
+    return await _need(request, Scope.INGEST)
+
+
 async def reader(request: Request) -> Access:
     """A caller that may read; who may operate may read."""
-    return _need(request, Scope.READ, Scope.OPERATE)
+    return await _need(request, Scope.READ, Scope.OPERATE)
 
 
 async def operator(request: Request) -> Access:
     """A caller that may acknowledge, resolve and test."""
-    return _need(request, Scope.OPERATE)
+    return await _need(request, Scope.OPERATE)
 
 
 async def admin(request: Request) -> Access:
     """A caller that may do everything."""
-    return _need(request, Scope.ADMIN)
+    return await _need(request, Scope.ADMIN)
 
 
 async def owner(request: Request) -> Access:
     """A caller that may do everything to the whole server: what concerns all tenants is no single tenant's."""
-    return _of_the_server(request, Scope.ADMIN)
+    return await _of_the_server(request, Scope.ADMIN)
 
 
 async def server_operator(request: Request) -> Access:
     """A caller that may operate what all tenants share."""
-    return _of_the_server(request, Scope.OPERATE)
+    return await _of_the_server(request, Scope.OPERATE)
 
 
-def _of_the_server(request: Request, scope: Scope) -> Access:
-    access = _need(request, scope)
+async def _of_the_server(request: Request, scope: Scope) -> Access:
+    access = await _need(request, scope)
     if access.tenant != MAIN_TENANT:
         text = f"this concerns all tenants, and the key is of the tenant {access.tenant}"
         step = f"make a key of the server's own tenant: tocsin key create --scope {scope.value}"

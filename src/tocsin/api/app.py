@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from tocsin.api import (
@@ -37,6 +39,30 @@ from tocsin.api.assets import STATIC, page_router
 from tocsin.api.guard import Guard
 from tocsin.api.ports import Deps
 
+PARTS: Final = (
+    actions,
+    overview,
+    incidents,
+    llm,
+    logs,
+    machines,
+    maintenance,
+    silences,
+    signals,
+    models,
+    days,
+    experiments,
+    operate,
+    history,
+    replays,
+    review,
+    routing,
+    session,
+    shadow,
+    stream,
+    traces,
+)
+"""Modules whose routers are the API."""
 _ABOUT = "Telemetry in, few explained incidents out. Times are RFC 3339 or seconds since 1970."
 
 
@@ -51,37 +77,20 @@ def control_app(deps: Deps, static: Path = STATIC) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.deps = deps
-    app.state.sessions = Sessions()
+    app.state.sessions = deps.sessions or Sessions(deps.authorise)
     app.state.places = stream.Places(deps.max_streams)
     problem.install(app, (static / "index.html").read_bytes())
-    for module in (
-        actions,
-        overview,
-        incidents,
-        llm,
-        logs,
-        machines,
-        maintenance,
-        silences,
-        signals,
-        models,
-        days,
-        experiments,
-        operate,
-        history,
-        replays,
-        review,
-        routing,
-        session,
-        shadow,
-        stream,
-        traces,
-    ):
+    for module in PARTS:
         app.include_router(module.router)
     app.include_router(_probes(deps))
     app.include_router(page_router(static))
     app.add_middleware(Guard, allowed_hosts=deps.allowed_hosts)
     return app
+
+
+def calls() -> list[APIRoute]:
+    """Every call of the API, without pages and probes."""
+    return [route for module in PARTS for route in module.router.routes if isinstance(route, APIRoute)]
 
 
 def _probes(deps: Deps) -> APIRouter:

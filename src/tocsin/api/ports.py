@@ -12,6 +12,7 @@ from tocsin.api.model_ports import LiveExperiments, Models
 from tocsin.api.origin import LOOPBACK_HOSTS
 from tocsin.api.replay_ports import Replays
 from tocsin.api.routing_ports import Maintenance, Routing
+from tocsin.api.session_ports import SessionBook
 from tocsin.api.trace_ports import Traces
 from tocsin.incident.severity import finding_severity
 from tocsin.model.access import Authorise
@@ -259,7 +260,7 @@ class Deps:
     `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
     `models` is None where no inference records are kept, `traces` and `calls` where no spans are; `machines` gives hosts with their devices; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
     groups of a tenant's model, by a tag, were treated over time;
-    `config_faults` says what is wrong with a changed file of configuration that therefore has no effect.
+    `sessions` is None where those of browsers are kept in memory; `config_faults` says what is wrong with a changed file of configuration that therefore has no effect.
     `allowed_hosts` are the host names (without port) it answers to, None for any (binds that need a key).
     """
 
@@ -268,6 +269,7 @@ class Deps:
     destinations: Destinations
     authorise: Authorise
     clock: Clock
+    sessions: SessionBook | None = None
     expositions: Callable[[], Mapping[str, str]] = _no_text
     notices: Callable[[str], Sequence[str]] = _no_notices
     config_faults: Callable[[], Sequence[str]] = tuple

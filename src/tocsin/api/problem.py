@@ -80,16 +80,18 @@ def problem(status: int, detail: str, *, code: str, next_step: str = "", retry_a
     return JSONResponse(body, status, headers, media_type=PROBLEM)
 
 
-async def _http_problem(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HttpProblem)
-    return problem(error.status, str(error), code=error.problem_code, next_step=error.next_step)
+def problem_of(error: TocsinError) -> JSONResponse:
+    """An error in our words as a problem document."""
+    if isinstance(error, HttpProblem):
+        return problem(error.status, str(error), code=error.problem_code, next_step=error.next_step)
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    retry = getattr(error, "retry_after_s", None) or (1.0 if status == HTTPStatus.SERVICE_UNAVAILABLE else 0)
+    return problem(status, str(error), code=error.code, retry_after_s=retry)
 
 
 async def _tocsin(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TocsinError)
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    retry = getattr(error, "retry_after_s", None) or (1.0 if status == HTTPStatus.SERVICE_UNAVAILABLE else 0)
-    return problem(status, str(error), code=error.code, retry_after_s=retry)
+    return problem_of(error)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
@@ -132,7 +134,6 @@ async def _unexpected(_: Request, error: Exception) -> JSONResponse:
 def install(app: FastAPI, page: bytes) -> None:
     """Make every error of the application a problem document; a person who looks for a page gets `page`, which says so."""
     app.state.page = page
-    app.add_exception_handler(HttpProblem, _http_problem)
     app.add_exception_handler(TocsinError, _tocsin)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _starlette)

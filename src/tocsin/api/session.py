@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from tocsin.api.access import COOKIE, SESSION_S, DepsIn, access_of, sessions_of
+from tocsin.api.access import COOKIE, DepsIn, access_of, sessions_of
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES, HttpProblem
+from tocsin.api.session_ports import SESSION_S
 
 router = APIRouter(prefix="/api/session", tags=["session"], responses=RESPONSES)
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -46,10 +46,12 @@ from tocsin.app.responding import Responding
 from tocsin.app.review_digest import ReviewDigest
 from tocsin.app.routing import RoutingView, rota_of, rules_of
 from tocsin.app.selfcheck import SelfCheck, looks_of_cold
+from tocsin.app.sessions import KeptSessions
 from tocsin.app.settings import ServeSettings, environment
 from tocsin.app.stores import open_telemetry, state_place, warn_of_move
 from tocsin.app.stumbles import Stumbles
 from tocsin.app.summaries import Summaries
+from tocsin.app.telling import TELL_EVERY_S, Speech, Telling
 from tocsin.app.views import CONFIG, StateView, TelemetryView
 from tocsin.app.weighing import Weighing
 from tocsin.app.writeback.board import Board
@@ -59,8 +61,7 @@ from tocsin.correlate.reducer import Reducer
 from tocsin.incident.policy import Policy
 from tocsin.incident.severity import finding_severity, grader
 from tocsin.model.errors import TocsinError
-from tocsin.model.finding import Finding
-from tocsin.model.incident import Incident, IncidentState, Severity
+from tocsin.model.incident import IncidentState
 from tocsin.model.series import MAIN_TENANT, Catalog
 from tocsin.notify.base import Context
 from tocsin.selfmon.logs import set_up
@@ -197,17 +198,9 @@ class Cold:
             body, by = loaded.text.encode(), Path(loaded.file).name
             self.state.add_spec(MAIN_TENANT, CONFIG, body, loaded.sha256, by=by, at=self.clock.now())
 
-    def grade_finding(self, finding: Finding) -> Severity:
-        """Severity of a single finding under the configuration in force."""
-        return finding_severity(finding, self.file.config.severity)
-
-    def notices(self, tenant: str) -> Sequence[str]:
-        """Caps on series that a tenant has reached, as the hot process says."""
-        return fetch_notices(self.settings.hot_socket, self.settings.internal_secret).get(tenant, [])
-
-    def act(self, incident: Incident, action: str, by: str, at: int) -> None:
-        """A person did something to an incident."""
-        self.correlating.act(incident, action, by, at)
+    def notices(self) -> Mapping[str, Sequence[str]]:
+        """Caps on series that tenants have reached, as the hot process says."""
+        return fetch_notices(self.settings.hot_socket, self.settings.internal_secret)
 
     def adopt(self, config: Config) -> None:
         """Put a configuration into force."""
@@ -251,16 +244,6 @@ class Cold:
         while self._try("correlate", self.correlating.step):
             pass
 
-    def keep_joining(self) -> None:
-        """The thread that joins truth to predictions."""
-        while not self.stop.wait(JOIN_EVERY_S):
-            self._try("join", self.joining.step)
-
-    def keep_judging_answers(self) -> None:
-        """The thread that asks a language model about answers, where there is one to ask."""
-        while not self.stop.wait(ANSWERS_EVERY_S):
-            self._try("judge", self.judge.step)
-
     def keep_judging_days(self) -> None:
         """The thread that judges the health of each day once it is over."""
         wait = FIRST_JUDGED_S
@@ -288,6 +271,21 @@ class Cold:
             self._told = progress
         return 0
 
+    def loops(self) -> dict[str, Callable[[], None]]:
+        """What goes on until the stop, each in a thread of its own."""
+        keep = self.stumbles.keep
+        said = Speech(self.deps(), self.notices, self.deliveries.known, self.senders.all)
+        return {
+            "store": self.keep_storing,
+            "correlate": self.keep_correlating,
+            "join": partial(keep, "join", self.joining.step, JOIN_EVERY_S),
+            "days": self.keep_judging_days,
+            "answers": partial(keep, "judge", self.judge.step, ANSWERS_EVERY_S),
+            "respond": self.keep_responding,
+            "health": self.health.run,
+            "tell": partial(keep, "tell", Telling(self.state, said).step, TELL_EVERY_S),
+        }
+
     def expositions(self) -> dict[str, str]:
         """Own metrics of both processes, for the status page."""
         hot = fetch_exposition(self.settings.hot_socket, self.settings.internal_secret)
@@ -307,7 +305,7 @@ class Cold:
         guarded = self.settings.open_access and not self.settings.insecure
         return Deps(
             telemetry=TelemetryView(self.telemetry, self.state),
-            state=StateView(self.state, self.act, self.correlating.confirm, self.correlating.regroup),
+            state=StateView(self.state, self.correlating.act, self.correlating.confirm, self.correlating.regroup),
             traces=TraceRows(self.telemetry.db),
             calls=LlmRows(self.telemetry.db, self.packs),
             machines=self.machines.hosts,
@@ -319,12 +317,13 @@ class Cold:
             summarise=self.summaries.whole,
             unseen=lambda: unseen(self.packs),
             authorise=self.keys.authorise,
+            sessions=KeptSessions(self.state, self.keys),
             clock=self.clock,
             expositions=self.expositions,
-            notices=self.notices,
+            notices=lambda tenant: self.notices().get(tenant, []),
             ready=self.stumbles.notices,
             config_faults=lambda: [str(each) for each in self.file.problems if each.level == "error"],
-            grade_finding=self.grade_finding,
+            grade_finding=lambda finding: finding_severity(finding, self.file.config.severity),
             teams=lambda: self.file.config.teams,
             routing=self.routing,
             maintenance=self.maintenance,
@@ -373,9 +372,7 @@ def main(argv: Sequence[str]) -> int:
         cold = Cold(child.settings)
     except TocsinError as bad:
         return refuse(bad)
-    store, correlate, join, respond = cold.keep_storing, cold.keep_correlating, cold.keep_joining, cold.keep_responding
-    loops = (store, correlate, join, cold.keep_judging_days, cold.keep_judging_answers, respond, cold.health.run)
-    threads = [threading.Thread(target=loop, name=loop.__qualname__) for loop in loops]
+    threads = [threading.Thread(target=loop, name=name) for name, loop in cold.loops().items()]
     for thread in threads:
         thread.start()
     cold.file.watch(cold.adopt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from tocsin.api.ports import DestinationStatus
 from tocsin.app.illustrated import Draw, Examples, Illustrated, Summarise
@@ -77,13 +78,15 @@ class Deliveries:
 
     def all(self, tenant: str) -> Sequence[DestinationStatus]:
         """All destinations with what is known of them, and `others` that take no messages."""
-        counts = self._state.outbox_counts(tenant)
+        return [*counted(self.known(), self._state.outbox_counts(tenant)), *self._others(tenant)]
+
+    def known(self) -> list[DestinationStatus]:
+        """All destinations of messages, without what waits for them."""
         targets = {d.name: (d.type, getattr(d, "url", "") or getattr(d, "host", "")) for d in self._config.outgoing()}
-        found = [
-            _status(name, *targets.get(name, ("console", "stderr")), counts.get(name, {}), health, self._config.dry_run)
+        return [
+            _status(name, *targets.get(name, ("console", "stderr")), health, self._config.dry_run)
             for name, health in sorted(self._outbox.health.items())
         ]
-        return [*found, *self._others(tenant)]
 
     def test(self, tenant: str, name: str) -> str:
         """Send a test message now; what came back, in words.
@@ -112,9 +115,15 @@ class Deliveries:
         return receipt.detail or "delivered"
 
 
-def _status(
-    name: str, kind: str, target: str, counts: Mapping[str, int], health: Health, dry_run: bool
-) -> DestinationStatus:
+def counted(known: Sequence[DestinationStatus], counts: Mapping[str, Mapping[str, int]]) -> list[DestinationStatus]:
+    """Destinations with what waits for them and what failed, by their names in the outbox."""
+    return [
+        replace(each, pending=counts.get(each.name, {}).get("pending", 0), failed=counts.get(each.name, {}).get("failed", 0))
+        for each in known
+    ]  # fmt: skip
+
+
+def _status(name: str, kind: str, target: str, health: Health, dry_run: bool) -> DestinationStatus:
     # an address may carry its secret in the path: only scheme and host are shown
     shown = "/".join(str(target).split("/")[:3]) if "://" in str(target) else str(target)
     return DestinationStatus(
@@ -122,8 +131,6 @@ def _status(
         type=kind,
         target=shown,
         dry_run=dry_run,
-        pending=counts.get("pending", 0),
-        failed=counts.get("failed", 0),
         last_ok_at=health.last_ok_at or None,
         last_error=health.last_error,
     )

@@ -85,7 +85,7 @@ class Front:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        refusal = self._refuse(scope)
+        refusal = refused(scope, self._allowed)
         if refusal is not None:
             await refusal(scope, receive, send)
         elif is_ingest(scope["method"], scope["path"]):
@@ -93,14 +93,6 @@ class Front:
         else:
             own = await self._own(scope) or self._no_page(scope["path"])
             await (own or self._proxy)(scope, receive, send)
-
-    def _refuse(self, scope: AsgiScope) -> Response | None:
-        """Refuse what is too large to be looked at, or what a foreign page made a browser send."""
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
-            return _refusal(431, "headers_too_large", f"the headers are over {MAX_HEADER_BYTES} bytes")
-        if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MAX_TARGET_BYTES:
-            return _refusal(414, "target_too_large", f"the address is over {MAX_TARGET_BYTES} bytes")
-        return _foreign(scope, self._allowed)
 
     def _no_page(self, path: str) -> Response | None:
         if self._page or path.startswith("/api/") or path == "/openapi.json":
@@ -196,6 +188,15 @@ class NoForeignPages:
         browser = scope["type"] == "http" and any(name in _BROWSERS for name, _ in scope["headers"])
         refusal = _foreign(scope, self._allowed) if browser else None
         await (refusal or self._app)(scope, receive, send)
+
+
+def refused(scope: AsgiScope, allowed_hosts: frozenset[str] | None) -> Response | None:
+    """Why a request is not looked at: it is too large, or a foreign page made a browser send it; None: it is."""
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+        return _refusal(431, "headers_too_large", f"the headers are over {MAX_HEADER_BYTES} bytes")
+    if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MAX_TARGET_BYTES:
+        return _refusal(414, "target_too_large", f"the address is over {MAX_TARGET_BYTES} bytes")
+    return _foreign(scope, allowed_hosts)
 
 
 def _foreign(scope: AsgiScope, allowed_hosts: frozenset[str] | None) -> Response | None:

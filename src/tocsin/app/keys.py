@@ -127,7 +127,17 @@ class KeyRing:
         digest = hashlib.sha256(match[2].encode()).hexdigest()
         if not hmac.compare_digest(digest, entry.sha256 if entry else _NO_HASH) or entry is None:
             return None
-        return Access(entry.tenant, frozenset({entry.scope}), entry.id)
+        return _granted(entry)
+
+    def access(self, name: str) -> Access | None:
+        """What the key with an id grants; None when there is none."""
+        entry = self._known().get(name)
+        return None if entry is None else _granted(entry)
+
+    def seal(self, name: str, text: str) -> str:
+        """What only who has this file of keys can say of a text, for the key with an id; empty when there is none."""
+        entry = self._known().get(name)
+        return "" if entry is None else hmac.new(entry.sha256.encode(), text.encode(), hashlib.sha256).hexdigest()
 
     def _known(self) -> dict[str, KeyEntry]:
         """The keys as they are now; a file that a hand has broken leaves in force what was read last."""
@@ -193,3 +203,7 @@ class KeyRing:
         with (self._path.parent / ".keys.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _granted(entry: KeyEntry) -> Access:
+    return Access(entry.tenant, frozenset({entry.scope}), entry.id)

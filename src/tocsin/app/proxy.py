@@ -1,13 +1,14 @@
-"""A streaming reverse proxy to a process behind a Unix socket: what comes goes through as it is, both ways."""
+"""A streaming reverse proxy, to a process behind a Unix socket or elsewhere: what comes goes through as it is, both ways."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 from starlette.datastructures import Headers
@@ -33,7 +34,10 @@ _HOP = frozenset(
         "upgrade",
     }
 )
-_OURS = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", SECRET_HEADER, "expect"})
+FORWARDED = frozenset(
+    {"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", SECRET_HEADER, "expect"}
+)
+"""Headers that a caller may not speak with to what is behind us."""
 _THEIRS = frozenset({"date", "server"})
 _PROXIED = counter("tocsin_front_proxied_requests_total", "Requests handed to the cold process.", ["outcome"])
 
@@ -62,44 +66,45 @@ class _BodyTooLarge(Exception):
 
 
 class _UpstreamGone(Exception):
-    """The process behind the socket did not answer."""
+    """Who should answer did not."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
-class Proxy:
-    """ASGI application that hands requests to the process behind `socket`."""
+class Passing(ABC):
+    """ASGI application that hands requests to one place, streaming both ways; `read_s` bounds each wait for its answer."""
 
-    def __init__(
-        self,
-        socket: Path,
-        *,
-        name: str = "store",
-        max_body_bytes: int = MAX_BODY_BYTES,
-        trouble: Callable[[], str] = str,
-    ) -> None:
-        limits = httpx2.Limits(max_connections=512, max_keepalive_connections=32, keepalive_expiry=4.0)
-        self._transport = httpx2.AsyncHTTPTransport(uds=str(socket), limits=limits, trust_env=False)
-        self._name = name
-        self._trouble = trouble
+    read_s: ClassVar[float | None] = None
+
+    def __init__(self, transport: httpx2.AsyncHTTPTransport, max_body_bytes: int) -> None:
+        self._transport = transport
         self._max_body = max_body_bytes
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
 
-    async def get(
-        self, path: str, *, headers: dict[str, str] | None = None, timeout_s: float = 2.0
-    ) -> tuple[int, bytes]:
-        """Status and body of a small page behind the socket; (0, b"") when nobody answers."""
-        request = httpx2.Request("GET", f"http://localhost{path}", headers=headers, extensions=_timeouts(timeout_s))
-        try:
-            async with asyncio.timeout(timeout_s):
-                answer = await self._transport.handle_async_request(request)
-                try:
-                    return answer.status_code, await answer.aread()
-                finally:
-                    await answer.aclose()
-        except (httpx2.TransportError, TimeoutError):
-            return 0, b""
+    @abstractmethod
+    def _place(self, raw_path: bytes) -> httpx2.URL:
+        """The address there of what was asked for here."""
+
+    @abstractmethod
+    async def _unavailable(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer instead of the place that can't be reached, or does not answer."""
+
+    @abstractmethod
+    def _count(self, outcome: str) -> None:
+        """Count a request by what became of it."""
+
+    def _dropped(self) -> frozenset[str]:
+        """Headers of callers that are not handed on, besides those between two machines."""
+        return FORWARDED
+
+    def _added(self) -> list[tuple[bytes, bytes]]:
+        """Headers that are added to those of callers."""
+        return []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on; ends the upstream request as soon as the caller hangs up."""
@@ -115,14 +120,14 @@ class Proxy:
             outcome = "too_large"
             text = f"the body is over {self._max_body} bytes"
             await JSONResponse({"title": text, "status": 413}, 413)(scope, receive, send)
-        except _UpstreamGone:
+        except _UpstreamGone as gone:
             outcome = "unavailable"
-            await self._unavailable(scope, receive, send)
+            await self._unavailable(gone.error, scope, receive, send)
         finally:
             for task in (passing, watching):
                 task.cancel()
             await asyncio.gather(passing, watching, return_exceptions=True)
-        _PROXIED.labels(outcome).inc()
+        self._count(outcome)
 
     async def _pass(self, scope: Scope, inbound: _Inbound, send: Send) -> str:
         try:
@@ -130,7 +135,7 @@ class Proxy:
         except (_ClientGone, _BodyTooLarge):
             raise
         except httpx2.TransportError as error:
-            raise _UpstreamGone from error
+            raise _UpstreamGone(error) from error
         try:
             headers = [
                 (name.lower(), value)
@@ -151,25 +156,64 @@ class Proxy:
 
     def _request(self, scope: Scope, inbound: _Inbound) -> httpx2.Request:
         given = Headers(scope=scope)
-        dropped = _HOP | _OURS | {part.strip().lower() for part in given.get("connection", "").split(",")}
+        dropped = _HOP | self._dropped() | {part.strip().lower() for part in given.get("connection", "").split(",")}
         headers = [(name, value) for name, value in scope["headers"] if name.decode("latin-1").lower() not in dropped]
         if scope.get("client"):
             headers.append((b"x-forwarded-for", str(scope["client"][0]).encode()))
         headers.append((b"x-forwarded-proto", str(scope.get("scheme", "http")).encode()))
+        headers += self._added()
         has_body = "content-length" in given or "transfer-encoding" in given
         inbound.expects(given.get("content-length"), has_body=has_body)
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         query: bytes = scope.get("query_string", b"")
-        url = httpx2.URL(scheme="http", host="localhost", raw_path=raw_path + (b"?" + query if query else b""))
         return httpx2.Request(
             scope["method"],
-            url,
+            self._place(raw_path + (b"?" + query if query else b"")),
             headers=headers,
             content=inbound.chunks() if has_body else None,
-            extensions=_timeouts(None),
+            extensions=_timeouts(self.read_s),
         )
 
-    async def _unavailable(self, scope: Scope, receive: Receive, send: Send) -> None:
+
+class Proxy(Passing):
+    """ASGI application that hands requests to the process behind `socket`."""
+
+    def __init__(
+        self,
+        socket: Path,
+        *,
+        name: str = "store",
+        max_body_bytes: int = MAX_BODY_BYTES,
+        trouble: Callable[[], str] = str,
+    ) -> None:
+        limits = httpx2.Limits(max_connections=512, max_keepalive_connections=32, keepalive_expiry=4.0)
+        super().__init__(httpx2.AsyncHTTPTransport(uds=str(socket), limits=limits, trust_env=False), max_body_bytes)
+        self._name = name
+        self._trouble = trouble
+
+    def _place(self, raw_path: bytes) -> httpx2.URL:
+        return httpx2.URL(scheme="http", host="localhost", raw_path=raw_path)
+
+    def _count(self, outcome: str) -> None:
+        _PROXIED.labels(outcome).inc()
+
+    async def get(
+        self, path: str, *, headers: dict[str, str] | None = None, timeout_s: float = 2.0
+    ) -> tuple[int, bytes]:
+        """Status and body of a small page behind the socket; (0, b"") when nobody answers."""
+        request = httpx2.Request("GET", f"http://localhost{path}", headers=headers, extensions=_timeouts(timeout_s))
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await self._transport.handle_async_request(request)
+                try:
+                    return answer.status_code, await answer.aread()
+                finally:
+                    await answer.aclose()
+        except (httpx2.TransportError, TimeoutError):
+            return 0, b""
+
+    async def _unavailable(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        del error
         trouble = self._trouble()
         received = f"Nothing is taken in now: {trouble}. " if trouble else "Telemetry is still received and judged. "
         text = (

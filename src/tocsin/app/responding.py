@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
+from tocsin.app.actions_seen import ActionsSeen
 from tocsin.model.clock import Clock
 from tocsin.model.errors import BadConfig, BadInput, Refused
 from tocsin.model.incident import Incident, IncidentState
@@ -78,11 +79,11 @@ def signed(secret: str, stamp: str, body: bytes) -> dict[str, str]:
     return {TIMESTAMP_HEADER: stamp, SIGNATURE_HEADER: sign(secret, stamp, body)}
 
 
-class Responding:
+class Responding(ActionsSeen):
     """Remediation of one server: stepped by a thread of its own, asked and told by the API."""
 
     def __init__(self, state: StateStore, evidence: Evidence, clock: Clock, config: Config) -> None:
-        self._state = state
+        super().__init__(state, lambda: self._config)
         self._clock = clock
         self._kept = KeptRemedies(state)
         self._responder = Responder(self._kept, evidence, clock)
@@ -128,40 +129,12 @@ class Responding:
 
     # --- what people ask and say
 
-    def playbooks(self, tenant: str) -> Sequence[PlaybookSpec]:
-        """The playbooks in force that act for a tenant."""
-        return [each for each in self._config.playbooks if tenant in each.tenants]
-
-    @property
-    def enabled(self) -> bool:
-        """Whether the configuration lets playbooks act."""
-        return self._config.remediation.enabled
-
-    @property
-    def dry_run(self) -> bool:
-        """Whether it is only said what would be done."""
-        return self._config.dry_run or self._config.remediation.dry_run
-
-    def switch(self) -> Switch:
-        """The kill switch."""
-        return self._state.switch()
-
     def stop(self, *, stopped: bool, by: str, note: str) -> Switch:
         """Stop everything, or let it go on; a second stop changes nothing."""
         before = self._state.switch()
         if before.stopped != stopped:
             self._state.set_switch(MAIN_TENANT, Switch(stopped, self._clock.now(), by, note))
         return self._state.switch()
-
-    def all(
-        self, tenant: str, states: Collection[RemedyState] | None, incident_id: str | None, limit: int
-    ) -> list[Remedy]:
-        """Remedies of a tenant, the last changed first."""
-        return self._state.remedies(tenant, states, incident_id=incident_id, limit=limit)
-
-    def one(self, tenant: str, remedy_id: str) -> Remedy | None:
-        """One remedy, or None."""
-        return self._state.remedy(tenant, remedy_id)
 
     def say(self, tenant: str, remedy_id: str, word: str, *, by: str, note: str) -> Remedy | None:
         """Approve, reject or undo; None: there is no such remedy.

@@ -162,14 +162,8 @@ class Other:
         return "it does not answer" if self._missed > 1 else ""
 
 
-def looks_of_cold(
-    settings: ServeSettings,
-    telemetry: TelemetryStore,
-    state: StateStore,
-    stumbles: Stumbles,
-    destinations: Callable[[str], Sequence[DestinationStatus]],
-) -> dict[str, Look]:
-    """What the cold process looks at in itself."""
+def looks_of_stores(telemetry: TelemetryStore, state: StateStore) -> dict[str, Look]:
+    """Whether both stores answer."""
 
     def telemetry_answers() -> str:
         telemetry.db.query("SELECT 1")
@@ -179,10 +173,20 @@ def looks_of_cold(
         state.cursor("health")
         return ""
 
+    return {"telemetry": telemetry_answers, "state": state_answers}
+
+
+def looks_of_cold(
+    settings: ServeSettings,
+    telemetry: TelemetryStore,
+    state: StateStore,
+    stumbles: Stumbles,
+    destinations: Callable[[str], Sequence[DestinationStatus]],
+) -> dict[str, Look]:
+    """What the cold process looks at in itself."""
     return {
         "hot": Other(settings.hot_socket, settings),
-        "telemetry": telemetry_answers,
-        "state": state_answers,
+        **looks_of_stores(telemetry, state),
         "storing": steady(partial(stumbles.since_s, "store")),
         "correlating": steady(partial(stumbles.since_s, "correlate")),
         "destinations": lambda: failing(destinations(MAIN_TENANT)),

@@ -73,6 +73,11 @@ class Stumbles:
             _log.warning("there is room on the disk again", loop=loop)
         return done
 
+    def keep(self, loop: str, step: Callable[[], int], every_s: float) -> None:
+        """Make a step every so often, until the end."""
+        while not self._stop.wait(every_s):
+            self.attempt(loop, step)
+
     def since_s(self, loop: str) -> float:
         """How long ago the last good step of a loop was; from the start where there was none."""
         return self._seconds() - self._good_s.get(loop, self._begun_s)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Host = Annotated[str, typer.Option(help="Address to bind; others than loopback need a key.")]
 MainPort = Annotated[int, typer.Option("--port", min=0, max=65535, help="Page, API, OTLP/HTTP, remote write; 0: off.")]
+PagePort = Annotated[int, typer.Option("--port", min=1, max=65535, help="Page and API.")]
 OtlpHttp = Annotated[int, typer.Option("--otlp-http-port", min=0, max=65535, help="OTLP/HTTP; 0: off.")]
 OtlpGrpc = Annotated[int, typer.Option("--otlp-grpc-port", min=0, max=65535, help="OTLP/gRPC; 0: off.")]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Let everybody who reaches the address do everything.")]
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run)
     app.command("worker")(worker)
     app.command("control")(control)
+    app.command("replica")(replica)
 
 
 def serve(
@@ -106,6 +108,33 @@ def control(
     ports = {"port": port, "otlp_http_port": otlp_http_port, "otlp_grpc_port": otlp_grpc_port}
     more = {"public_url": _checked(public_url), "insecure": insecure, "host_metrics": host_metrics, "role": "control"}
     _start(_settings(config, data, host, **ports, **more), config, None)
+
+
+def replica(
+    config: Annotated[
+        Path,
+        typer.Option("--config", metavar="FILE", help="tocsin.yaml of control, with its `state:` and `telemetry:`."),
+    ],
+    data: Data = None,
+    host: Host = "127.0.0.1",
+    *,
+    port: PagePort = PORT,
+    control: Annotated[
+        str, typer.Option("--control", metavar="URL", help="Where control is; else `cluster: {control: URL}`.")
+    ] = "",
+    public_url: PublicUrl = "",
+    insecure: Insecure = False,
+) -> None:
+    """Serve pages and API beside control, from the stores that it writes; what changes something goes on to control."""
+    from tocsin.app.replica.process import run_replica  # noqa: PLC0415 - heavy
+    from tocsin.app.settings import environment  # noqa: PLC0415 - heavy
+    from tocsin.selfmon.clock import SystemClock  # noqa: PLC0415 - heavy
+    from tocsin.selfmon.logs import set_up  # noqa: PLC0415 - heavy
+
+    set_up("replica")
+    ports = {"port": port, "otlp_http_port": 0, "otlp_grpc_port": 0}
+    wanted = _settings(config, data, host, **ports, public_url=_checked(public_url), insecure=insecure)
+    sys.exit(run_replica(wanted, control, environment(), SystemClock(), say=line))
 
 
 def _settings(config: Path | None, data: Path | None, host: str, **more: object) -> ServeSettings:

@@ -23,13 +23,27 @@ def _place(text: str) -> str:
     return text
 
 
+def is_server(address: str) -> bool:
+    """Whether a text is the address of a server, without a path or a user.
+
+    >>> [is_server(each) for each in ("http://control:8642", "https://c.example.org/", "control:8642", "http://a:b@c")]
+    [True, True, False, False]
+    """
+    parts = urlsplit(address)
+    bare = not (parts.username or parts.query or parts.fragment) and parts.path in ("", "/")
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and bare
+
+
 def _endpoint(text: str) -> str:
-    parts = urlsplit(text)
-    if text and not (
-        parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.path in ("", "/")
-    ):
+    if text and not is_server(text):
         raise ValueError("not the address of a store; write it like https://minio.example.org:9000")
     return text
+
+
+def _control(text: str) -> str:
+    if text and not is_server(text):
+        raise ValueError("not the address of control; write it like http://control:8642")
+    return text.rstrip("/")
 
 
 class BucketSpec(Spec):
@@ -51,6 +65,8 @@ class ClusterSpec(KafkaAccess):
     `snapshots` is a directory or `s3://BUCKET/PREFIX`. `shared` is a directory with what all machines must agree on
     besides: `redaction.key` and `keys.json`. Without it, that is the directory of snapshots.
 
+    `control` is the address of control, which replicas hand on to what they can't do.
+
     A tenant is one shard, unless `shard_by` names attributes of resources: then each value of the first one that a
     resource has is a shard, and nothing is judged across them.
     """
@@ -64,6 +80,7 @@ class ClusterSpec(KafkaAccess):
     snapshots: Annotated[str, Field(min_length=1), AfterValidator(_place)]
     s3: BucketSpec = BucketSpec()
     shared: str = ""
+    control: Annotated[str, AfterValidator(_control)] = ""
     session: DurationNs = Field(default=30 * SECOND, ge=6 * SECOND, le=1800 * SECOND)
     retention: DurationNs = Field(default=7 * 86_400 * SECOND, ge=3600 * SECOND)
 

@@ -33,6 +33,7 @@ from tocsin.store.rows import (
     queue,
     with_the_peoples_word,
 )
+from tocsin.store.sessions import SessionRows
 from tocsin.store.tables import CURSORS, INCIDENT_EVENTS, INCIDENTS, OUTBOX
 
 Act: TypeAlias = Literal["ack", "resolve"]
@@ -53,7 +54,7 @@ class Page:
     last_error: str
 
 
-class StateStore(Decisions, Remedies):
+class StateStore(Decisions, Remedies, SessionRows):
     """Small state that must never be lost; SQLite by default, any thread may call.
 
     Parameters

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision that this program expects."""
 
 METADATA = MetaData()
@@ -195,4 +195,14 @@ SWITCHES = Table(
     Column("time", BigInteger, nullable=False),
     Column("by", Words(200), nullable=False),
     Column("note", Words(), nullable=False),
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("digest", Words(64), primary_key=True),
+    Column("key_id", Words(64), nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("seal", Words(64), nullable=False),
+    Index("sessions_by_end", "until"),
 )

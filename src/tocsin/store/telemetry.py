@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -101,6 +101,11 @@ class TelemetryStore(Queries, Lists, LogTemplates):
         """
         return self.exports.chunks(kind, tenant, form, signal or None, where, start, end)
 
+    def made(self) -> bool:
+        """Whether there are tables to be read: a cluster has none before its writer's first start."""
+        sql = f"SELECT count() AS n FROM system.tables WHERE database = '{DATABASE}' AND name = 'ledger'"
+        return bool(self.db.query(sql).column("n").to_pylist()[0])
+
     def _check_layout(self) -> None:
         file = self.path / _LAYOUT
         if not file.exists():
@@ -114,10 +119,9 @@ class TelemetryStore(Queries, Lists, LogTemplates):
 
     def _check_version(self) -> None:
         """Refuse a cluster whose tables are of a newer program."""
-        made = f"SELECT count() AS n FROM system.tables WHERE database = '{DATABASE}' AND name = 'ledger'"
-        if not self.db.write_query(made).column("n").to_pylist()[0]:
+        if not self.made():
             return
-        found = self.applied(_LAYOUT_LOG)[0]
+        found = self._applied(_LAYOUT_LOG, self.db.query)[0]  # who only reads needs no Keeper
         if found > VERSION:
             raise Corrupt(
                 f"the cluster's tables are of layout {found}, newer than this program's {VERSION}; upgrade tocsin"
@@ -178,11 +182,14 @@ class TelemetryStore(Queries, Lists, LogTemplates):
 
     def applied(self, log: str) -> tuple[int, int, int]:
         """Of a log: the next offset to store, the stamp (ms) of the last batch, rows in dead letters."""
+        return self._applied(log, self.db.write_query)
+
+    def _applied(self, log: str, query: Callable[[str, Mapping[str, object]], pa.Table]) -> tuple[int, int, int]:
         sql = (
             f"SELECT max(next) AS n, max(stamp) AS s, argMax(dead, stamp) AS d, count() AS c"
             f" FROM {DATABASE}.ledger WHERE log = {{log:String}}"
         )
-        row = self.db.write_query(sql, {"log": log}).to_pylist()[0]
+        row = query(sql, {"log": log}).to_pylist()[0]
         return (row["n"], row["s"], row["d"]) if row["c"] else (0, 0, 0)
 
     def record(self, log: str, following: int, rows: int, dead: int, stamp: int) -> None:

@@ -199,3 +199,7 @@ class Senders:
     def statuses(self, tenant: str) -> list[DestinationStatus]:
         """What the status page shows of a tenant's receivers."""
         return [sender.status() for sender in self._senders.values() if sender.target.tenant == tenant]
+
+    def all(self) -> dict[str, list[DestinationStatus]]:
+        """The same of all tenants."""
+        return {tenant: self.statuses(tenant) for tenant in {each.target.tenant for each in self._senders.values()}}
