@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 # one runs what starts whole servers, one begins with other programs, the third has everything else; 0: all in one process
 WORKERS ?= 3
 
-.PHONY: demo cluster test soak lint types kernels-engine kernels-readers acceptance web web-check bench changelog wheel clean
+.PHONY: demo cluster test kafka soak lint types kernels-engine kernels-readers acceptance web web-check bench changelog wheel clean
 
 # the demo needs no test tools: a plain install of the package and what it depends on
 $(VENV)/.demo: pyproject.toml uv.lock | $(UV)
@@ -37,6 +37,11 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP)
 	$(MAKE) --no-print-directory --jobs 2 kernels-engine types kernels-readers lint asserts
 	$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) $(ARGS)
+
+# the tests of Kafka as source and as log against a broker of your own: KAFKA_BOOTSTRAP=HOST:PORT make kafka
+kafka: $(STAMP)
+	$(if $(KAFKA_BOOTSTRAP),,$(error say which broker: KAFKA_BOOTSTRAP=HOST:PORT make kafka))
+	$(BIN)/python -m pytest -q -m "not soak" tests/cluster tests/ingest/test_brokers.py $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check --quiet .

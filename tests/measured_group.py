@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from brokers import KafkaBroker
+from brokers import PREFIX, KafkaBroker
 from tocsin.app.scale.scenario import Fault, Scenario
 
 MEMBER = Path(__file__).parent / "group_member.py"
@@ -36,7 +36,7 @@ class Group:
     def __init__(self, broker, scenario, folder):
         self._scenario = scenario
         self._folder = folder
-        self._topic = broker.topic(f"scale-{uuid.uuid4().hex[:8]}", scenario.partitions)
+        self._topic = broker.topic(f"{PREFIX}scale-{uuid.uuid4().hex[:8]}", scenario.partitions)
         told = (
             "session_s",
             "heartbeat_s",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from acceptance.stack import SECOND, START, Stack, play
-from brokers import KafkaBroker, RedisServer
+from brokers import PREFIX, KafkaBroker, RedisServer
 from pipeline_file import PIPELINE
 from tocsin.app.brokers import Brokers
 from tocsin.ingest.otlp import OtlpReceiver
@@ -26,15 +26,15 @@ TOPIC = "telemetry.metrics"
 @pytest.fixture
 def kafka(tmp_path):
     broker = KafkaBroker(tmp_path)
-    broker.topic(TOPIC, 4)
+    topic = broker.topic(f"{PREFIX}{TOPIC}", 4)
     producer = broker.producer()
 
     def send(messages):
         for message in messages:
-            producer.produce(TOPIC, message)
+            producer.produce(topic, message)
         assert producer.flush(30) == 0
 
-    yield PIPELINE, {"TOCSIN_KAFKA_BOOTSTRAP": broker.address}, send
+    yield PIPELINE.replace(TOPIC, topic), {"TOCSIN_KAFKA_BOOTSTRAP": broker.address}, send
     broker.close()
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from brokers import KafkaBroker
+from brokers import PREFIX, KafkaBroker
 from cluster.wire import Wire
 from engine.worlds import S, any_series, fold_all, records, said, spiking
 from tocsin.app.cluster.links import topics_of
@@ -84,7 +84,8 @@ class Fleet:
         snapshots = path / "shared"
         self.spec_fields = {
             "brokers": [self.broker.address],
-            "prefix": f"t{next(_names)}",
+            "prefix": (name := f"{PREFIX}t{next(_names)}"),
+            "group": f"{name}-engine",
             "partitions": partitions,
             "shards": 16,
             "snapshots": str(snapshots),
@@ -191,7 +192,8 @@ class Fleet:
         for worker in self.workers:
             worker.wait(30)
             worker.stdout.close()
-        self.wire.close()
+        if self.broker.own:
+            self.wire.close()
         self.broker.close()
 
 
@@ -205,7 +207,10 @@ class Faults:
 
     def draw(self, kind=None):
         """Something that goes wrong, to be called when it shall."""
-        kind = kind or self.rng.choice(["kill", "pause", "cut", "join", "leave", "poison"])
+        kinds = ["kill", "pause", "cut", "join", "leave", "poison"]
+        if not self.fleet.broker.own:
+            kinds.remove("cut")  # its clients come to it by no wire of ours
+        kind = kind or self.rng.choice(kinds)
 
         def fault():
             self.met.append(kind)

@@ -4,6 +4,7 @@ The broker of the tests can't give a topic more partitions. That step alone is d
 anew with as many, and every message is put where it was, at the offset that it had. A broker of one's own does it itself.
 """
 
+import json
 import threading
 
 import numpy as np
@@ -160,8 +161,9 @@ def in_the_brokers_place(self):
 
 
 @pytest.fixture
-def broker_that_can(monkeypatch):
-    monkeypatch.setattr(Topics, "enlarge", in_the_brokers_place)
+def broker_that_can(fleet, monkeypatch):
+    if not fleet.broker.enlarges():
+        monkeypatch.setattr(Topics, "enlarge", in_the_brokers_place)
 
 
 def at_once(_):
@@ -182,10 +184,12 @@ def grown_and_on(fleet, world):
 @pytest.mark.usefixtures("broker_that_can")
 def test_with_more_partitions_findings_are_those_of_one_machine(fleet, world, alone):
     folded_by_few(fleet, world)
-    done = grow(wider(fleet))
-    assert (done.before, done.after) == (BEFORE, AFTER)
-    assert 0 < done.shards < HOSTS
-    assert grow(wider(fleet)) is None
+    file = fleet.path / "tocsin.yaml"
+    file.write_text(json.dumps({"cluster": fleet.spec_fields | {"partitions": AFTER}}))
+    for told in (f"{AFTER} partitions instead of {BEFORE}", f"has {AFTER} partitions already"):
+        done = CliRunner().invoke(app, ["repartition", "--config", str(file), "--data", str(fleet.path)])
+        assert done.exit_code == 0, done.output
+        assert told in done.output
     found = grown_and_on(fleet, world)
     assert found == alone
     assert any(kind == "findings" for kind, *_ in found)
@@ -281,14 +285,28 @@ def test_nobody_may_fold_or_write_meanwhile(fleet, world):
     worker = Folding(fleet.spec)
     send(fleet.spec, world, 0, 5)
     fleet.heard(world.seconds[4][1].received)
-    with pytest.raises(BadConfig, match="workers are alive in group tocsin-engine"):
+    with pytest.raises(BadConfig, match=f"workers are alive in group {fleet.spec.group}"):
         grow(wider(fleet), pause=at_once)
     worker.close()
     with pytest.raises(BadConfig, match="is still written to"):
         grow(wider(fleet), pause=lambda _: send(fleet.spec, world, 5, 6))
 
 
-def test_what_can_not_be_is_refused_in_words(fleet, tmp_path):
+def test_the_topics_get_their_partitions_or_it_is_said_why(fleet):
+    topics = topics_of(wider(fleet))
+    if fleet.broker.enlarges():
+        topics.enlarge()
+        assert [topics.counts()[name] for name in (topics.log, topics.findings)] == [AFTER, AFTER]
+    else:
+        with pytest.raises(Unreachable, match=r"can't be given more partitions: .*not supported by broker"):
+            topics.enlarge()
+
+
+def away(_):
+    raise Unreachable("the broker went away")
+
+
+def test_what_can_not_be_is_refused_in_words(fleet, tmp_path, monkeypatch):
     for partitions in (1, 3, 5):
         with pytest.raises(BadConfig, match="4 or 6 are"):
             grow(wider(fleet, partitions), pause=at_once)
@@ -296,8 +314,9 @@ def test_what_can_not_be_is_refused_in_words(fleet, tmp_path):
         topics_of(wider(fleet)).make()
     with pytest.raises(BadConfig, match=r"there is no topic other\.log"):
         grow(wider(fleet).model_copy(update={"prefix": "other"}), pause=at_once)
-    with pytest.raises(Unreachable, match="can't be given more partitions"):
-        grow(wider(fleet), pause=at_once)  # what the broker of the tests says to it
+    monkeypatch.setattr(Topics, "enlarge", away)
+    with pytest.raises(Unreachable, match="the broker went away"):
+        grow(wider(fleet), pause=at_once)
     with pytest.raises(BadConfig, match="on their way to 6 partitions, and `cluster: partitions` says 4"):
         grow(wider(fleet, 4), pause=at_once)
     plain = tmp_path / "tocsin.yaml"

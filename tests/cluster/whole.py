@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import kernel_cache
 import postgres
-from brokers import KafkaBroker, free_port
+from brokers import PREFIX, KafkaBroker, free_port
 
 kernel_cache.use()
 MEMBER = Path(__file__).with_name("member.py")
@@ -117,6 +117,8 @@ class Whole:
         config = {
             "cluster": {
                 "brokers": [broker.address],
+                "prefix": f"{PREFIX}whole",
+                "group": f"{PREFIX}whole",
                 "partitions": 4,
                 "snapshots": str(self.root / "shared"),
                 "session": "10s",

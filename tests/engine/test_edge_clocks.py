@@ -61,10 +61,45 @@ def test_time_goes_on_when_the_edge_that_fetches_is_back_under_another_name():
     assert clocks.fold("new", tick(32, a=32)).watermarks[KEY] == 32 * SECOND
 
 
+def test_an_edge_that_says_goodbye_holds_nobody_up():
+    clocks = EdgeClocks()
+    clocks.fold("a", tick(10, a=9))
+    clocks.fold("b", tick(10, b=9))
+    assert clocks.fold("b", tick(11, b=10)) is None  # the other one still stands at 10
+    assert clocks.leave("a") == tick(11, a=9, b=10)
+    assert clocks.leave("a") is None
+    assert clocks.fold("b", tick(12, b=11)) == tick(12, a=9, b=11)
+    # its sources may be somewhere else in a moment, and are waited for as if it had fallen silent
+    later = clocks.fold("b", tick(60, b=59))
+    assert later.watermarks[KEY] == (9 + 50) * SECOND
+    assert clocks.leave("b") is None
+    assert clocks.fold("c", tick(61, a=60)) == tick(61, a=60, b=59)
+
+
 TICKS = st.lists(
     st.tuples(st.sampled_from("abc"), st.integers(0, 100), st.integers(0, 100), st.sampled_from([KEY, OTHER])),
     max_size=40,
 )
+
+
+@given(TICKS, st.sets(st.integers(0, 40)))
+def test_whoever_says_goodbye_time_is_that_of_those_who_stayed(rows, goodbyes):
+    """At any place: never back, never ahead of the foremost, and never behind the slowest who has not left."""
+    clocks, told, alive = EdgeClocks(), 0, {}
+    for number, (edge, received, mark, key) in enumerate(rows):
+        at = received * SECOND
+        if number in goodbyes:
+            found = clocks.leave(edge)
+            alive.pop(edge, None)
+        else:
+            found = clocks.fold(edge, Tick(at, {key: mark * SECOND}))
+            alive[edge] = max(at, alive.get(edge, 0))
+            alive = {name: last for name, last in alive.items() if max(alive.values()) - last <= GONE_NS}
+        if found is not None:
+            assert told <= found.received <= max(alive.values())
+            told = found.received
+        if alive:
+            assert told >= min(alive.values())
 
 
 @given(TICKS, st.integers(0, 40))

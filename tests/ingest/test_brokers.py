@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from brokers import KafkaBroker, RedisServer
+from brokers import PREFIX, KafkaBroker, RedisServer
 from ingest_world import NOW, World, gauge_request, log_request, span_request
 from tocsin.ingest.broker_messages import Message, MessageReader
 from tocsin.ingest.kafka import Cluster, read_topics
@@ -42,7 +42,7 @@ def redis(tmp_path_factory):
 
 @pytest.fixture
 def name():
-    return f"t{next(_names)}"
+    return f"{PREFIX}t{next(_names)}"
 
 
 def point(value, metric="app.load", **fields):

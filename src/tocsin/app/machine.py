@@ -37,6 +37,9 @@ class Machine(Protocol):
     def trouble(self) -> str:
         """Why findings wait, if they do."""
 
+    def leave(self) -> None:
+        """Hear that the edge appends nothing more."""
+
     def close(self) -> None:
         """Flush and close."""
 
@@ -75,6 +78,9 @@ class Alone:
     def trouble(self) -> str:
         """Why findings wait, if they do."""
         return self._engine.written.trouble if self._engine is not None else ""
+
+    def leave(self) -> None:
+        """Nobody waits for the only edge."""
 
     def close(self) -> None:
         """Flush and close both logs."""

@@ -14,7 +14,7 @@ PATIENCE_NS: Final = 30 * SECOND
 
 
 class EdgeClocks:
-    """The slowest live edge sets the time; a source is complete as far as all live edges say that deliver it.
+    """The slowest live edge sets the time, until it says goodbye or falls silent; a source is complete as far as all live edges say that deliver it.
 
     >>> clocks = EdgeClocks()
     >>> clocks.fold("a", Tick(5 * SECOND)).received // SECOND, clocks.fold("b", Tick(4 * SECOND))
@@ -48,6 +48,25 @@ class EdgeClocks:
         for name in sorted(self._edges):
             if foremost - self._edges[name].received > GONE_NS:
                 self._leave(self._edges.pop(name))
+        return self._merged()
+
+    def leave(self, edge: str) -> Tick | None:
+        """Hear that an edge stops in good order: nobody waits for it; gives the tick of all others, if time moves on.
+
+        >>> clocks = EdgeClocks()
+        >>> clocks.fold("a", Tick(5 * SECOND)), clocks.fold("b", Tick(8 * SECOND))
+        (Tick(received=5000000000, watermarks={}), None)
+        >>> clocks.leave("a")
+        Tick(received=8000000000, watermarks={})
+        """
+        last = self._edges.pop(edge, None)
+        if last is None:
+            return None
+        self._leave(last)
+        return self._merged() if self._edges else None
+
+    def _merged(self) -> Tick | None:
+        foremost = max(each.received for each in self._edges.values())
         received = min(each.received for each in self._edges.values())
         standing = received == self._received == foremost  # a clock that does not go yet, while history comes in
         if received < self._received or (received == self._received and not standing):

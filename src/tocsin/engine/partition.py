@@ -10,7 +10,7 @@ from tocsin.engine.edge_clocks import EdgeClocks
 from tocsin.engine.pipeline import Pipeline
 from tocsin.model.frame import Frame
 from tocsin.model.log import Control, LogRecord, Output, Tick
-from tocsin.model.routed import GROWN, Routed, Seen
+from tocsin.model.routed import GOODBYE, GROWN, Routed, Seen
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter
 from tocsin.selfmon.stopwatch import Stopwatch
@@ -59,6 +59,9 @@ class Partition:
         if isinstance(entry, Control):
             if entry.kind == GROWN:
                 return None  # who reads several partitions needs it
+            if entry.kind == GOODBYE:
+                tick = self._clocks.leave(record.edge)
+                return None if tick is None else self._tick(LogRecord(record.offset, tick), tick.received)
             self._rule(LogRecord(record.offset, entry), entry)
             return None
         output = self._shard(record.shard).fold(LogRecord(record.offset, entry))

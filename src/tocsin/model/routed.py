@@ -10,6 +10,8 @@ from tocsin.model.place import Place
 
 ALL_SHARDS: Final = -1
 """Shard of what is meant for all: ticks and controls."""
+GOODBYE: Final = "goodbye"
+"""Kind of the control that an edge says last when it stops in good order."""
 GROWN: Final = "grown"
 """Kind of the control that begins a partition which was made later: up to where the older ones go before it."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import suppress
 
 from tocsin.app.brokers import client_settings
 from tocsin.ingest.shards import ShardSplit
 from tocsin.journal.kafka.sharded import ShardedLog
 from tocsin.journal.kafka.topics import Topics
 from tocsin.journal.kafka.writer import TopicWriter
+from tocsin.model.errors import Overloaded
 from tocsin.model.series import Catalog
 from tocsin.spec.cluster import ClusterSpec
 
@@ -29,6 +31,11 @@ class Links:
         self.writer = TopicWriter(self.topics.settings)
         split = ShardSplit(catalog, spec.shards, spec.shard_by)
         self.log = ShardedLog(self.topics, self.writer, catalog, self.name, split)
+
+    def leave(self) -> None:
+        """Say goodbye in the log, once nothing more is appended; brokers that take nothing now will miss this edge."""
+        with suppress(Overloaded):
+            self.log.leave()
 
     def close(self) -> None:
         """Flush what is queued and stop."""

@@ -48,6 +48,10 @@ class Worker:
         """Why findings wait, if they do."""
         return ""
 
+    def leave(self) -> None:
+        """Say goodbye: the others' time waits no longer for this edge."""
+        self._links.leave()
+
     def close(self) -> None:
         """Flush what is queued."""
         self._links.close()
@@ -89,6 +93,10 @@ class Control:
     def trouble(self) -> str:
         """Why findings wait, if they do."""
         return ""
+
+    def leave(self) -> None:
+        """Say goodbye: the others' time waits no longer for this edge."""
+        self._links.leave()
 
     def close(self) -> None:
         """Flush and close."""

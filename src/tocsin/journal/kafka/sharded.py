@@ -15,7 +15,7 @@ from tocsin.journal.messages import pack_message
 from tocsin.model.frame import Frame
 from tocsin.model.log import PLACE, Control, Entry, Output
 from tocsin.model.place import Place
-from tocsin.model.routed import ALL_SHARDS
+from tocsin.model.routed import ALL_SHARDS, GOODBYE
 from tocsin.model.series import Catalog
 
 Split: TypeAlias = Callable[[Frame], Sequence[tuple[int, Frame]]]
@@ -75,6 +75,16 @@ class ShardedLog:
     def _to_one(self, shard: int, frame: Frame, place: Place | None) -> Parcel:
         headers = headers_of(shard, self._edge, place)
         return Parcel(self._topics.log, shard % self._topics.partitions, pack_message(frame, self._texts), headers)
+
+    def leave(self) -> None:
+        """Say goodbye in all partitions, after all else: time waits no longer for this edge.
+
+        Raises
+        ------
+        Overloaded
+            The queue is full: it is missed when it is silent.
+        """
+        self.append([Control.of(GOODBYE, b"")])
 
     def close(self) -> None:
         """Flush what is queued and stop."""
