@@ -363,6 +363,7 @@ def main(argv: Sequence[str]) -> int:
         asyncio.run(_serve(hot, child))
     finally:
         hot.file.close()
+        hot.machine.leave()
         hot.stop.set()
         engine.join()
         hot.caught_up.set()
