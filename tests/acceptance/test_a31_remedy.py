@@ -54,7 +54,7 @@ playbooks:
 
 
 class Story:
-    """Steps of the story, and what is looked at between them."""
+    """Steps of the story, and what is looked at between them; `slack` is told."""
 
     def __init__(self, bot, slack):
         self.bot, self.slack = bot, slack
@@ -200,5 +200,6 @@ def all_is_told(story):
     assert story.state.verify_audit() == sum(len(each.log) for each in remedies)
 
 
+@pytest.mark.timeout(1000)
 def test_a31_what_does_not_help_is_taken_back_and_what_helps_ends_the_one_incident(tmp_path):
     play(played(tmp_path))

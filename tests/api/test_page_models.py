@@ -20,6 +20,7 @@ from browsing import View
 from tocsin.app.model_health.view import ModelHealth
 from tocsin.model.clock import ManualClock
 from tocsin.model.incident import Incident, incident_id
+from tocsin.model.seen_at import seen_at
 from tocsin.model.series import Series, Signal
 
 pytestmark = pytest.mark.system
@@ -84,6 +85,18 @@ def test_a_model_or_segment_that_is_not_there_says_so(full: World, view: Make):
     expect(page.get_by_role("alert")).to_contain_text("no record has region=mars")
     page.get_by_role("button", name="Show all rows").click()
     expect(page.get_by_text("Worst: region=eu").first).to_be_visible()
+
+
+def test_the_place_of_a_segments_drift_is_its_models_page_with_version_segment_and_time(full: World, view: Make):
+    series = Series.of("main", Signal("tocsin.model.drift"), {"model": "fraud", "version": "v2", "region": "eu"})
+    start = NOW - 12 * 3600 * NS
+    drift = replace(story().findings[0], series=series, start=start, evidence={"detector": "drift"})
+    found = opened(view(), full.url + seen_at(drift), "Truth came for")
+    page = found.page
+    expect(page.get_by_label("Segment", exact=True)).to_have_value("region=eu")
+    expect(page.get_by_label("Version", exact=True)).to_have_value("v2")
+    expect(page.get_by_role("group", name="Span of time").locator("[aria-pressed=true]")).to_have_count(0)
+    found.check()
 
 
 def test_a_chatbots_page_shows_how_it_behaves_now_and_before(full: World, view: Make):

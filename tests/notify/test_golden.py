@@ -11,6 +11,7 @@ from incident_world import T0
 from notify_messages import hostile, messages
 from tocsin.model.codec import incident_from_json
 from tocsin.model.message import TraceExample
+from tocsin.model.series import Series, Signal
 from tocsin.notify import alertmanager, base, console, jira, linear, mail, opsgenie, pagerduty, slack, teams
 from tocsin.spec.destination import JiraDestination
 
@@ -55,6 +56,13 @@ def test_payload_is_as_golden(kind, action):
     if os.environ.get("TOCSIN_GOLDEN") == "write":
         file.write_text(json.dumps(got, indent=1, ensure_ascii=False) + "\n")
     assert got == json.loads(file.read_text())
+
+
+def test_a_finding_of_a_name_too_long_for_an_address_leads_to_its_incident():
+    message = messages()["trigger"]
+    long = replace(message.incident.findings[0], series=Series.of("main", Signal("s" * 1000), {}))
+    found = base.finding_lines(replace(message.incident, findings=(long,)), BASE)
+    assert [each.rpartition(": ")[2] for each in found] == [f"{BASE}/incidents/{message.incident.id}"]
 
 
 def test_webhook_carries_an_incident_that_reads_back():

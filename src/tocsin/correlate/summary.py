@@ -16,6 +16,7 @@ from tocsin.model.finding import Finding
 from tocsin.model.incident import Cause, Change, Incident
 from tocsin.model.message import ROLES, TraceExample
 from tocsin.model.security import KIND
+from tocsin.model.seen_at import seen_at
 from tocsin.model.summary import Sentence, Source, Summary
 from tocsin.model.text import one_line
 from tocsin.spec.pack import PackSpec
@@ -131,8 +132,7 @@ def _sentence(part: str, text: str, sources: Iterable[Source]) -> Sentence:
 
 
 def _finding(finding: Finding) -> Source:
-    place = urlencode({"signal": finding.series.signal.name, "series": finding.series.id.hex()})
-    return Source("finding", finding.id.hex(), f"/signals?{place}")
+    return Source("finding", finding.id.hex(), seen_at(finding))
 
 
 def _cause(incident: Incident, cause: Cause) -> Source:

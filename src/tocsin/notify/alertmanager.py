@@ -10,7 +10,7 @@ from tocsin.model.destination import Receipt
 from tocsin.model.message import Message
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
-from tocsin.notify.base import Context, Notifier, finding_line, first_steps, link
+from tocsin.notify.base import Context, Notifier, finding_lines, first_steps, link
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import AlertmanagerDestination
 
@@ -46,7 +46,7 @@ def alert(message: Message, base_url: str, now: int) -> dict[str, Any]:
             "statement": incident.statement,
             "severity": incident.severity.name.lower(),
             "severity_arithmetic": incident.severity_arithmetic,
-            "findings": "\n".join(finding_line(finding) for finding in incident.findings[:10]),
+            "findings": "\n".join(finding_lines(incident, base_url)),
             "cause": f"{incident.causes[0].kind}: {one_line(incident.causes[0].what, 200)}" if incident.causes else "",
             "first_steps": "\n".join(first_steps(message)),
             "state": incident.state.value,

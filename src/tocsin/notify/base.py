@@ -15,6 +15,7 @@ from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.lineage import lineage_json, lineage_of_all
 from tocsin.model.message import ROLES, Message, TraceExample
+from tocsin.model.seen_at import seen_at
 from tocsin.model.summary import summary_to_json
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
@@ -22,6 +23,8 @@ from tocsin.notify.guard import Resolve, resolve_name
 from tocsin.spec.destination import DestinationBase
 
 MAX_LINES = 8
+MAX_ADDRESS = 500
+"""Characters of an address: a name from telemetry may be longer than what receivers take for one."""
 DONE_LINES = 20
 _LOOK = "Open the incident, and look at what was out of line first."
 
@@ -133,6 +136,17 @@ def finding_line(finding: Finding) -> str:
     return one_line(f"{finding.monitor}: {value}{unit}, {band} ({finding.series.signal.name} {labels})", 300)
 
 
+def finding_link(finding: Finding, incident: Incident, base_url: str) -> str:
+    """Address of the page with what a finding is about; of its incident where that is too long for an address."""
+    found = base_url.rstrip("/") + seen_at(finding)
+    return found if len(found) <= MAX_ADDRESS else link(incident, base_url)
+
+
+def finding_lines(incident: Incident, base_url: str, most: int = MAX_LINES) -> list[str]:
+    """Findings, each on one line with the address where it is seen."""
+    return [f"{finding_line(each)}: {finding_link(each, incident, base_url)}" for each in incident.findings[:most]]
+
+
 def headline(message: Message) -> str:
     """One line: severity, state where it isn't open, title."""
     incident = message.incident
@@ -157,6 +171,10 @@ def notice(message: Message, base_url: str) -> dict[str, Any]:
             **{url.rpartition("=")[2]: url for _, url in answers(message, base_url)},
         },
         "first_steps": [] if message.action == "digest" else first_steps(message),
+        "findings": [
+            {"id": each.id.hex(), "said": finding_line(each), "url": finding_link(each, incident, base_url)}
+            for each in incident.findings[:MAX_LINES]
+        ],
         "summary": summary_to_json(message.summary, base_url),
         "lineage": lineage_json(lineage_of_all(incident.findings)),
         "traces": [
@@ -183,7 +201,7 @@ def text_body(message: Message, base_url: str) -> str:
     if message.action == "digest":
         return "\n".join([headline(message), "", incident.statement, "", page_of(message, base_url)])
     lines = [headline(message), "", incident.statement, "", f"Severity: {incident.severity_arithmetic}"]
-    lines += ["", "Out of line:"] + [f"- {finding_line(finding)}" for finding in incident.findings[:MAX_LINES]]
+    lines += ["", "Out of line:"] + [f"- {each}" for each in finding_lines(incident, base_url)]
     if len(incident.findings) > MAX_LINES:
         lines.append(f"- and {len(incident.findings) - MAX_LINES} more")
     if compared := lineage_lines(incident):

@@ -11,12 +11,23 @@ from tocsin.model.incident import Severity
 from tocsin.model.message import ROLES, Message
 from tocsin.model.text import one_line
 from tocsin.model.times import time_to_json
-from tocsin.notify.base import DONE_LINES, Context, Notifier, finding_line, first_steps, headline, link, trace_link
+from tocsin.notify.base import (
+    DONE_LINES,
+    Context,
+    Notifier,
+    finding_line,
+    finding_link,
+    first_steps,
+    headline,
+    link,
+    trace_link,
+)
 from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import PagerdutyDestination
 
 MAX_KEY = 255
 MAX_SUMMARY = 1024
+LINKED = 3
 SEVERITY = {
     Severity.INFO: "info",
     Severity.WARNING: "warning",
@@ -77,6 +88,10 @@ def payload(message: Message, routing_key: str, base_url: str) -> dict[str, Any]
         },
     }
     event["links"] = [{"href": link(incident, base_url), "text": "Incident in Tocsin"}]
+    event["links"] += [
+        {"href": finding_link(each, incident, base_url), "text": f"Out of line: {one_line(each.monitor, 60)}"}
+        for each in incident.findings[:LINKED]
+    ]
     event["links"] += [
         {"href": trace_link(each, base_url), "text": f"Trace: {ROLES.get(each.role, each.role)}"}
         for each in message.traces

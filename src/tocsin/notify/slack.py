@@ -20,6 +20,7 @@ from tocsin.notify.base import (
     actions_link,
     answers,
     finding_line,
+    finding_link,
     first_steps,
     headline,
     link,
@@ -53,7 +54,7 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
     if message.action == "digest":
         parts = [f"*<{page_of(message, base_url)}|{head}>*", escape(incident.statement)]
         return _posted(head, parts, "")
-    lines = [f"• {escape(finding_line(finding))}" for finding in incident.findings[:5]]
+    lines = [_linked(finding_line(each), finding_link(each, incident, base_url)) for each in incident.findings[:5]]
     causes = [
         f"• {cause.score:.2f} *{cause.kind}* {escape(one_line(cause.entity, 80))}: {escape(one_line(cause.what, 160))}"
         for cause in incident.causes[:3]
@@ -85,6 +86,12 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
     ]
     foot = f"{incident.id} · {incident.severity_arithmetic}" + (f" · {message.reason}" if message.reason else "")
     return _posted(head, sections, foot)
+
+
+def _linked(line: str, address: str) -> str:
+    """A finding whose monitor's name leads to where it is seen."""
+    name, colon, rest = line.partition(": ")
+    return f"• <{escape(address)}|{escape(name.replace('|', ' '))}>{escape(colon + rest)}"
 
 
 def _posted(head: str, sections: Sequence[str], foot: str) -> dict[str, Any]:

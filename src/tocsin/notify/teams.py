@@ -16,11 +16,10 @@ from tocsin.model.message import Message
 from tocsin.model.text import one_line
 from tocsin.notify.base import (
     DONE_LINES,
-    MAX_LINES,
     Context,
     Notifier,
     answers,
-    finding_line,
+    finding_lines,
     first_steps,
     headline,
     lineage_lines,
@@ -31,7 +30,7 @@ from tocsin.notify.guard import GuardedClient
 from tocsin.spec.destination import TeamsDestination
 
 STATEMENT_CHARS: Final = 4_000
-LINE_CHARS: Final = 300
+LINE_CHARS: Final = 820
 MOST_BYTES: Final = 27_000
 """A card with its chart stays below what Teams takes; without room there is no chart."""
 COLOUR: Final = {
@@ -51,7 +50,7 @@ def payload(message: Message, base_url: str) -> dict[str, Any]:
     if message.action != "digest":
         causes = [f"{each.score:.2f} {each.kind} {each.entity}: {each.what}" for each in incident.causes[:3]]
         for title, lines in (
-            ("Out of line", [finding_line(finding) for finding in incident.findings[:MAX_LINES]]),
+            ("Out of line", finding_lines(incident, base_url)),
             ("Compared with", lineage_lines(incident)),
             ("Likely causes", causes),
             ("Done about it", list(message.done[-DONE_LINES:])),
