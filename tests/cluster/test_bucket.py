@@ -64,6 +64,7 @@ def test_a_worker_that_takes_over_goes_on_from_the_bucket(fleet, world, alone):
     assert all(len(offsets) > 1 and offsets[0] == 0 < min(offsets[1:]) for offsets in places.values()), places
 
 
+@pytest.mark.soak
 def test_a_store_that_is_away_costs_snapshots_and_time_and_nothing_else(fleet, world, alone, store):
     first, _ = fleet.start(2)
     fleet.send(world, per_second=12, at=[(50, store.stop), (130, first.kill)])

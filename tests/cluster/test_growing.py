@@ -226,6 +226,7 @@ class Mortal:
             raise Died
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("broker_that_can")
 def test_who_is_killed_at_any_step_runs_it_again(fleet, world, alone, monkeypatch):
     folded_by_few(fleet, world)
