@@ -7,6 +7,7 @@ import pytest
 
 from tocsin.detect.baseline import Baseline
 from tocsin.detect.graph import MOST_NEIGHBOURS, PRIOR_STEPS, RIDGE, Graph
+from tocsin.engine.watch import LEAST_SCORE
 from tocsin.model.detection import Step
 
 NODES, STEPS, STEP_NS = 3, 150, 30 * 10**9
@@ -73,6 +74,20 @@ def test_without_neighbours_the_bands_are_those_of_the_baseline():
     far = Step(plain[-1].rows, plain[-1].time + STEP_NS, plain[-1].value + 5.0)
     np.testing.assert_array_equal(graph.score(far).value, baseline.score(far).value)
     np.testing.assert_array_equal(graph.expect(far).upper, baseline.expect(far).upper)
+
+
+def test_a_state_that_lasts_is_no_finding_though_the_baseline_would_say_so():
+    lengths = np.random.default_rng(3).integers(5, 20, 60)
+    values = np.concatenate([np.repeat(np.tile([1.0, 2.0], 30), lengths), np.full(200, 2.0)])
+    detectors, most = (Graph(), Baseline()), [0.0, 0.0]
+    for k, value in enumerate(values.tolist()):
+        step = Step(np.zeros(1, "i4"), np.array([k * STEP_NS]), np.array([value]))
+        for n, detector in enumerate(detectors):
+            band = detector.expect(step)
+            if k >= lengths.sum() and band.lower[0] <= value <= band.upper[0]:
+                most[n] = max(most[n], float(detector.score(step).value[0]))
+            detector.learn(step, np.ones(1))
+    assert most[0] < LEAST_SCORE < most[1]
 
 
 @pytest.mark.parametrize("factor", [3.0, 30.0, 3000.0])

@@ -26,7 +26,9 @@ LEAST_OWN: Final = 0.05
 """Of the usual value: no less is left to a row, however much its neighbours explain."""
 WARM: Final = 8.0
 EDGE: Final = 3.0
-"""Score at the edge of the ordinary."""
+"""Score at the edge of the ordinary,"""
+WITHIN: Final = math.nextafter(EDGE, 0.0)
+"""and the largest that is still within."""
 
 
 class Graph(Baseline):
@@ -114,7 +116,7 @@ class Graph(Baseline):
         # that a node stays as it is for long is no news: only what lies out of its band is
         lower, _, upper = super()._band(own, np.full(len(own), EDGE))
         usual = (own.value >= lower) & (own.value <= upper)
-        return np.where(usual, np.minimum(found, EDGE), found)
+        return np.where(usual, np.minimum(found, WITHIN), found)
 
     def _band(self, step: Step, width: F8) -> tuple[F8, F8, F8]:
         lower, centre, upper = super()._band(step, width)
