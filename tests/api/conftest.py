@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.fake import deps
@@ -24,6 +25,7 @@ class World:
     deps: Deps
     url: str
     stop: Callable[[], None]
+    app: FastAPI
 
 
 @contextlib.contextmanager
@@ -32,7 +34,8 @@ def served(found: Deps) -> Iterator[World]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    config = uvicorn.Config(control_app(found), log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
+    app = control_app(found)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
@@ -43,7 +46,7 @@ def served(found: Deps) -> Iterator[World]:
         thread.join(10)
 
     try:
-        yield World(found, f"http://127.0.0.1:{listener.getsockname()[1]}", stop)
+        yield World(found, f"http://127.0.0.1:{listener.getsockname()[1]}", stop, app)
     finally:
         stop()
         listener.close()

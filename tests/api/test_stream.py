@@ -65,6 +65,14 @@ def test_a_quiet_stream_gives_a_heartbeat(full: World):
     reader.close()
 
 
+def test_streams_end_in_good_order_with_the_process(full: World):
+    reader = Reader(full)
+    reader.until("hello")
+    full.app.state.places.end()
+    assert [name for _, name, _ in reader.events() if name not in ("overview", "heartbeat")] == []
+    reader.close()
+
+
 def test_a_number_from_the_future_does_not_silence_the_stream(full: World):
     reader = Reader(full, last="99999999999999999999")
     full.deps.state.act("main", story().id, "ack", by="ann", note="", at=1)

@@ -6,6 +6,7 @@ import pytest
 
 import postgres
 from replica.house import House
+from system.test_access import outer_address
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +18,23 @@ def house(tmp_path_factory):
     for _ in range(2):
         made.replica()
     made.control.start()
+    for each in made.replicas:
+        each.ready()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory):
+    """The same where others can reach it, so that keys are asked for; control first, as it makes the first key."""
+    if postgres.programs() is None:
+        pytest.skip("postgresql is not installed")
+    host = outer_address()
+    made = House(tmp_path_factory.mktemp("locked"), host=host)
+    made.control.start()
+    made.control.key = made.control.lines[0].removeprefix("key: ")
+    for _ in range(2):
+        made.replica(host=host, data=made.control.data)
     for each in made.replicas:
         each.ready()
     yield made

@@ -23,13 +23,14 @@ from system.server import LOOPBACK, START_S, TOCSIN, Server, free_ports, until
 class Replica:
     """One `tocsin replica`."""
 
-    def __init__(self, path, config, control, *options, environment=None, host=LOOPBACK):
+    def __init__(self, path, config, *, control, environment, host=LOOPBACK, data=None):
         path.mkdir()
+        data = data or path / "data"
         (port,) = free_ports(1, host)
         self.url = f"http://{host}:{port}"
         self.log = path / "log"
-        command = [TOCSIN, "replica", "--config", str(config), "--data", str(path / "data"), "--host", host]
-        command += ["--port", str(port), *(["--control", control] if control else []), *options]
+        command = [TOCSIN, "replica", "--config", str(config), "--data", str(data), "--host", host]
+        command += ["--port", str(port), *(["--control", control] if control else [])]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         self.http = httpx2.Client(base_url=self.url, timeout=60)
@@ -43,10 +44,11 @@ class Replica:
     def close(self):
         """End it as systemd would."""
         self.http.close()
+        self.process.stdout.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             assert self.process.wait(60) == 0, self.log.read_text()
-        self.process.stdout.close()
+            assert "Exception in ASGI" not in self.log.read_text()
 
 
 class House:
@@ -69,21 +71,21 @@ class House:
         }
         (path / "control").mkdir()
         self.control = Server(path / "control", kernel_cache.PLACE, json.dumps(config), **control)
-        self.config = path / "control" / "tocsin.yaml"
+        self.config, self.said = path / "control" / "tocsin.yaml", config
 
-    def replica(self, *options, **settings):
+    def replica(self, **settings):
         """Start one more; it is not waited for."""
-        found = Replica(
-            self.path / f"replica-{len(self.replicas)}", self.config, self.control.url, *options,
-            environment={**os.environ, "NUMBA_CACHE_DIR": str(kernel_cache.PLACE)}, **settings,
-        )  # fmt: skip
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(kernel_cache.PLACE)}
+        settings = {"control": self.control.url, "environment": environment, **settings}
+        found = Replica(self.path / f"replica-{len(self.replicas)}", self.config, **settings)
         self.replicas.append(found)
         return found
 
-    def breach(self, service, value=9.0):
-        """Send what opens an incident of a service."""
+    def breach(self, service, value=9.0, at=None):
+        """Send what opens an incident of a service, to control or another server."""
         metric = gauge("api.latency", [(time.time_ns(), value, {})], "s")
-        answer = self.control.http.post("/v1/metrics", json=request(service, metric), headers=self.control.headers())
+        to = at or self.control
+        answer = to.http.post("/v1/metrics", json=request(service, metric), headers=to.headers())
         assert answer.status_code == 200, answer.text
 
     def told(self, service, action):

@@ -104,6 +104,27 @@ def test_a_change_of_configuration_by_a_replica_wants_a_key_as_at_control(house)
     assert "key alone" in answer.json()["detail"]
 
 
+def test_while_a_store_is_away_that_is_said_and_it_comes_back(house, incident):
+    http = house.replicas[0].http
+    house.database.stop()
+    answer = http.get("/api/incidents")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unreachable")
+    assert "password" not in answer.text
+    for path in ("/", "/healthz", "/readyz"):
+        assert http.get(path).status_code == 200, path
+    assert until(lambda: "state failing" in http.get("/healthz").text, 60)
+    house.database.start()
+    assert until(lambda: http.get("/api/incidents").status_code == 200, 60)
+
+    house.clickhouse.kill()
+    assert http.get("/api/signals").status_code == 503
+    assert http.get(f"/api/incidents/{incident['id']}").status_code == 200, "that is in the other store"
+    house.clickhouse.start()
+    for each in (http, house.control.http):
+        assert until(lambda each=each: each.get("/api/signals").status_code == 200, 60)
+        assert until(lambda each=each: each.get("/api/incidents").status_code == 200, 60)
+
+
 class Follower:
     """Somebody who has a page of a replica open: its events, as they come."""
 

@@ -31,6 +31,11 @@ class Places:
     def __init__(self, most: int) -> None:
         self._most = most
         self._open = 0
+        self.over = False
+
+    def end(self) -> None:
+        """Let all streams end, as the process does: their readers come back."""
+        self.over = True
 
     def ask(self) -> None:
         """Make sure that there is a place.
@@ -84,13 +89,13 @@ def _overview(deps: Deps, tenant: str) -> dict[str, object]:
     }
 
 
-async def _follow(deps: Deps, tenant: str, seq: int, request: Request) -> AsyncIterator[bytes]:
+async def _follow(deps: Deps, tenant: str, seq: int, request: Request, places: Places) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     yield b"retry: 2000\n\n"
     yield message("hello", {"seq": seq, "version": deps.version}, seq)
     seen: dict[str, object] = {}
     quiet_since = looked_at = loop.time()
-    while not await request.is_disconnected():
+    while not (places.over or await request.is_disconnected()):
         events = list(await run_in_threadpool(deps.state.events_after, tenant, seq, _BATCH))
         chunks = await run_in_threadpool(_news, deps, tenant, events) if events else []
         if events:
@@ -134,7 +139,7 @@ async def stream(
         # taken only once the answer flows: a caller that hung up before would never give it back
         places.take()
         try:
-            async for chunk in _follow(deps, access.tenant, seq, request):
+            async for chunk in _follow(deps, access.tenant, seq, request, places):
                 yield chunk
         finally:
             places.free()

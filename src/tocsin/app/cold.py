@@ -355,6 +355,7 @@ async def _serve(cold: Cold, child: Child) -> None:
     child.ready()
     await ended.wait()
     cold.stop.set()
+    app.state.places.end()
     listener.stop()
     await running
     for task in outgoing:

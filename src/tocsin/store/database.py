@@ -45,6 +45,7 @@ class Database:
         self._reading = {"prefer_column_name_to_alias": 1, **reading}
         self._write_lock = threading.RLock()
         self._count = readers
+        self._closing = False
         self._readers: LifoQueue[Any] = LifoQueue()
         self._writer = self._connect(writing)
         for _ in range(readers):
@@ -104,6 +105,8 @@ class Database:
     def _reader(self) -> Iterator[Any]:
         client = self._readers.get()
         try:
+            if self._closing:
+                raise Unreachable("the telemetry store is being closed")
             if client is None:
                 client = self._connect(self._reading)
             yield client
@@ -111,13 +114,14 @@ class Database:
             self._readers.put(client)
 
     def close(self) -> None:
-        """Close all handles, waiting for what runs."""
+        """Close all handles, waiting for what runs; what waits for a handle is refused."""
+        self._closing = True
         with self._write_lock:
             self._writer.close()
-        for _ in range(self._count):
-            client = self._readers.get()
+        for client in [self._readers.get() for _ in range(self._count)]:
             if client is not None:
                 client.close()
+        self._readers.put(None)  # whoever comes, or still waits, passes it on
 
 
 class EmbeddedDatabase(Database):

@@ -36,6 +36,7 @@ EVENTS: Final = "/api/events"
 MAX_BODY_BYTES: Final = 64 << 20
 MOST: Final = 64
 RETRY_AFTER_S: Final = 5
+AGAIN: Final = "try again in a few seconds"
 _CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _OF_BROWSERS: Final = frozenset(
@@ -157,10 +158,10 @@ class Onward(Passing):
     async def _unavailable(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         if isinstance(error, _NEVER_SENT):
             text = "control does not answer, and only control can do this; nothing was done. Reading goes on meanwhile."
-            answer = problem(503, text, code="control_away", next_step="try again", retry_after_s=RETRY_AFTER_S)
+            answer = problem(503, text, code="control_away", next_step=AGAIN, retry_after_s=RETRY_AFTER_S)
         elif scope["method"] in _CHANGES_NOTHING:
             text = "control broke off before it answered, and only control knows this"
-            answer = problem(503, text, code="control_away", next_step="try again", retry_after_s=RETRY_AFTER_S)
+            answer = problem(503, text, code="control_away", next_step=AGAIN, retry_after_s=RETRY_AFTER_S)
         else:
             text = "control broke off before it answered: it may have done this or not"
             answer = problem(502, text, code="control_broke_off", next_step="look whether it was done, then try again")

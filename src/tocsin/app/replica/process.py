@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.passing import passing_dir
 from tocsin.app.ports import bind
+from tocsin.app.reload import ConfigFile
 from tocsin.app.replica.front import ReplicaFront
 from tocsin.app.replica.onward import Onward
 from tocsin.app.replica.reading import Reading
@@ -27,6 +29,7 @@ from tocsin.model.clock import Clock
 from tocsin.model.errors import BadConfig, TocsinError
 from tocsin.spec.cluster import is_server
 from tocsin.spec.config import Config
+from tocsin.spec.packs import load_packs
 
 _log = structlog.get_logger(__name__)
 NO_CONTROL: Final = "a replica hands on to control what only control can do: say where it is with --control URL"
@@ -45,11 +48,11 @@ def control_address(said: str, config: Config) -> str:
     if not address:
         raise BadConfig(NO_CONTROL)
     if not is_server(address):
-        raise BadConfig(f"{address!r} is no address of control; write it like http://control:8642")
+        raise BadConfig("what was said is no address of control; write it like http://control:8642")
     return address
 
 
-def need_a_key(settings: ServeSettings, keys: KeyRing) -> None:
+def need_a_key(settings: ServeSettings, clock: Clock) -> None:
     """See to it that a bind that others can reach has a key; none is made here, as control would not know it.
 
     Raises
@@ -59,7 +62,7 @@ def need_a_key(settings: ServeSettings, keys: KeyRing) -> None:
     """
     if settings.insecure and not is_loopback(settings.host):
         _log.warning("--insecure: everybody who reaches this address may read everything", host=settings.host)
-    elif not settings.open_access and not keys.list():
+    elif not settings.open_access and not KeyRing(settings.keys_path, clock).list():
         raise BadConfig(
             f"{settings.host} is reached by others and {settings.keys_path} has no key: put control's keys.json there,"
             " which `tocsin key create --data DIR` makes"
@@ -100,16 +103,20 @@ def run_replica(
     with ExitStack() as stack:
         listener = stack.enter_context(bind(wanted.host, wanted.port, "--port"))
         run_dir, _ = stack.enter_context(passing_dir(""))
-        stop = threading.Event()
+        packs = load_packs()
         settings = wanted.model_copy(update={"run_dir": run_dir, "main_fd": listener.fileno()})
-        reading = stack.enter_context(closing(Reading(settings, env, clock, stop)))
-        need_a_key(settings, reading.keys)
-        address = control_address(control, reading.file.config)
+        file = stack.enter_context(closing(ConfigFile(settings, env, packs)))
+        config = file.start()
+        if config.cluster is not None:
+            settings = settings.model_copy(update={"shared_dir": Path(config.cluster.shared_dir)})
+        need_a_key(settings, clock)
+        address = control_address(control, config)
+        reading = stack.enter_context(closing(Reading(settings, file, packs, env, clock)))
         return asyncio.run(_serve(reading, address, say))
 
 
 async def _serve(reading: Reading, control: str, say: Callable[[str], None]) -> int:
-    settings, stop = reading.settings, reading.stop
+    settings, stop = reading.settings, threading.Event()
     looks = {**looks_of_stores(reading.telemetry, reading.state), "control": reading.heard.away}
     health = SelfCheck(looks, lambda: reading.file.config.health_check_interval, stop)
     deps = reading.deps()
@@ -135,6 +142,7 @@ async def _serve(reading: Reading, control: str, say: Callable[[str], None]) -> 
     say(f"ready: {settings.url}")
     await asyncio.wait({asyncio.create_task(ended.wait()), running}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    app.state.places.end()
     server.stop()
     await running
     await asyncio.to_thread(looking.join)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NoReturn
 
 from tocsin.api.action_ports import Word
@@ -40,7 +38,8 @@ from tocsin.model.incident import Incident, Severity
 from tocsin.model.remedy import Remedy, Switch
 from tocsin.selfmon.metrics import exposition
 from tocsin.spec.config import Config
-from tocsin.spec.packs import load_packs, unseen
+from tocsin.spec.pack import PackSpec
+from tocsin.spec.packs import unseen
 from tocsin.store.experiment_rows import ExperimentRows
 from tocsin.store.group_rows import GroupRows
 from tocsin.store.health_rows import HealthRows
@@ -126,14 +125,11 @@ class Reading:
         See `StateStore`, `TelemetryStore`.
     """
 
-    def __init__(self, settings: ServeSettings, env: Mapping[str, str], clock: Clock, stop: threading.Event) -> None:
-        self.clock, self.stop = clock, stop
-        self.packs = load_packs()
-        self.file = ConfigFile(settings, env, self.packs)
-        config = self.file.start()
-        if config.cluster is not None:
-            settings = settings.model_copy(update={"shared_dir": Path(config.cluster.shared_dir)})
-        self.settings = settings
+    def __init__(
+        self, settings: ServeSettings, file: ConfigFile, packs: Sequence[PackSpec], env: Mapping[str, str], clock: Clock
+    ) -> None:
+        self.settings, self.file, self.packs, self.clock = settings, file, packs, clock
+        config = file.config
         place = state_place(config, env, settings.data_dir)
         if place.embedded:
             raise BadConfig(NO_STATE)
@@ -164,7 +160,6 @@ class Reading:
 
     def close(self) -> None:
         """Close the stores."""
-        self.file.close()
         self.telemetry.close()
         self.state.close()
 
