@@ -26,8 +26,13 @@ class FrontProcess:
 
     def start(self) -> None:
         command = [sys.executable, clickhouse_front.__file__, str(self.path), str(self.port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert self.process.stdout.readline() == b"ready\n"
+        with (self.path / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        assert self.process.stdout.readline() == b"ready\n", self.said()
+
+    def said(self) -> str:
+        """How it ended, if it did, and the last that it wrote."""
+        return f"exit code {self.process.poll()}\n{(self.path / 'log').read_text(errors='replace')[-3000:]}"
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -40,6 +45,8 @@ class FrontProcess:
 
     @property
     def url(self) -> str:
+        """Where it answers; one that ended by itself says here why."""
+        assert self.process.poll() is None, self.said()
         return f"clickhouse://{clickhouse_front.USER}:{clickhouse_front.PASSWORD}@127.0.0.1:{self.port}"
 
 
