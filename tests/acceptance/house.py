@@ -19,7 +19,7 @@ class House(Stack):
     def __init__(self, path, text):
         super().__init__(path, text)
         kept = dict.fromkeys(
-            ("records", "panes", "points", "spans"), 3650 * 86_400 * SECOND
+            ("records", "panes", "points", "distributions", "spans", "logs"), 3650 * 86_400 * SECOND
         )  # the engine forgets by its own clock, not by that of the test
         self.telemetry = TelemetryStore(path / "store", retention=kept)
         self.writer = StoreWriter(

@@ -8,13 +8,19 @@ from typing import Final
 
 import pyarrow as pa
 
+from tocsin.model.frame import SCHEMAS, FrameKind
 from tocsin.model.series import MAIN_TENANT, Kind, Series, Signal
 from tocsin.store.database import Database
 from tocsin.store.schema import DATABASE
 
 SLICE_ROWS: Final = 500_000
+SLICE_FRAMES: Final = 50_000
 _WITHIN: Final = "tenant = {tenant:String} AND time >= {start:Int64} AND time < {end:Int64}"
 _COLUMNS: Final = {"panes": "time, series, value, log10_p", "points": "time, series, value, start"}
+FRAMES: Final = {
+    each.value: each for each in (FrameKind.DISTRIBUTIONS, FrameKind.SPANS, FrameKind.LOGS, FrameKind.RECORDS)
+}
+"""Tables whose rows are read back as the frames that they came in, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +105,34 @@ class HistoryRows:
 
     def read(self, table: str, stretch: Stretch, **chosen: Sequence[str] | Sequence[bytes]) -> Iterator[pa.Table]:
         """Rows of `panes` or `points` in order of time, so many at a time; only where each column is one of `chosen`."""
+        yield from self._sliced(table, _COLUMNS[table], "time, series", SLICE_ROWS, stretch, chosen)
+
+    def frames(self, table: str, stretch: Stretch, **chosen: Sequence[str] | Sequence[bytes]) -> Iterator[pa.Table]:
+        """Rows of one of `FRAMES` with the columns of its frames, but `series` are identities; as `read`."""
+        schema = SCHEMAS[FRAMES[table]]
+        columns = ", ".join(_read_back(field) for field in schema)
+        order = "time, series" if "series" in schema.names else "time"
+        yield from self._sliced(table, columns, order, SLICE_FRAMES, stretch, chosen)
+
+    def _sliced(
+        self, table: str, columns: str, order: str, most: int, stretch: Stretch,
+        chosen: Mapping[str, Sequence[str] | Sequence[bytes]],
+    ) -> Iterator[pa.Table]:  # fmt: skip
         where, values = _where(stretch, chosen)
         total = self.rows(table, stretch, **chosen)
-        parts = max(1, -(-total // SLICE_ROWS))
-        step = -(-(stretch.end - stretch.start) // parts)
+        step = -(-(stretch.end - stretch.start) // max(1, -(-total // most)))
         for start in range(stretch.start, stretch.end, max(step, 1)):
-            sql = f"SELECT {_COLUMNS[table]} FROM {DATABASE}.{table} WHERE {where} ORDER BY time, series"
+            sql = f"SELECT {columns} FROM {DATABASE}.{table} WHERE {where} ORDER BY {order}"
             yield self._db.query(sql, {**values, "start": start, "end": min(start + step, stretch.end)})
+
+
+def _read_back(field: pa.Field) -> str:
+    """A column as Arrow has it in a frame."""
+    if field.name != "series" and pa.types.is_string(field.type):
+        return f"toString({field.name}) AS {field.name}"
+    if pa.types.is_map(field.type):
+        return f"CAST({field.name}, 'Map(String, String)') AS {field.name}"
+    return f"`{field.name}`"
 
 
 def _where(stretch: Stretch, chosen: Mapping[str, Sequence[str] | Sequence[bytes]]) -> tuple[str, dict[str, object]]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from heapq import merge
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
 from tocsin.app.backtest.history import History, Rows
 from tocsin.app.backtest.work import Way
 from tocsin.engine.labels import Labels
 from tocsin.engine.pipeline import Pipeline
+from tocsin.model.arrays import I4, I8
 from tocsin.model.clock import SECOND
 from tocsin.model.codec import findings_of
 from tocsin.model.finding import Finding
-from tocsin.model.frame import FrameKind, points_frame
+from tocsin.model.frame import Frame, FrameKind, points_frame
 from tocsin.model.log import Control, Entry, LogRecord, Tick
 from tocsin.model.series import Catalog, Kind, Series, Signal
 from tocsin.spec.engine import EngineSpec
@@ -40,7 +44,10 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One part of a history under one specification; `pins` are levels by family, `labels` what people asked for."""
+    """One part of a history under one specification; `pins` are levels by family, `labels` what people asked for.
+
+    What `monitors` say is told; `tables` are those whose frames are folded beside points.
+    """
 
     part: str
     way: Way
@@ -48,6 +55,7 @@ class Run:
     monitors: frozenset[str]
     pins: dict[str, float] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)
+    tables: tuple[str, ...] = ()
 
 
 def for_panes(spec: EngineSpec, monitor: MonitorSpec) -> EngineSpec:
@@ -96,16 +104,54 @@ def fold(history: History, run: Run, changed: Changed | None = None) -> list[New
     tenant = history.stretch.tenant
     numbers = np.array(refs, "i4")
     now = 0
-    for minute, rows in _minutes(history, run.part, changed):
+    for minute, frames in _by_minute(history, run, numbers, changed):
         if now and minute - now > TICK_NS:
             now = minute - TICK_NS  # a stretch without rows: windows are passed over, as after a stop
             put(_tick(tenant, now))
-        put(points_frame(tenant, SOURCE, numbers[rows.series], rows.time, rows.value, rows.start))
+        for frame in frames:
+            put(frame)
         now = minute
         put(_tick(tenant, now))
     for late in range(now, now + AFTER_NS, TICK_NS) if now else ():
         put(_tick(tenant, late + TICK_NS))
     return said
+
+
+def _by_minute(
+    history: History, run: Run, numbers: I4, changed: Changed | None
+) -> Iterator[tuple[int, Iterator[Frame]]]:
+    """What came in each minute, by its end: points first, then the frames of tables in their order."""
+    tenant = history.stretch.tenant
+    points = (
+        (minute, 0, points_frame(tenant, SOURCE, numbers[rows.series], rows.time, rows.value, rows.start))
+        for minute, rows in _minutes(history, run.part, changed)
+    )
+    streams = [_frames(history, run.part, table, place, numbers) for place, table in enumerate(run.tables, 1)]
+    for minute, found in groupby(merge(points, *streams, key=itemgetter(0, 1)), key=itemgetter(0)):
+        yield minute, (frame for _, _, frame in found)
+
+
+def _frames(history: History, part: str, table: str, place: int, numbers: I4) -> Iterator[tuple[int, int, Frame]]:
+    """Frames of a table by the minute that they end in; a minute may have several."""
+    for read in history.frames(part, table):
+        rows = _renumbered(read, numbers)
+        ends = _ends(rows.column("time").to_numpy())
+        bounds = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), len(ends)] if len(ends) else [0]
+        for first, last in pairwise(bounds):
+            cut = rows.slice(first, last - first)
+            yield int(ends[first]), place, Frame(FrameKind(table), history.stretch.tenant, SOURCE, cut)
+
+
+def _renumbered(rows: pa.RecordBatch, numbers: I4) -> pa.RecordBatch:
+    """Rows with the numbers that the catalog gives their series."""
+    place = rows.schema.get_field_index("series")
+    return rows if place < 0 else rows.set_column(place, "series", pa.array(numbers[rows.column(place)], pa.int32()))
+
+
+def _ends(time: I8) -> I8:
+    """End of the minute that each time lies in."""
+    found: I8 = -(-time // TICK_NS) * TICK_NS
+    return found
 
 
 def _tick(tenant: str, at: int) -> Tick:
@@ -121,7 +167,7 @@ def _minutes(history: History, part: str, changed: Changed | None) -> Iterator[t
     rest: Rows | None = None
     for read in history.parts(part):
         rows = _joined(rest, read if changed is None else changed(read))
-        ends = -(-rows.time // TICK_NS) * TICK_NS
+        ends = _ends(rows.time)
         cuts = np.flatnonzero(np.diff(ends)) + 1
         bounds = [0, *cuts.tolist(), len(ends)]
         for first, last in pairwise(bounds[:-1]):

@@ -46,7 +46,7 @@ def judge(directory: Path) -> Json:
     return {
         "weeks": weeks,
         "counted_from": work.since,
-        "rows": sum(len(rows.time) for part in work.parts for rows in history.parts(part.name)),
+        "rows": sum(_rows(history, part) for part in work.parts),
         "findings": {"before": _by_monitor(before, work.since), "after": _by_monitor(after, work.since)},
         "incidents": {
             "before": len(before.episodes.incidents) + len(rest),
@@ -78,11 +78,20 @@ def run_of(part: Part, spec: EngineSpec, pins: dict[str, float], labels: Labels)
     """How a part is judged under a specification; None where that has no such monitor."""
     monitors = {each.name: each for each in spec.all_monitors()}
     if part.way == "points":
-        return Run(part.name, part.way, spec, frozenset(monitors), pins, labels)
+        return Run(part.name, part.way, spec, frozenset(monitors) - set(part.left_out), pins, labels)
+    if part.way == "telemetry":
+        bare = spec.model_copy(update={"drift": [], "inventory": [], "budgets": []})
+        named = frozenset(part.monitors) & set(monitors)
+        return Run(part.name, part.way, bare, named, pins, labels, tuple(part.tables)) if named else None
     monitor = monitors.get(part.monitor)
     if monitor is None:
         return None
     return Run(part.name, part.way, for_panes(spec, monitor), frozenset({monitor.name}), pins, labels)
+
+
+def _rows(history: History, part: Part) -> int:
+    points = sum(len(rows.time) for rows in history.parts(part.name))
+    return points + sum(len(rows) for table in part.tables for rows in history.frames(part.name, table))
 
 
 def levels(pins: dict[str, float], windows_per_week: float, spec: EngineSpec, easier: float) -> dict[str, float]:

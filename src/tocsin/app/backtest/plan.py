@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
 from tocsin.app.backtest.history import History
+from tocsin.app.backtest.makings import DISTRIBUTIONS, Makings, Needs
 from tocsin.app.backtest.work import Part, Work, side_of
 from tocsin.model.codec import Json, incident_to_json
 from tocsin.model.errors import BadInput
@@ -27,17 +27,24 @@ LEVEL: Final = "tocsin.budget.level"
 _WINDOWS: Final = ("signal", "where", "unless", "by", "window", "aggregate")
 _ROUTING: Final = ("routes", "destinations", "severity", "objectives", "dry_run")
 POINTS: Final = "points"
+TELEMETRY: Final = "telemetry"
+MOST_EVENTS: Final = 2_000_000
+"""Spans, log lines and records that are folded again: each costs more than a point."""
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorChange:
-    """A monitor that one side has otherwise, and how that is judged: `panes`, `points`, or `unknown` and why."""
+    """A monitor that one side has otherwise, and how that is judged: `panes`, `points`, `telemetry`, or `unknown` and why.
+
+    `signals` are those of points and histograms that are folded for it, `tables` what else is.
+    """
 
     name: str
     change: str
     way: str
     reason: str = ""
     signals: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
         """The JSON of it."""
@@ -94,7 +101,8 @@ def prepare(
     stretch = Stretch(stretch.tenant, max(stretch.start, first), stretch.end)
     judged = rows.monitors(stretch)
     easier = _easier(before, after)
-    changes = _changes(before, after, packs, rows.signals(stretch.tenant), judged, everything=easier != 0.0)
+    stored = Stored(Makings(packs, rows.signals(stretch.tenant)), rows, stretch)
+    changes = _changes(before, after, packs, stored, judged, everything=easier != 0.0)
     monitors = {each.name: each for each in before.engine_spec(packs).all_monitors()}
     weeks = {name: n * _windows_per_week(monitors[name]) for name, n in judged.items() if name in monitors}
     work = Work(
@@ -110,11 +118,28 @@ def prepare(
     for part in work.parts:
         if part.way == "panes":
             history.take(rows, part.name, "panes", monitor=[part.monitor])
-        else:
-            history.take(rows, part.name, "points", signal=sorted({s for each in changes for s in each.signals}))
+            continue
+        signals = sorted({name for each in changes if each.way == part.way for name in each.signals})
+        history.take(rows, part.name, "points", signal=signals)
+        for table in part.tables:
+            history.take_frames(rows, part.name, table, **({"signal": signals} if table == DISTRIBUTIONS else {}))
     history.close()
     work.write(directory)
     return Planned(changes, parts_changed, work, _notes(easier, changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored of a stretch that monitors could be given again."""
+
+    makings: Makings
+    rows: HistoryRows
+    stretch: Stretch
+
+    def counted(self, tables: Iterable[str]) -> dict[str, int]:
+        """How many rows there are of tables other than points; only of those that have any."""
+        counts = {table: self.rows.rows(table, self.stretch) for table in sorted(set(tables) - {POINTS})}
+        return {table: count for table, count in counts.items() if count}
 
 
 def prepare_drill(
@@ -184,7 +209,7 @@ def _changes(
     before: Config,
     after: Config,
     packs: Sequence[PackSpec],
-    stored: Mapping[str, set[str]],
+    stored: Stored,
     judged: Mapping[str, int],
     *,
     everything: bool,
@@ -197,26 +222,21 @@ def _changes(
         if one != other or (everything and name in judged):
             found.append(_change(name, one, other, stored, judged))
     # a monitor whose signals are judged by points anyway is judged there, and not twice
-    by_points = {signal for each in found for signal in each.signals}
+    by_points = {signal for each in found if each.way == POINTS for signal in each.signals}
     return tuple(
-        MonitorChange(each.name, each.change, "points", each.reason, tuple(sorted(mine)))
+        MonitorChange(each.name, each.change, POINTS, each.reason, tuple(sorted(mine)))
         if each.way == "panes" and (mine := by_points & _matching(old.get(each.name), new.get(each.name), stored))
         else each
         for each in found
     )
 
 
-def _matching(one: MonitorSpec | None, other: MonitorSpec | None, stored: Mapping[str, set[str]]) -> set[str]:
-    specs = [each for each in (one, other) if each is not None]
-    return {signal for signal in stored if any(fnmatchcase(signal, each.signal) for each in specs)}
+def _matching(one: MonitorSpec | None, other: MonitorSpec | None, stored: Stored) -> set[str]:
+    return set(stored.makings.matching([each.signal for each in (one, other) if each is not None]))
 
 
 def _change(
-    name: str,
-    one: MonitorSpec | None,
-    other: MonitorSpec | None,
-    stored: Mapping[str, set[str]],
-    judged: Mapping[str, int],
+    name: str, one: MonitorSpec | None, other: MonitorSpec | None, stored: Stored, judged: Mapping[str, int]
 ) -> MonitorChange:
     what = "added" if one is None else "removed" if other is None else "unchanged" if one == other else "changed"
     specs = [each for each in (one, other) if each is not None]
@@ -229,19 +249,41 @@ def _change(
         if name in judged:
             return MonitorChange(name, what, "panes")
         return MonitorChange(name, what, "nothing", "it judged nothing in this time")
-    signals = _matching(one, other, stored)
-    points = tuple(sorted(signal for signal in signals if "points" in stored[signal]))
-    if points or not signals:
-        reason = "" if points else "nothing that is stored has such a signal"
-        return MonitorChange(name, what, "points" if points else "nothing", reason, points)
-    reason = "its windows are others, and its signal is made of spans, logs, records or histograms"
-    return MonitorChange(name, what, "unknown", reason)
+    return _again(name, what, _matching(one, other, stored), stored)
+
+
+def _again(name: str, what: str, signals: set[str], stored: Stored) -> MonitorChange:
+    """A monitor whose windows must be made again, of what its signals are made of."""
+    needs, unknown = Needs(), []
+    for signal in sorted(signals):
+        made = stored.makings.of(signal)
+        if made is None:
+            unknown.append(signal)
+        else:
+            needs |= made
+    counts = stored.counted(needs.tables)
+    if not counts and POINTS not in needs.tables:
+        said = f"what {unknown[0]} is made of is not stored" if unknown else "nothing that is stored has such a signal"
+        return MonitorChange(name, what, "unknown" if unknown else "nothing", said)
+    for table, count in counts.items():
+        if table != DISTRIBUTIONS and count > MOST_EVENTS:
+            return MonitorChange(
+                name, what, "unknown", f"{count:,} {table} are more than {MOST_EVENTS:,}; take fewer days"
+            )
+    reason = f"without {', '.join(unknown[:3])}: what they are made of is not stored" if unknown else ""
+    return MonitorChange(
+        name, what, TELEMETRY if counts else POINTS, reason, tuple(sorted(needs.signals)), tuple(counts)
+    )
 
 
 def _parts(changes: Sequence[MonitorChange]) -> list[Part]:
     found = [Part(f"panes-{number}", "panes", each.name) for number, each in enumerate(changes) if each.way == "panes"]
-    if any(each.way == "points" for each in changes):
-        found.append(Part(POINTS, "points"))
+    told = [each for each in changes if each.way == TELEMETRY]
+    if any(each.way == POINTS for each in changes):
+        found.append(Part(POINTS, POINTS, left_out=[each.name for each in told]))
+    if told:
+        tables = sorted({table for each in told for table in each.tables})
+        found.append(Part(TELEMETRY, TELEMETRY, monitors=[each.name for each in told], tables=tables))
     return found
 
 
@@ -251,7 +293,7 @@ def _others(
     """Recorded incidents that have findings of other monitors: they stay; told anew where routing changes."""
     if not any(part in _ROUTING for part in parts):
         return []
-    mine = {each.name for each in changes if each.way in ("panes", "points")}
+    mine = {each.name for each in changes if each.way in ("panes", POINTS, TELEMETRY)}
     return [
         incident_to_json(each)
         for each in recorded

@@ -15,7 +15,7 @@ from tocsin.model.codec import Json
 from tocsin.spec.config import Config
 
 WORK: Final = "work.json"
-Way: TypeAlias = Literal["panes", "points"]
+Way: TypeAlias = Literal["panes", "points", "telemetry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,18 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the history: what one monitor judged (`panes`), or points that all may that match them (`points`)."""
+    """A part of the history: what one monitor judged (`panes`), or what came in.
+
+    `points` are for all monitors that match them but those `left_out`; `telemetry` has `tables` beside points, for
+    `monitors` alone.
+    """
 
     name: str
     way: Way
     monitor: str = ""
+    left_out: list[str] = field(default_factory=list)
+    monitors: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
