@@ -69,7 +69,8 @@ def test_control_is_where_one_says_else_where_the_configuration_says(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "address", ["control:8642", "ftp://control", "http://", "http://user:pw@control", "http://control/api", "http://c?x=1"]
+    "address",
+    ["control:8642", "ftp://control", "http://", "http://user:pw@control", "http://control/api", "http://c?x=1"],
 )
 def test_what_is_no_address_of_a_server_is_refused(address):
     with pytest.raises(BadConfig, match="no address of control"):
