@@ -8,9 +8,10 @@ import pytest
 
 from causes_world import Video
 from tocsin.app.bench.figure import Setting
+from tocsin.app.bench.neighbour import added_ms
 from tocsin.app.bench.rca import measure
 from tocsin.app.bench.sizes import SMALL
-from tocsin.app.bench.storm import storm
+from tocsin.app.bench.storm import opened, storm
 from tocsin.model.errors import BadInput
 
 
@@ -82,3 +83,7 @@ def test_without_the_data_set_the_way_to_it_is_told(tmp_path):
         measure(Setting(SMALL))
     with pytest.raises(BadInput, match="fault_list"):
         measure(Setting(SMALL, datasets=tmp_path))
+
+
+def test_a_dead_destination_costs_those_beside_it_little():
+    assert abs(added_ms(opened(60))) < 20  # that it can be taken; the figure is taken on a machine that has time

@@ -7,16 +7,19 @@ import time
 from typing import Final
 
 from tocsin.app.bench.figure import Bench, Figure, Setting
+from tocsin.app.bench.neighbour import WARM, added_ms
 from tocsin.correlate.reducer import Reducer
 from tocsin.incident.severity import grader
 from tocsin.model.codec import findings_frame
 from tocsin.model.finding import Finding, Phase, finding_id
 from tocsin.model.log import Output
 from tocsin.model.series import MAIN_TENANT, Catalog, Series, Signal
+from tocsin.model.transition import Transition
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.packs import load_packs
 
 FINDINGS: Final = 10_000
+TOLD: Final = 300
 SPAN_NS: Final = 10 * 10**9
 BATCH: Final = 50
 SIGNALS: Final = 50
@@ -24,7 +27,7 @@ BEGIN_NS: Final = 1_767_225_600 * 10**9
 
 
 def measure(setting: Setting) -> Bench:
-    """Fold the storm once with the packs as shipped: services that share nothing, then all on one host."""
+    """Fold the storm once with the packs as shipped: services that share nothing, then all on one host; tell some of it."""
     del setting  # a storm has one size
     bench = Bench("storm", load=os.getloadavg())
     began = time.monotonic()
@@ -33,6 +36,9 @@ def measure(setting: Setting) -> Bench:
         note = f"{FINDINGS:,} findings in 10 s, packs as shipped"
         bench.add(Figure(f"incidents of a storm {name}", incidents, "incidents", 10, aim_high=False, note=note))
         bench.add(Figure(f"time of the fold, {name}", seconds, "CPU-s", 2.0, aim_high=False, note=note))
+    added = added_ms(opened(TOLD + WARM))
+    note = f"{TOLD} incidents, one by one, to one that takes them, with and without one that never answers, in turns"
+    bench.add(Figure("a dead destination adds, median", added, "ms", 1.0, aim_high=False, note=note))
     bench.elapsed_s = time.monotonic() - began
     return bench
 
@@ -49,6 +55,17 @@ def storm(host: str = "", findings: int = FINDINGS) -> tuple[int, float]:
     said = [each for output in outputs for each in reducer.fold(output, catalog)]
     spent = time.process_time() - before
     return len({each.incident.id for each in said}), spent
+
+
+def opened(incidents: int) -> list[Transition]:
+    """So many incidents as they are opened, each of one finding of a service of its own."""
+    found = []
+    for number in range(incidents):
+        reducer, catalog = Reducer(EngineSpec(), grader()), Catalog()
+        one = _finding(number, "", incidents)
+        output = Output(0, one.time, True, (findings_frame([one], catalog, MAIN_TENANT),))
+        found += [each for each in reducer.fold(output, catalog) if each.action == "open"]
+    return found
 
 
 def _finding(number: int, host: str, findings: int) -> Finding:
