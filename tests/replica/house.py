@@ -57,6 +57,7 @@ class House:
     def __init__(self, path: Path, **control):
         self.path = path
         self.database = postgres.Server(postgres.programs())
+        (path / "clickhouse").mkdir()
         self.clickhouse = FrontProcess(path / "clickhouse")
         self.hook = Hook()
         self.replicas: list[Replica] = []
