@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from api.conftest import World, served
 from api.fake import deps
 from api.world import story
+from tocsin.model.errors import Unreachable
 from tocsin.model.incident import IncidentState
 
 
@@ -69,6 +70,18 @@ def test_streams_end_in_good_order_with_the_process(full: World):
     reader = Reader(full)
     reader.until("hello")
     full.app.state.places.end()
+    assert [name for _, name, _ in reader.events() if name not in ("overview", "heartbeat")] == []
+    reader.close()
+
+
+def test_a_stream_ends_where_the_store_does_not_answer(full: World, monkeypatch):
+    reader = Reader(full)
+    reader.until("hello")
+
+    def gone(*_):
+        raise Unreachable("the state store can't be used")
+
+    monkeypatch.setattr(full.deps.state, "events_after", gone)
     assert [name for _, name, _ in reader.events() if name not in ("overview", "heartbeat")] == []
     reader.close()
 

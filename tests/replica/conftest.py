@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 import postgres
@@ -14,14 +16,13 @@ def house(tmp_path_factory):
     """Control and two replicas, all started together on an empty database."""
     if postgres.programs() is None:
         pytest.skip("postgresql is not installed")
-    made = House(tmp_path_factory.mktemp("house"))
-    for _ in range(2):
-        made.replica()
-    made.control.start()
-    for each in made.replicas:
-        each.ready()
-    yield made
-    made.close()
+    with closing(House(tmp_path_factory.mktemp("house"))) as made:
+        for _ in range(2):
+            made.replica()
+        made.control.start()
+        for each in made.replicas:
+            each.ready()
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +31,11 @@ def locked(tmp_path_factory):
     if postgres.programs() is None:
         pytest.skip("postgresql is not installed")
     host = outer_address()
-    made = House(tmp_path_factory.mktemp("locked"), host=host)
-    made.control.start()
-    made.control.key = made.control.lines[0].removeprefix("key: ")
-    for _ in range(2):
-        made.replica(host=host, data=made.control.data)
-    for each in made.replicas:
-        each.ready()
-    yield made
-    made.close()
+    with closing(House(tmp_path_factory.mktemp("locked"), host=host)) as made:
+        made.control.start()
+        made.control.key = made.control.lines[0].removeprefix("key: ")
+        for _ in range(2):
+            made.replica(host=host, data=made.control.data)
+        for each in made.replicas:
+            each.ready()
+        yield made

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
@@ -103,13 +104,12 @@ class House:
         self.control.process.stdout.close()
 
     def close(self):
-        """End everything."""
-        for each in self.replicas:
-            each.close()
-        self.control.close()
-        self.hook.close()
-        self.clickhouse.kill()
-        self.database.close()
+        """End everything, also where something of it did not end well."""
+        with ExitStack() as stack:
+            for end in (self.database.close, self.clickhouse.kill, self.hook.close, self.control.close):
+                stack.callback(end)
+            for each in self.replicas:
+                stack.callback(each.close)
 
 
 def incident_of(http, service, headers=None):

@@ -41,7 +41,8 @@ def test_processes_that_start_together_make_the_tables_once(house):
 
 
 def test_a_replica_shows_what_control_shows(house, incident):
-    name = incident["id"]
+    house.breach("bot-2")
+    name = incident_of(house.control.http, "bot-2")["id"]
     own = (f"/api/incidents/{name}", f"/api/incidents/{name}/summary", f"/api/incidents/{name}/signals")
 
     def differing():
@@ -54,7 +55,7 @@ def test_a_replica_shows_what_control_shows(house, incident):
         return found
 
     # a destination's last delivery is told every few seconds
-    assert until(lambda: not differing(), 30), differing()
+    assert until(lambda: not differing(), 60), differing()
     shown = house.replicas[0].http.get(own[0]).json()
     assert shown["escalation"]["to"] == ["hook"]
     assert (shown["team"], shown["route"]) == ("ml", "to hook")
@@ -77,7 +78,7 @@ def test_own_health_is_control_s_and_the_replica_s(house, incident):
     assert "tocsin_ingest_http_requests_total" in received, "what control took in is seen"
     metrics = house.replicas[0].http.get("/metrics").text
     assert "tocsin_process_check_up" in metrics
-    assert house.replicas[0].http.get("/healthz").text.startswith("ok\n")
+    assert until(lambda: house.replicas[0].http.get("/healthz").text.startswith("ok\n"), 60)
     assert house.replicas[0].http.get("/readyz").json() == {"ready": True, "waiting_for": []}
 
 

@@ -76,13 +76,15 @@ def test_who_signs_in_at_one_process_is_signed_in_at_all(locked, incident):
     assert [each.get("/api/incidents", headers=cookie).status_code for each in everywhere] == [401] * 3
 
 
-def test_the_page_of_a_replica_shows_an_incident_and_acknowledges_it(locked, incident, view):
+def test_the_page_of_a_replica_shows_an_incident_and_acknowledges_it(locked, view):
+    locked.breach("chat")
+    incident = incident_of(locked.replicas[0].http, "chat", locked.control.headers())
     made, replica = view(), locked.replicas[0]
     page = made.page
     page.goto(f"{replica.url}/signin")
     page.get_by_role("textbox", name="Key").fill(make_key(locked, "operate"))
     page.get_by_role("button", name="Sign in").click()
-    link = page.get_by_role("link", name="bot: too slow").first
+    link = page.get_by_role("link", name="chat: too slow").first
     expect(link).to_be_visible()
     made.errors.clear()  # of before it was known who asks
     link.click()
@@ -93,7 +95,7 @@ def test_the_page_of_a_replica_shows_an_incident_and_acknowledges_it(locked, inc
     page.get_by_role("button", name="Acknowledge").click()
     for each in (page, other):  # the other hears of it as it happens
         expect(each.locator(".statement .tag").first).to_have_text("acknowledged")
-    assert until(lambda: locked.told("bot", "acknowledge"))
+    assert until(lambda: locked.told("chat", "acknowledge"))
     made.check()
 
 

@@ -17,7 +17,7 @@ from tocsin.api.ports import Deps, IncidentEvent
 from tocsin.api.present import clean, summary
 from tocsin.api.problem import RESPONSES
 from tocsin.api.silences import in_force, silencing
-from tocsin.model.errors import Overloaded
+from tocsin.model.errors import Overloaded, TocsinError
 from tocsin.selfmon.metrics import gauge
 
 router = APIRouter(prefix="/api", tags=["stream"], responses=RESPONSES)
@@ -96,16 +96,20 @@ async def _follow(deps: Deps, tenant: str, seq: int, request: Request, places: P
     seen: dict[str, object] = {}
     quiet_since = looked_at = loop.time()
     while not (places.over or await request.is_disconnected()):
-        events = list(await run_in_threadpool(deps.state.events_after, tenant, seq, _BATCH))
-        chunks = await run_in_threadpool(_news, deps, tenant, events) if events else []
+        try:
+            events = list(await run_in_threadpool(deps.state.events_after, tenant, seq, _BATCH))
+            chunks = await run_in_threadpool(_news, deps, tenant, events) if events else []
+            state = seen
+            if events or not seen or loop.time() - looked_at >= max(10.0, deps.poll_s):
+                looked_at = loop.time()
+                state = await run_in_threadpool(_overview, deps, tenant)
+        except TocsinError:
+            return  # who reads comes back, and is told then what is wrong
         if events:
             seq = events[-1].seq
-        if events or not seen or loop.time() - looked_at >= max(10.0, deps.poll_s):
-            looked_at = loop.time()
-            state = await run_in_threadpool(_overview, deps, tenant)
-            if state != seen:
-                seen = state
-                chunks.append(message("overview", state, seq))
+        if state != seen:
+            seen = state
+            chunks.append(message("overview", state, seq))
         for chunk in chunks:
             yield chunk
         if chunks:
