@@ -3,6 +3,7 @@
 import json
 import re
 from functools import cache
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -67,7 +68,13 @@ FOREIGN = {
         },
     },
 }
-ROLES = ("edge", "engine", "control")
+ROLES = {
+    "usual": {"edge", "engine", "control"},
+    "fixed": {"engine", "control"},
+    "bucket": {"edge", "engine", "control", "api"},
+    "watched": {"edge", "engine", "control", "api"},
+}
+COMMANDS = {"edge": "worker", "engine": "worker", "control": "control", "api": "replica"}
 
 
 @cache
@@ -113,7 +120,7 @@ def test_nothing_runs_with_rights_or_writes_into_the_image(name):
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
         assert all("hostPath" not in volume for volume in pod["volumes"])
         assert {mount["mountPath"] for mount in container["volumeMounts"]} >= {"/data", "/tmp", "/etc/tocsin"}
-    assert seen == (set(ROLES) if name != "fixed" else {"engine", "control"})
+    assert seen == ROLES[name]
 
 
 @pytest.mark.parametrize("name", charts.SETS)
@@ -182,7 +189,7 @@ def test_every_role_is_a_command_of_the_program(name):
     for role, _, container in containers(name):
         command, *options = container["args"]
         known = get_command(app).commands[command]
-        assert command == ("control" if role == "control" else "worker")
+        assert command == COMMANDS[role]
         known.make_context(command, list(options))
         assert ("--no-engine" in options) == (role == "edge")
 
@@ -203,6 +210,29 @@ def test_the_configuration_is_one_that_tocsin_takes(name, tmp_path):
         assert cluster.snapshots.startswith(mount["mountPath"])
 
 
+def policy(name, role):
+    (found_one,) = (e for e in found(name, "NetworkPolicy") if e["metadata"]["name"] == f"watch-tocsin-{role}")
+    return found_one["spec"]
+
+
+@pytest.mark.parametrize("name", ["bucket", "watched"])
+def test_replicas_of_the_pages_reach_control_and_nothing_that_is_written_to(name):
+    (api,) = (container for role, _, container in containers(name) if role == "api")
+    control = dict(pairwise(api["args"]))["--control"]
+    (service,) = (e for e in found(name, "Service") if f"http://{e['metadata']['name']}:80" == control)
+    assert service["spec"]["selector"]["app.kubernetes.io/component"] == "control"
+    assert {mount["name"] for mount in api["volumeMounts"]} == {"config", "data", "tmp", "keys"}
+    (pages,) = (e["spec"] for e in found(name, "Service") if e["metadata"]["name"] == "watch-tocsin-api")
+    assert pages["selector"]["app.kubernetes.io/component"] == "api"
+    to = {"podSelector": {"matchLabels": service["spec"]["selector"]}}
+    assert {"to": [to], "ports": [{"port": "http", "protocol": "TCP"}]} in policy(name, "api")["egress"]
+    (entry,) = policy(name, "control")["ingress"]
+    others = {"namespaceSelector": {}} in entry["from"]
+    assert others or {"podSelector": {"matchLabels": pages["selector"]}} in entry["from"]
+    update = pods(name)["api"]["strategy"]["rollingUpdate"]
+    assert update == {"maxUnavailable": 0, "maxSurge": 1}
+
+
 def test_with_a_bucket_nothing_is_shared_but_a_secret_and_engines_alone_may_write_there(tmp_path):
     cluster = cluster_of("bucket", tmp_path)
     values = charts.values_of("bucket")
@@ -210,6 +240,8 @@ def test_with_a_bucket_nothing_is_shared_but_a_secret_and_engines_alone_may_writ
     assert cluster.s3.endpoint == values["snapshots"]["endpoint"]
     assert [each["spec"]["accessModes"] for each in found("bucket", "PersistentVolumeClaim")] == []
     for role, pod, container in containers("bucket"):
+        if role == "api":
+            continue  # it redacts nothing
         mounts = {each["mountPath"]: each for each in container["volumeMounts"]}
         assert mounts[cluster.shared]["readOnly"] is True
         volumes = {each["name"]: each for each in pod["volumes"]}
@@ -269,6 +301,19 @@ def test_helm_renders_what_is_kept_and_kubernetes_takes_it(name):
             "12 engine workers and 8 partitions",
         ),
         ({"kafka": {"bootstrap": "kafka"}}, "does not match pattern"),
+        (
+            {"kafka": {"bootstrap": "kafka:9092"}, "keysSecret": "keys", "api": {"replicas": 2}},
+            "name a ClickHouse cluster",
+        ),
+        (
+            {
+                "kafka": {"bootstrap": "kafka:9092"},
+                "keysSecret": "keys",
+                "api": {"replicas": 2},
+                "config": {"telemetry": {"cluster": "main"}},
+            },
+            "name a PostgreSQL",
+        ),
         ({"engine": {"autoscaling": {"kind": "cpu"}}}, "must be one of"),
     ],
 )

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -38,7 +40,7 @@ def test_every_service_is_limited_and_gains_no_rights(file, name, spec):
         assert "pids_limit" in spec
 
 
-@pytest.mark.parametrize("name", ["worker-1", "worker-2", "control"])
+@pytest.mark.parametrize("name", ["worker-1", "worker-2", "control", "replica-1", "replica-2"])
 def test_members_are_commands_with_one_configuration_and_one_set_of_keys(name):
     member = CLUSTER[name]
     command, *options = member["command"]
@@ -63,6 +65,9 @@ def test_the_configuration_names_what_the_file_starts():
     config = load_config(ROOT / "deploy" / "compose" / "tocsin.yaml", {}).config
     assert {address.partition(":")[0] for address in config.cluster.brokers} <= set(CLUSTER)
     assert config.cluster.snapshots.startswith("/shared/")
+    for name in ("replica-1", "replica-2"):
+        control = urlsplit(dict(pairwise(CLUSTER[name]["command"]))["--control"])
+        assert (control.hostname in CLUSTER, control.port) == (True, 8642)
     servers = ET.fromstring((ROOT / "deploy" / "compose" / "clickhouse.xml").read_text())
     assert servers.find(f"remote_servers/{config.telemetry.cluster}/shard/replica/host").text in CLUSTER
 

@@ -58,8 +58,20 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if not .Values.keysSecret -}}{{ fail "keysSecret is empty: `tocsin key create --scope ingest --data keys`, then `kubectl create secret generic tocsin-keys --from-file=keys/keys.json`" }}{{- end -}}
 {{- $most := int .Values.engine.replicas -}}
 {{- if ne .Values.engine.autoscaling.kind "none" -}}{{- $most = int .Values.engine.autoscaling.maxReplicas -}}{{- end -}}
+{{- if and .Values.api.replicas (not .Values.existingConfigMap) -}}
+{{- if not (dig "telemetry" "cluster" "" .Values.config) -}}{{ fail "api.replicas reads telemetry that others store: name a ClickHouse cluster, config.telemetry.cluster, or leave it at 0" }}{{- end -}}
+{{- if not (or (dig "state" "url" "" .Values.config) .Values.existingSecret) -}}{{ fail "api.replicas reads state that others store: name a PostgreSQL, config.state.url or TOCSIN_STATE_URL in existingSecret, or leave it at 0" }}{{- end -}}
+{{- end -}}
 {{- if gt $most (int .Values.kafka.partitions) -}}
 {{ fail (printf "%d engine workers and %d partitions: the workers above that would idle; lower them, or make partitions" $most (int .Values.kafka.partitions)) }}{{- end -}}
+{{- end -}}
+
+{{/* The roles that there are, by their names. */}}
+{{- define "tocsin.roles" -}}
+{{- $roles := list "engine" "control" -}}
+{{- if .Values.edge.enabled -}}{{- $roles = prepend $roles "edge" -}}{{- end -}}
+{{- if .Values.api.replicas -}}{{- $roles = append $roles "api" -}}{{- end -}}
+{{- join " " $roles -}}
 {{- end -}}
 
 {{- define "tocsin.probes" -}}
@@ -142,7 +154,8 @@ spec:
         - {name: data, mountPath: /data}
         - {name: tmp, mountPath: /tmp}
         - {name: keys, mountPath: /data/keys.json, subPath: keys.json, readOnly: true}
-        {{- if .root.Values.snapshots.bucket }}
+        {{- if eq .role "api" }}
+        {{- else if .root.Values.snapshots.bucket }}
         - {name: keys, mountPath: /keys, readOnly: true}
         {{- else }}
         - {name: shared, mountPath: /shared}
@@ -161,7 +174,7 @@ spec:
       emptyDir: {sizeLimit: 256Mi}
     - name: keys
       secret: {secretName: {{ .root.Values.keysSecret }}, defaultMode: 288}
-    {{- if not .root.Values.snapshots.bucket }}
+    {{- if not (or .root.Values.snapshots.bucket (eq .role "api")) }}
     - name: shared
       persistentVolumeClaim: {claimName: {{ include "tocsin.claim" .root }}}
     {{- end }}
