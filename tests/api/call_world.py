@@ -71,14 +71,22 @@ class FakeCalls:
             "counted": 900,
             "documents": 4.2,
         }
-        return [{**row, "empty": 12, "similarity": None}] if self.full else []
+        return [{**row, "empty": 12, "similarity": 0.55 if asked.end >= NOW else 0.82}] if self.full else []
 
     def feedback(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
-        rows = [("answer-v7", '{"thumb": "down"}', 40), ("answer-v7", '{"thumb": "up"}', 60), ("", f'"{"so " * 5}"', 3)]
+        down = 40 if asked.end >= NOW else 20
+        rows = [
+            ("answer-v7", '{"thumb": "down"}', down),
+            ("answer-v7", '{"thumb": "up"}', 100 - down),
+            ("", f'"{"so " * 5}"', 3),
+        ]
         return [{"name": name, "feedback": text, "rows": n} for name, text, n in rows if self.full]
 
     def judged(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
-        rows = [("answer-v7", '{"faithfulness": 0.75}', 12), ("answer-v7", '{"faithfulness": 0.25}', 4)]
+        rows = [("answer-v7", '{"faithfulness": 0.875}', 16)]
+        if asked.end >= NOW:
+            rows = [("answer-v7", '{"faithfulness": 0.75}', 12), ("answer-v7", '{"faithfulness": 0.25}', 4)]
+            rows += [("answer-v7", '{"hallucination": 1}', 4), ("answer-v7", '{"hallucination": 0}', 12)]
         return [{"name": name, "feedback": text, "rows": n} for name, text, n in rows if self.full]
 
     def names(self, tenant: str, start: int, end: int) -> Mapping[str, Sequence[str]]:

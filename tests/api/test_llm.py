@@ -35,11 +35,20 @@ def test_calls_are_chosen_by_the_address(client: TestClient):
     assert zoomed["to"] - zoomed["from"] == 60
 
 
-def test_feedback_is_read_as_numbers_and_texts_are_counted(client: TestClient):
+def test_feedback_is_read_as_numbers_beside_the_time_before_and_texts_are_counted(client: TestClient):
     found = client.get("/api/llm?by=prompt_version").json()["feedback"]
-    assert found[0] == {"name": "answer-v7", "of": "thumb", "answers": 100, "mean": 0.6, "negative": 40}
-    assert found[1] == {"name": "answer-v7", "of": "faithfulness", "answers": 16, "mean": 0.625, "negative": 0}
-    assert found[2] == {"name": "", "of": "(text)", "answers": 3, "mean": None, "negative": None}
+    v7 = {"name": "answer-v7"}
+    assert found == [
+        {"name": "", "of": "(text)", "answers": 3, "mean": None, "before": None, "negative": None},
+        {**v7, "of": "faithfulness", "answers": 16, "mean": 0.625, "before": 0.875, "negative": None},
+        {**v7, "of": "hallucination", "answers": 16, "mean": 0.25, "before": None, "negative": 4},
+        {**v7, "of": "thumb", "answers": 100, "mean": 0.6, "before": 0.8, "negative": 40},
+    ]
+
+
+def test_retrievals_are_told_beside_the_time_before(client: TestClient):
+    (found,) = client.get("/api/llm").json()["retrieval"]
+    assert (found["similarity"], found["before"]["similarity"]) == (0.55, 0.82)
 
 
 def test_without_calls_nothing_is_made_up():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from store.world import SECOND, T0, World, spans_frame
@@ -150,6 +152,23 @@ def test_evaluations_are_found_wherever_they_are_and_know_the_calls_of_their_tra
     by_service = rows.judged("main", asked(by="service", where={"service": "bot"}))
     assert sum(row["rows"] for row in by_service) == 4
     assert rows.judged("other", asked()) == []
+
+
+def test_however_many_scores_differ_all_are_counted(world: World):
+    event = '{"name": "gen_ai.evaluation.result", "attributes": {"gen_ai.evaluation.name": "%s", "gen_ai.evaluation.score.value": %s}}'
+    scores = [(n + 1) / 8000 for n in range(6000)]
+    events = [event % ("faithfulness", score) for score in scores] + [
+        event % ("thumbs", vote) for vote in (1, 1, 0, -1)
+    ]
+    world.input.append([spans_frame([call(1, "small", 100, events=f"[{', '.join(events)}]")])])
+    world.writer.step()
+    found = [
+        (*json.loads(row["feedback"]).items(), row["rows"])
+        for row in LlmRows(world.store.db, load_packs()).judged("main", asked())
+    ]
+    assert found[0][0] == ("faithfulness", pytest.approx(sum(scores) / 6000))
+    assert found[0][1] == 6000
+    assert sorted(found[1:]) == [(("thumbs", -1), 1), (("thumbs", 0), 1), (("thumbs", 1), 2)]
 
 
 def test_calls_whose_length_nobody_told_have_no_latency(world: World):

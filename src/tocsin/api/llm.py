@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -14,6 +15,7 @@ from tocsin.api.problem import RESPONSES
 from tocsin.api.signals import From, LastSeconds, To
 from tocsin.api.times import NS, span_ns
 from tocsin.derive.sayings import verdicts
+from tocsin.derive.votes import WORSE
 from tocsin.model.codec import Json
 from tocsin.model.times import time_to_json
 from tocsin.store.llm_rows import MOST_GROUPS, OTHERS, By, CallsAsked
@@ -35,6 +37,8 @@ _COUNTS = (
     "truncation_risk",
 )
 _MOST_FEEDBACK = 60
+_VOTES = (-1.0, 0.0, 1.0)
+_FOUND = ("documents", "similarity", "calls")
 Row = Mapping[str, Any]
 Name = Annotated[str, Query(max_length=2000)]
 
@@ -82,8 +86,10 @@ def llm(
             "more": len(groups) >= MOST_GROUPS,
             "lines": _lines(calls.over_time(tenant, asked, drawn, step_ns), [*drawn, OTHERS], first, last, step_ns),
             "errors": [{**row, "last": time_to_json(row["last"])} for row in calls.errors(tenant, asked)],
-            "retrieval": [_retrieval(row) for row in calls.retrieval(tenant, asked)],
-            "feedback": _feedback([*calls.feedback(tenant, asked), *calls.judged(tenant, asked)]),
+            "retrieval": _retrieval(calls.retrieval(tenant, asked), calls.retrieval(tenant, asked.before())),
+            "feedback": _feedback(
+                *([*calls.feedback(tenant, at), *calls.judged(tenant, at)] for at in (asked, asked.before()))
+            ),
             "names": calls.names(tenant, first, last),
         }
     )
@@ -139,33 +145,66 @@ def _lines(rows: Iterable[Row], names: list[str], start: int, end: int, step_ns:
     return lines
 
 
-def _retrieval(row: Row) -> Json:
-    return {
-        **{name: row[name] for name in ("name", "calls", "errors", "counted", "documents", "empty", "similarity")},
-        "p50_s": row["latency"][0],
-        "p95_s": row["latency"][1],
-    }
+def _retrieval(rows: Iterable[Row], before: Iterable[Row]) -> list[Json]:
+    """Retrievals by service, with what they found in the time before; None where there were none then."""
+    was = {row["name"]: row for row in before}
+    return [
+        {
+            **{name: row[name] for name in ("name", "calls", "errors", "counted", "documents", "empty", "similarity")},
+            "p50_s": row["latency"][0],
+            "p95_s": row["latency"][1],
+            "before": {name: was[row["name"]][name] for name in _FOUND} if row["name"] in was else None,
+        }
+        for row in rows
+    ]
 
 
-def _feedback(rows: Iterable[Row]) -> list[Json]:
-    """Numbers of feedback by group and name, the most first; what no number can be read from is counted as text."""
-    sums: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0, 0, 0])
-    for row in rows:
-        numbers: dict[str, float | None] = {**verdicts(str(row["feedback"]))}
-        for name, number in (numbers or {"(text)": None}).items():
-            entry = sums[str(row["name"]), name[:200]]
-            entry[0] += row["rows"]
-            entry[1] += (number or 0.0) * row["rows"]
-            entry[2] += row["rows"] * (number is not None and number <= 0)
-            entry[3] += row["rows"] * (number is not None)
-    ranked = sorted(sums.items(), key=lambda each: (-each[1][0], each[0]))[:_MOST_FEEDBACK]
+def _feedback(rows: Iterable[Row], before: Iterable[Row]) -> list[Json]:
+    """Numbers of feedback by group and name, of those said most; what no number can be read from is counted as text.
+
+    Where all that was said are votes, `negative` counts those that are bad news: a yes to `hallucination` is.
+    """
+    found, was = _said(rows), _said(before)
+    ranked = sorted(found.items(), key=lambda each: (-each[1].rows, each[0]))[:_MOST_FEEDBACK]
     return [
         {
             "name": group,
             "of": name,
-            "answers": n,
-            "mean": total / told if told else None,
-            "negative": bad if told else None,
+            "answers": said.rows,
+            "mean": said.mean,
+            "before": was[group, name].mean if (group, name) in was else None,
+            "negative": said.negative if said.told and said.told == said.votes else None,
         }
-        for (group, name), (n, total, bad, told) in ranked
+        for (group, name), said in sorted(ranked, key=lambda each: (each[0][1], -each[1].rows, each[0]))
     ]
+
+
+@dataclass(slots=True)
+class _Said:
+    """What was said of the answers of a group by one name: how often, numbers among it, their sum, and votes."""
+
+    rows: int = 0
+    told: int = 0
+    total: float = 0.0
+    votes: int = 0
+    negative: int = 0
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.told if self.told else None
+
+
+def _said(rows: Iterable[Row]) -> dict[tuple[str, str], _Said]:
+    found: dict[tuple[str, str], _Said] = defaultdict(_Said)
+    for row in rows:
+        n = int(row["rows"])
+        numbers: dict[str, float | None] = {**verdicts(str(row["feedback"]))}
+        for name, number in (numbers or {"(text)": None}).items():
+            said = found[str(row["name"]), name[:200]]
+            said.rows += n
+            if number is not None:
+                said.told += n
+                said.total += number * n
+                said.votes += n * (number in _VOTES)
+                said.negative += n * ((number <= 0) != (name in WORSE))
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -148,6 +147,7 @@ class LlmRows:
     def judged(self, tenant: str, asked: CallsAsked) -> list[Row]:
         """Evaluations in spans, events of spans and log records: `name` (of the call's group), `feedback` (JSON), `rows`.
 
+        Votes (-1, 0, 1) and labels are told one by one, other scores of a group and a name as their mean.
         An evaluation is about the calls of its trace; where these are not here, only its service is known.
         """
         kept, values = _values(asked)
@@ -168,8 +168,9 @@ class LlmRows:
             f"if(s.known, s.{name}, {'e.own' if name == 'service' else _NONE}) AS {name}" for name in COLUMNS
         )
         clauses = ["(score != '' OR label != '')", *(f"{name} = {{w_{name}:String}}" for name in kept)]
-        sql = f"""SELECT {asked.by} AS grp, of, score, label, toInt64(count()) AS rows FROM
-              (SELECT e.of AS of, e.score AS score, e.label AS label, {picked} FROM
+        sql = f"""SELECT {asked.by} AS grp, of, multiIf(NOT isFinite(number), 0, number IN (-1, 0, 1), 1, 2) AS sort,
+              if(sort = 0, label, '') AS said, if(sort = 1, number, 0) AS vote, avg(number) AS mean, toInt64(count()) AS rows FROM
+              (SELECT ifNull(toFloat64OrNull(e.score), nan) AS number, e.of AS of, e.score AS score, e.label AS label, {picked} FROM
                 (SELECT trace_id, toString(service) AS own, {of} AS of, {score} AS score, {label} AS label FROM {DATABASE}.logs
                   WHERE {among} AND positionCaseInsensitive(event_name, 'evaluation') > 0
                 UNION ALL SELECT trace_id, toString(service), {of}, {score}, {label} FROM {DATABASE}.spans
@@ -179,22 +180,20 @@ class LlmRows:
                     WHERE {among} AND position(events, 'evaluation') > 0)) AS e
                 ANY LEFT JOIN (SELECT trace_id, true AS known, {columns} FROM {DATABASE}.spans
                   WHERE {among} AND counted GROUP BY trace_id) AS s ON e.trace_id = s.trace_id)
-            WHERE {" AND ".join(clauses)} GROUP BY grp, of, score, label ORDER BY rows DESC, grp, of, score LIMIT {_MOST_SAID}"""
+            WHERE {" AND ".join(clauses)} GROUP BY grp, of, sort, said, vote ORDER BY rows DESC, grp, of, sort, said, vote LIMIT {_MOST_SAID}"""
         found = _named(self._db.query(sql, {"tenant": tenant, "start": asked.start, "end": asked.end, **values}))
         return [
-            {"name": row["name"], "feedback": self._said(row["of"], row["score"], row["label"]), "rows": row["rows"]}
+            {
+                "name": row["name"],
+                "feedback": self._said(row["of"], row["mean"] if row["sort"] else row["said"]),
+                "rows": row["rows"],
+            }
             for row in found
         ]
 
-    def _said(self, of: str, score: str, label: str) -> str:
+    def _said(self, of: str, said: float | str) -> str:
         """An evaluation as feedback tells it."""
-        try:
-            number = float(score)
-        except ValueError:
-            number = math.nan
-        return json.dumps(
-            {self._evaluation.canonical(of) if of else "(no name)": number if math.isfinite(number) else label}
-        )
+        return json.dumps({self._evaluation.canonical(of) if of else "(no name)": said})
 
     def names(self, tenant: str, start: int, end: int) -> Row:
         """What calls can be chosen by in [start, end): a list of values for each of `COLUMNS`."""

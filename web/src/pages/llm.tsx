@@ -16,8 +16,8 @@ interface Line extends Record<Drawn, (number | null)[]> { name: string; others: 
 interface Answer {
   from: number; to: number; by: string; step_s: number; totals: Measures | null; before: Measures | null; groups: (Measures & { name: string })[]; more: boolean;
   lines: Line[]; errors: { name: string; error_class: string; calls: number; last: string }[];
-  retrieval: { name: string; calls: number; errors: number; counted: number; documents: number | null; empty: number; similarity: number | null; p50_s: number; p95_s: number }[];
-  feedback: { name: string; of: string; answers: number; mean: number | null; negative: number | null }[];
+  retrieval: { name: string; calls: number; errors: number; counted: number; documents: number | null; empty: number; similarity: number | null; p50_s: number; p95_s: number; before: { documents: number | null; similarity: number | null; calls: number } | null }[];
+  feedback: { name: string; of: string; answers: number; mean: number | null; before: number | null; negative: number | null }[];
   names: Record<string, string[]>;
 }
 
@@ -30,6 +30,7 @@ const whole = (n: number): string => n.toLocaleString("en");
 const usd = (value: number | null): string => (value === null ? "not known" : `$${value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: value < 1 ? 4 : 2 })}`);
 const s = (value: number | null): string => (value === null ? "–" : quantity(value, "s"));
 const percent = (ratio: number | null): string => (ratio === null ? "–" : `${(100 * ratio).toFixed(ratio > 0 && ratio < 0.1 ? 1 : 0)} %`);
+const three = (value: number | null, none: string): string => (value === null ? none : value.toPrecision(3));
 const nameOf = (name: string, by: string): string => name || `(no ${BY[by]})`;
 
 function change(now: number | null, before: number | null | undefined): string {
@@ -37,6 +38,10 @@ function change(now: number | null, before: number | null | undefined): string {
   const ratio = now / before;
   if (ratio > 0.95 && ratio < 1.05) return "as before";
   return ratio >= 2 || ratio <= 0.5 ? `${ratio.toPrecision(2)}× of before` : `${ratio > 1 ? "+" : "−"}${Math.abs(100 * (ratio - 1)).toFixed(0)} % to before`;
+}
+
+function Beside({ now, before, none }: { now: number | null; before: number | null | undefined; none: string }) {
+  return <td class="num">{three(now, none)}{before !== null && before !== undefined && <span class="note"> {three(before, "")} before</span>}</td>;
 }
 
 export function Llm({ theme }: { theme: string }) {
@@ -126,7 +131,7 @@ function Errors({ it }: { it: Answer }) {
     <Panel title="Errors by class" id="errors">
       {it.errors.length === 0 ? <p class="quiet">No call failed.</p> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of errors">
-          <table>
+          <table class="few">
             <thead><tr><th scope="col">Class</th><th scope="col">{BY[it.by]![0]!.toUpperCase() + BY[it.by]!.slice(1)}</th><th scope="col" class="num">Calls</th><th scope="col">Last</th></tr></thead>
             <tbody>{it.errors.map((row, i) => <tr key={i}><th scope="row"><A to={query("/traces", { error_class: row.error_class, ...(it.by === "provider" ? {} : { [it.by]: row.name || undefined }), from: it.from.toFixed(0), to: it.to.toFixed(0) })}><Said text={row.error_class.replaceAll("_", " ")} /></A></th><td class="text"><Said text={nameOf(row.name, it.by)} most={60} /></td><td class="num">{whole(row.calls)}</td><td><Time at={row.last} /></td></tr>)}</tbody>
           </table>
@@ -141,9 +146,9 @@ function Feedback({ it }: { it: Answer }) {
     <Panel title="Feedback" id="feedback" note="what people and judges said of answers">
       {it.feedback.length === 0 ? <p class="quiet">None came. Send it to <code>/v1/records</code> with the id of the response as <code>prediction_id</code>, or as evaluations of OpenTelemetry.</p> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of feedback">
-          <table>
-            <thead><tr><th scope="col">What</th><th scope="col">{BY[it.by]![0]!.toUpperCase() + BY[it.by]!.slice(1)}</th><th scope="col" class="num">Said</th><th scope="col" class="num">Mean</th><th scope="col" class="num">Zero or less</th></tr></thead>
-            <tbody>{it.feedback.map((row, i) => <tr key={i}><th scope="row"><Said text={row.of} most={60} /></th><td class="text"><Said text={nameOf(row.name, it.by)} most={60} /></td><td class="num">{whole(row.answers)}</td><td class="num">{row.mean === null ? "–" : row.mean.toPrecision(3)}</td><td class="num">{row.negative === null ? "–" : percent(row.negative / row.answers)}</td></tr>)}</tbody>
+          <table class="few">
+            <thead><tr><th scope="col">What</th><th scope="col">{BY[it.by]![0]!.toUpperCase() + BY[it.by]!.slice(1)}</th><th scope="col" class="num">Said</th><th scope="col" class="num">Mean</th><th scope="col" class="num">Bad votes</th></tr></thead>
+            <tbody>{it.feedback.map((row, i) => <tr key={i}><th scope="row"><Said text={row.of} most={60} /></th><td class="text"><Said text={nameOf(row.name, it.by)} most={60} /></td><td class="num">{whole(row.answers)}</td><Beside now={row.mean} before={row.before} none="–" /><td class="num">{row.negative === null ? "–" : percent(row.negative / row.answers)}</td></tr>)}</tbody>
           </table>
         </div>
       )}
@@ -158,7 +163,7 @@ function Retrieval({ it }: { it: Answer }) {
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of retrievals">
           <table>
             <thead><tr><th scope="col">Service</th><th scope="col" class="num">Retrievals</th><th scope="col" class="num">Failed</th><th scope="col" class="num">Latency 50 %, 95 %</th><th scope="col" class="num">Documents</th><th scope="col" class="num">Found nothing</th><th scope="col" class="num">Similarity of the best</th></tr></thead>
-            <tbody>{it.retrieval.map((row) => <tr key={row.name}><th scope="row"><Said text={row.name || "(no service)"} most={60} /></th><td class="num">{whole(row.calls)}</td><td class="num">{percent(row.errors / row.calls)}</td><td class="num">{s(row.p50_s)}, {s(row.p95_s)}</td><td class="num">{row.documents === null ? "not told" : row.documents.toPrecision(3)}</td><td class="num">{row.counted ? percent(row.empty / row.counted) : "–"}</td><td class="num">{row.similarity === null ? "not told" : row.similarity.toPrecision(3)}</td></tr>)}</tbody>
+            <tbody>{it.retrieval.map((row) => <tr key={row.name}><th scope="row"><Said text={row.name || "(no service)"} most={60} /></th><td class="num">{whole(row.calls)}</td><td class="num">{percent(row.errors / row.calls)}</td><td class="num">{s(row.p50_s)}, {s(row.p95_s)}</td><Beside now={row.documents} before={row.before?.documents} none="not told" /><td class="num">{row.counted ? percent(row.empty / row.counted) : "–"}</td><Beside now={row.similarity} before={row.before?.similarity} none="not told" /></tr>)}</tbody>
           </table>
         </div>
       )}
