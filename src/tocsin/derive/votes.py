@@ -25,7 +25,7 @@ _FIELDS: Final = (
     "prompt_version",
     "tenant",
 )
-_WORSE: Final = frozenset({"hallucination"})
+WORSE: Final = frozenset({"hallucination"})
 """Evaluations, by canonical name, of which a yes is bad."""
 _TAGS: Final = ("prompt_version", "tenant")
 _LONGEST: Final = 100
@@ -61,7 +61,7 @@ def votes_of_spans(frames: Sequence[Frame], fields: Fields) -> list[list[Vote]]:
     for place, time, trace, span, name, label, score, *of in zip(number, times, traces, ids, *texts, strict=True):
         bad = _bad(label, score)
         if bad is not None:
-            found[place].append(Vote(time, trace, span, name or FEEDBACK, bad != (name in _WORSE), *of))
+            found[place].append(Vote(time, trace, span, name or FEEDBACK, bad != (name in WORSE), *of))
     return found
 
 
