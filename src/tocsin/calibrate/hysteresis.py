@@ -91,8 +91,12 @@ class Hysteresis(Columns):
         clear_ns: int = 60_000_000_000,
         update_ns: int = 60_000_000_000,
         absorb_ns: int = 0,
+        sure: Mask | None = None,
     ) -> Transitions:
-        """Fold one step, all (n,); a NaN score is no evidence either way. No row may occur twice."""
+        """Fold one step, all (n,); a NaN score is no evidence either way. No row may occur twice.
+
+        `sure`: rows that may open now; the others stay pending, however long their breach has lasted.
+        """
         rows, time, score = rows_of(rows), times_of(time), numbers_of(score)
         self.touch(rows)
         if not np.count_nonzero(breach) and not np.count_nonzero(
@@ -102,11 +106,18 @@ class Hysteresis(Columns):
         move = np.zeros(rows.size, np.uint8)
         state = _Rows(*(getattr(self, name) for name in _Rows._fields))
         times = _Times(for_ns, clear_ns, update_ns, absorb_ns)
-        if not _step(rows, time, breach.astype(np.uint8), score, state, times, move):
+        opens = np.ones(rows.size, np.uint8) if sure is None else sure.astype(np.uint8)
+        if not _step(rows, time, breach.astype(np.uint8), opens, score, state, times, move):
             return _NOTHING
         at = np.flatnonzero(move)
         found = rows[at]
         return Transitions(at, move[at], self.start[found], self.end[found], self.score[found])
+
+    def ripe(self, rows: I4, time: int, *, for_ns: int) -> Mask:
+        """Which rows have been pending for `for_ns` when they breach at `time`, (n,)."""
+        self.reserve(rows)
+        found: Mask = (self.verdict[rows] == Verdict.PENDING) & (time - self.start[rows] >= for_ns)
+        return found
 
     def verdicts(self, rows: I4) -> U1:
         """`Verdict` of each row, (n,)."""
@@ -138,12 +149,12 @@ def _empty_rows() -> _Rows:
 
 
 @njit()
-def _breached(r: int, t: int, score: float, s: _Rows, k: _Times) -> int:
+def _breached(r: int, t: int, opens: int, score: float, s: _Rows, k: _Times) -> int:
     if s.verdict[r] == 0:
         s.verdict[r], s.start[r], s.score[r] = 1, t, score
     s.end[r] = t
     s.score[r] = max(s.score[r], score)
-    if s.verdict[r] == 1 and t - s.start[r] >= k.for_ns:
+    if s.verdict[r] == 1 and opens and t - s.start[r] >= k.for_ns:
         soon = s.closed[r] >= 0 and s.start[r] - s.closed[r] <= k.clear_ns * FLAP_HOLD
         s.flaps[r] = s.flaps[r] + 1 if soon else 1
         s.verdict[r] = 2
@@ -165,17 +176,17 @@ def _calm(r: int, t: int, s: _Rows, k: _Times) -> int:
 
 @njit(
     types_of(
-        np.zeros(0, "i4"), np.zeros(0, "i8"), np.zeros(0, "u1"), np.zeros(0), _empty_rows(), _Times(0, 0, 0, 0),
-        np.zeros(0, "u1"),
+        np.zeros(0, "i4"), np.zeros(0, "i8"), np.zeros(0, "u1"), np.zeros(0, "u1"), np.zeros(0), _empty_rows(),
+        _Times(0, 0, 0, 0), np.zeros(0, "u1"),
     )
 )  # fmt: skip
-def _step(rows: I4, time: I8, breach: U1, score: F8, s: _Rows, k: _Times, move: U1) -> int:
+def _step(rows: I4, time: I8, breach: U1, opens: U1, score: F8, s: _Rows, k: _Times, move: U1) -> int:
     moved = 0
     for i in range(rows.size):
         r, t = rows[i], time[i]
         if math.isnan(score[i]):  # nothing was seen, nothing moves
             continue
-        done = _breached(r, t, score[i], s, k) if breach[i] else _calm(r, t, s, k)
+        done = _breached(r, t, opens[i], score[i], s, k) if breach[i] else _calm(r, t, s, k)
         if s.verdict[r] == 2 and k.absorb_ns > 0 and t - s.start[r] >= k.absorb_ns:
             s.verdict[r], s.closed[r], done = 0, t, 4
         if done:

@@ -191,7 +191,8 @@ def _most(found: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
 
 
 def _picked(closed: Closed, pick: np.ndarray[Any, Any]) -> Closed:
-    return Closed(closed.end, closed.groups[pick], closed.value[pick], closed.samples[pick])
+    spread = None if closed.spread is None else closed.spread.take(pick)
+    return Closed(closed.end, closed.groups[pick], closed.value[pick], closed.samples[pick], closed.slices, spread)
 
 
 def _with(pane: PaneRows, near: Closed) -> PaneRows:

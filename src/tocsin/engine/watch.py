@@ -10,14 +10,16 @@ import numpy as np
 
 from tocsin.calibrate.budget import BINS, FAMILIES, Episodes
 from tocsin.calibrate.calibrator import Calibrator
-from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions
+from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions, Verdict
 from tocsin.calibrate.inputs import Inputs
 from tocsin.calibrate.quarantine import Quarantine
+from tocsin.calibrate.sampling import Sampling
 from tocsin.detect.registry import build
 from tocsin.detect.threshold import breach
 from tocsin.engine.guarded import Guarded
 from tocsin.engine.match import group_of
 from tocsin.engine.model_shelf import ModelShelf
+from tocsin.engine.persistence import lasting
 from tocsin.engine.placement import Placement
 from tocsin.engine.report import PaneRows, report
 from tocsin.engine.series_ensemble import ensemble
@@ -32,6 +34,7 @@ from tocsin.model.series import Catalog, Kind, Series, Signal
 from tocsin.selfmon.stopwatch import Timed
 from tocsin.spec.monitor import MonitorSpec, WindowSpec
 from tocsin.window.lane import Aggregate, Closed, Lane
+from tocsin.window.spread import Spread
 
 Flavour: TypeAlias = Literal["gauge", "counter", "event", "distribution"]
 """What the samples of a series are: it decides what `count` and `rate` mean."""
@@ -63,6 +66,7 @@ class Watch:
         self.calibrator = Calibrator()
         self.hysteresis = Hysteresis()
         self.quarantine = Quarantine()
+        self.sampling = Sampling()
         self.episodes = Episodes()
         self._owned = Ownership()
         self._team: I4 = np.zeros(0, "i4")
@@ -142,6 +146,7 @@ class Watch:
             aggregate=aggregate,
             min_samples=self.window.min_samples,
             dense=flavour == "event" and aggregate in _COUNTS,
+            events=flavour in ("event", "distribution"),
         )
 
     def close(
@@ -180,27 +185,49 @@ class Watch:
         self.placement.tell(self.detector)
         if isinstance(self.detector, Guarded):
             self.detector.observe(step)
-        scores = self.detector.score(step)
-        log10_p, n_eff = self.calibrator.log10_p(rows, scores.value)
+        score = self.detector.score(step).value
+        log10_p, n_eff = self.calibrator.log10_p(rows, score)
         family = self.team()[rows] * FAMILIES + self.calibrator.family(rows)
         wanted = self._needed(rows, family, levels)
         needed = self.calibrator.score_at(rows, wanted)
         band = self._band(step, needed)
+        log10_p = self._by_chance(closed, log10_p, band.centre)
         direction = np.sign(closed.value - band.centre)
-        in_question = (scores.value >= LEAST_SCORE) & self._wanted(direction) & self.placement.may_open(step)
+        in_question = (score >= LEAST_SCORE) & self._wanted(direction) & self.placement.may_open(step)
         strange = np.where(in_question | np.isnan(log10_p), log10_p, 0.0)
         overlap = self.window.step / self.window.size
         self.episodes.fold(rows, step.time, strange, family, gap_ns=self.spec.clear, share=overlap)
         odd = np.asarray(strange <= wanted)
-        moves = self._fold(step, odd, np.where(np.isfinite(log10_p), scores.value, np.nan), absorb_ns)
-        self.calibrator.learn(rows, scores.value)
+        moves = self._fold(
+            step, odd, np.where(np.isfinite(log10_p), score, np.nan), absorb_ns,
+            self._sure(closed, odd, band, direction),
+        )  # fmt: skip
+        self.calibrator.learn(rows, score)
         for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
             self.detector.learn(self.placement.place(known), np.ones(len(known)))
         self.calibrator.follow(self.detector)
+        self._learn_spread(closed)
         pane = PaneRows(
-            tenant, self.spec.name, rows, step.time, closed.value, closed.samples, scores.value, log10_p, n_eff, band
+            tenant, self.spec.name, rows, step.time, closed.value, closed.samples, score, log10_p, n_eff, band
         )
         return pane, report(self.spec, self.groups, pane, moves, wanted, needed, self)
+
+    def _by_chance(self, closed: Closed, log10_p: F8, centre: F8) -> F8:
+        """The p-values, (n,), none smaller than chance makes them that so few observations are like this."""
+        spread = closed.spread
+        if spread is None:
+            return log10_p
+        reach = np.where(closed.value >= centre, spread.high - centre, centre - spread.low)
+        least = self.sampling.log10_p(
+            closed.groups, spread.count, spread.variance, reach, np.abs(closed.value - centre)
+        )
+        return np.where(log10_p < least, least, log10_p)  # what has no p-value keeps none
+
+    def _learn_spread(self, closed: Closed) -> None:
+        if closed.spread is not None:
+            calm = self.hysteresis.verdicts(closed.groups) == Verdict.CALM
+            mine = closed.spread.take(calm)
+            self.sampling.learn(closed.groups[calm], mine.count * self.window.step / self.window.size, mine.variance)
 
     def explain(self, row: int) -> Mapping[str, float]:
         """How a row's expectation came about, and how well its p-values fit."""
@@ -218,10 +245,22 @@ class Watch:
         )
         return pane, report(self.spec, self.groups, pane, moves, none, none, None)
 
-    def _fold(self, step: Step, odd: Mask, score: F8, absorb_ns: int) -> Transitions:
+    def _sure(self, closed: Closed, odd: Mask, band: Band, direction: F8) -> Mask | None:
+        """Which rows may open, (n,): those whose breach is no burst of a moment.
+
+        A breach is none once windows that hold nothing of its beginning have breached for as long as `for` says.
+        """
+        if not closed.slices or not np.count_nonzero(odd):
+            return None
+        ripe = odd & self.hysteresis.ripe(closed.groups, closed.end, for_ns=self.spec.for_)
+        since = self.hysteresis.start[closed.groups]
+        return lasting(closed, ripe, since, band, direction, self.window.size + self.spec.for_)
+
+    def _fold(self, step: Step, odd: Mask, score: F8, absorb_ns: int, sure: Mask | None = None) -> Transitions:
         moves = self.hysteresis.step(
-            step.rows, step.time, odd, score, for_ns=self.spec.for_, clear_ns=self.spec.clear, absorb_ns=absorb_ns
-        )
+            step.rows, step.time, odd, score, for_ns=self.spec.for_, clear_ns=self.spec.clear, absorb_ns=absorb_ns,
+            sure=sure,
+        )  # fmt: skip
         if len(moves.at) and self.detector is not None:
             absorbed = moves.at[moves.move == Move.ABSORBED]
             if len(absorbed):
@@ -263,6 +302,7 @@ class Watch:
             "calibrator": self.calibrator.snapshot(),
             "hysteresis": self.hysteresis.snapshot(),
             "quarantine": self.quarantine.snapshot(),
+            "sampling": self.sampling.snapshot(),
             "episodes": self.episodes.snapshot(),
         }
 
@@ -281,6 +321,8 @@ class Watch:
         self.calibrator.restore(state["calibrator"])
         self.hysteresis.restore(state["hysteresis"])
         self.quarantine.restore(state["quarantine"])
+        if "sampling" in state:  # snapshots of before had none
+            self.sampling.restore(state["sampling"])
         self.episodes.restore(state["episodes"])
 
 
@@ -331,4 +373,7 @@ def _together(closings: list[tuple[int, LaneKey, Closed]]) -> Iterator[tuple[str
         else:
             value = np.concatenate([part.value for part in parts])
             samples = np.concatenate([part.samples for part in parts])
-            yield tenant, Closed(parts[0].end, rows, value, samples)
+            slices = tuple(each for part in parts for each in part.slices)
+            spreads = [part.spread or Spread.unknown(len(part.groups)) for part in parts]
+            spread = Spread.concat(spreads) if any(part.spread is not None for part in parts) else None
+            yield tenant, Closed(parts[0].end, rows, value, samples, slices, spread)

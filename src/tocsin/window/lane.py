@@ -16,8 +16,10 @@ import numpy as np
 from tocsin.model.arrays import F8, I4, I8, Array
 from tocsin.model.rows import grown
 from tocsin.model.samples import Samples
-from tocsin.window.cells import FILL, QUANTILE, advance, code_of
+from tocsin.window.cells import FILL, MEAN, QUANTILE, advance, code_of
 from tocsin.window.quantile import weighted_quantile
+from tocsin.window.slices import Slices
+from tocsin.window.spread import Spread, Spreads
 
 Aggregate: TypeAlias = Literal["last", "mean", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"]
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -25,21 +27,29 @@ QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Closed:
-    """A window that closed: its end, the groups that have a value in it, the values, how many samples each."""
+    """A window that closed: its end, the groups that have a value in it, the values, how many samples each.
+
+    Of a quantile also what it stands on, several where groups of several lanes close together; of means of events
+    how far these lie apart.
+    """
 
     end: int
     groups: I4
     value: F8
     samples: I8
+    slices: tuple[Slices, ...] = ()
+    spread: Spread | None = None
 
 
 class Lane:
     """All windows of one monitor over one source, or over several that must wait for each other.
 
-    `dense`: counts of events, where no sample means zero once a group is known.
+    `dense`: counts of events, where no sample means zero once a group is known. `events`: samples are independent.
     """
 
-    def __init__(self, *, size: int, step: int, aggregate: Aggregate, min_samples: int, dense: bool) -> None:
+    def __init__(
+        self, *, size: int, step: int, aggregate: Aggregate, min_samples: int, dense: bool, events: bool = False
+    ) -> None:
         self.size, self.step, self.aggregate = size, step, aggregate
         self.min_samples, self.dense = min_samples, dense
         self.slices = size // step
@@ -57,6 +67,7 @@ class Lane:
         self._weight: F8 = np.zeros((0, self.slices))
         self._seen: I8 = np.zeros((0, self.slices), "i8")
         self._raw: list[Samples] = [Samples.empty() for _ in range(self.slices)]
+        self._spreads = Spreads(self.slices) if events and self._code == MEAN else None
 
     def push(self, samples: Samples) -> None:
         """Take samples whose `row` is the group's row; those of a closed window are late, and counted."""
@@ -128,12 +139,19 @@ class Lane:
             self.min_samples, self.dense, n, self._value, self._weight, self._seen, self._born, self._heard,
             group, value, seen,
         )  # fmt: skip
+        if self._spreads is not None:
+            self._spreads.advance(
+                n, end // self.step, left, local, samples.value, samples.weight, samples.low, samples.high
+            )
         if not m:
             return None
         pick = group[:m]
-        if self._code == QUANTILE:
-            value = self._quantile(end // self.step)[pick]
-        return Closed(end, self._rows[pick], value[:m], seen[:m])
+        if self._code != QUANTILE:
+            spread = None if self._spreads is None else self._spreads.of(pick, end // self.step)
+            return Closed(end, self._rows[pick], value[:m], seen[:m], spread=spread)
+        parts, share = self._parts(end // self.step), QUANTILES[self.aggregate]
+        value = weighted_quantile(Samples.concat(parts), len(self.groups), share)[pick]
+        return Closed(end, self._rows[pick], value[:m], seen[:m], (Slices(end, self.step, share, parts, self._local),))
 
     def _localise(self, samples: Samples) -> I4:
         """Lane-local numbers of the samples' groups, so that a lane is as large as what it has seen."""
@@ -165,11 +183,8 @@ class Lane:
         if len(samples):
             self._raw[number % self.slices] = _with_rows(samples, local)
 
-    def _quantile(self, number: int) -> F8:
-        order = [(number - back) % self.slices for back in range(self.slices - 1, -1, -1)]
-        return weighted_quantile(
-            Samples.concat([self._raw[cell] for cell in order]), len(self.groups), QUANTILES[self.aggregate]
-        )
+    def _parts(self, number: int) -> list[Samples]:
+        return [self._raw[(number - back) % self.slices] for back in range(self.slices - 1, -1, -1)]
 
     # -- snapshots -------------------------------------------------------------------------------------------------
 
@@ -181,6 +196,8 @@ class Lane:
             "groups": np.array(self.groups, "i8"),
             "closed": np.array([self.closed, self.late, self._newest], "i8"),
         }
+        if self._spreads is not None:
+            state |= self._spreads.snapshot(n)
         state |= {f"pending.{k}": v for k, v in Samples.concat(self.pending).columns().items()}
         if self._code == QUANTILE:
             for i, raw in enumerate(self._raw):
@@ -197,6 +214,8 @@ class Lane:
             setattr(self, f"_{name}", state[name].copy())
         self.closed, self.late, *newest = (int(v) for v in state["closed"])
         self._newest = newest[0] if newest else self.closed  # snapshots of before had none
+        if self._spreads is not None:
+            self._spreads.restore(state, len(self.groups))
         pending = Samples.of_columns(_prefixed(state, "pending."))
         self.pending = [pending] if len(pending) else []
         if self._code == QUANTILE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -19,7 +19,6 @@ from tocsin.model.arrays import F8
 from tocsin.model.codec import Json, labels_text, number_to_json
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.text import one_line
-from tocsin.window.lane import Closed
 
 STEPS: Final = 24
 PRECISION: Final = 1e-4
@@ -135,7 +134,7 @@ def _windows(finding: Finding, heard: Judged) -> tuple[F8, Opens]:
         for tenant, closed, levels, absorb in heard.calls:
             mine = closed.groups == row
             value = np.where(mine, change(closed.value), closed.value)
-            _, news = watch.judge(tenant, Closed(closed.end, closed.groups, value, closed.samples), levels, absorb)
+            _, news = watch.judge(tenant, replace(closed, value=value), levels, absorb)
             if any(each.phase is Phase.OPEN and each.series.id == finding.series.id for each in news):
                 return True
         return False
