@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -62,6 +63,7 @@ class House:
         self.clickhouse = FrontProcess(path / "clickhouse")
         self.hook = Hook()
         self.replicas: list[Replica] = []
+        self._numbers = itertools.count(1)
         self.address = self.database.empty()
         config = {
             "state": {"url": self.address},
@@ -89,6 +91,12 @@ class House:
         to = at or self.control
         answer = to.http.post("/v1/metrics", json=request(service, metric), headers=to.headers())
         assert answer.status_code == 200, answer.text
+
+    def incident(self):
+        """An incident of a service that had none, as control shows it; `service` is its name."""
+        service = f"bot-{next(self._numbers):03}"
+        self.breach(service)
+        return {**incident_of(self.control.http, service, self.control.headers()), "service": service}
 
     def told(self, service, action):
         """Messages that came about a service."""

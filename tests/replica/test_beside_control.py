@@ -11,7 +11,6 @@ import httpx2
 import psycopg
 import pytest
 
-from replica.house import incident_of
 from system.server import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
@@ -24,11 +23,11 @@ SAME = (
 """Addresses whose answers are the same here and there while nothing happens."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def incident(house):
-    house.breach("bot")
-    found = incident_of(house.control.http, "bot")
-    assert until(lambda: house.told("bot", "trigger"))
+    """One that nobody has acted on, told and stored; `service` is whose it is."""
+    found = house.incident()
+    assert until(lambda: house.told(found["service"], "trigger"))
     assert until(lambda: house.control.http.get("/api/signals").json()["signals"]), house.control.log()
     return found
 
@@ -41,8 +40,7 @@ def test_processes_that_start_together_make_the_tables_once(house):
 
 
 def test_a_replica_shows_what_control_shows(house, incident):
-    house.breach("bot-2")
-    name = incident_of(house.control.http, "bot-2")["id"]
+    name = incident["id"]
     own = (f"/api/incidents/{name}", f"/api/incidents/{name}/summary", f"/api/incidents/{name}/signals")
 
     def differing():
@@ -70,8 +68,15 @@ def _still(answer):
     return json.dumps(document, sort_keys=True)
 
 
+def heard(replica):
+    """The status that a replica shows as soon as it has heard of control."""
+    status = until(lambda: not (found := replica.http.get("/api/status").json())["not_ready"] and found, 60)
+    assert status, replica.http.get("/api/status").text
+    return status
+
+
 def test_own_health_is_control_s_and_the_replica_s(house, incident):
-    status = until(lambda: (found := house.replicas[0].http.get("/api/status").json())["own"]["processes"] and found)
+    status = heard(house.replicas[0])
     assert {each["process"] for each in status["own"]["processes"]} == {"hot", "cold", "replica"}
     assert status["not_ready"] == []
     received = {each["name"] for each in status["own"]["received"]}
@@ -88,7 +93,7 @@ def test_what_a_person_did_by_one_replica_is_seen_everywhere_at_once(house, inci
     answer = one.post(f"/api/incidents/{incident['id']}/ack", json={"note": "on it"})
     assert answer.status_code == 200, answer.text
     assert {each.get(f"/api/incidents/{incident['id']}").json()["state"] for each in everywhere} == {"acknowledged"}
-    assert until(lambda: house.told("bot", "acknowledge")), "control's policy heard of it"
+    assert until(lambda: house.told(incident["service"], "acknowledge")), "control's policy heard of it"
     assert two.post(f"/api/incidents/{incident['id']}/feedback", json={"verdict": "real_problem"}).status_code == 200
     said = [each.get(f"/api/incidents/{incident['id']}").json()["feedback"] for each in everywhere]
     assert [row["verdict"] for row in said[0]] == ["real_problem"]
@@ -173,9 +178,11 @@ class Reader:
 
 
 def test_control_that_is_killed_stops_no_reading_and_loses_no_answer(house):
-    house.breach("gateway")
-    incident = incident_of(house.replicas[0].http, "gateway")
-    assert until(lambda: house.told("gateway", "trigger"))
+    incident = house.incident()
+    service = incident["service"]
+    assert until(lambda: house.told(service, "trigger"))
+    for each in house.replicas:
+        heard(each)
     ack = f"/api/incidents/{incident['id']}/ack"
     readers = [Reader(each) for each in house.replicas]
     follower = Follower(house.replicas[1])
@@ -197,17 +204,15 @@ def test_control_that_is_killed_stops_no_reading_and_loses_no_answer(house):
     answer = until(lambda: (done := house.replicas[0].http.post(ack, json={})).status_code == 200 and done, 60)
     assert answer.json()["state"] == "acknowledged"
     assert until(lambda: [row for kind, row in follower.events if kind == "incident" and row["kind"] == "acknowledged"])
-    assert until(lambda: house.told("gateway", "acknowledge"), 60), house.control.log()
-    assert until(lambda: not house.replicas[1].http.get("/api/status").json()["not_ready"], 60)
-    house.breach("later")
-    incident_of(house.replicas[1].http, "later")
-    assert until(lambda: house.told("later", "trigger"))
+    assert until(lambda: house.told(service, "acknowledge"), 60), house.control.log()
+    heard(house.replicas[1])
+    later = house.incident()["service"]
+    assert until(lambda: house.told(later, "trigger"))
     time.sleep(1.0)  # whatever would come twice
     for each in readers:
         each.close()
         assert each.wrong == []
         assert each.read > 50
-    for service in ("gateway", "later"):
-        assert len(house.told(service, "trigger")) == 1, "nothing is sent twice"
-    assert len(house.told("gateway", "acknowledge")) == 1
+    assert [len(house.told(each, "trigger")) for each in (service, later)] == [1, 1], "nothing is sent twice"
+    assert len(house.told(service, "acknowledge")) == 1
     assert "Traceback" not in "".join(each.log.read_text() for each in house.replicas)

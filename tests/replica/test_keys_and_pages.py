@@ -6,7 +6,6 @@ import psycopg
 import pytest
 from playwright.sync_api import expect
 
-from replica.house import incident_of
 from system.server import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
@@ -22,10 +21,11 @@ def bearer(key):
     return {"authorization": f"Bearer {key}"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def incident(locked):
-    locked.breach("bot")
-    return incident_of(locked.replicas[0].http, "bot", locked.control.headers())
+    found = locked.incident()
+    assert until(lambda: locked.told(found["service"], "trigger"))
+    return found
 
 
 def test_a_replica_asks_for_the_keys_of_control_and_for_what_they_are_for(locked, incident):
@@ -47,11 +47,10 @@ def test_a_replica_asks_for_the_keys_of_control_and_for_what_they_are_for(locked
     )
     locked.control.run("key", "revoke", operator.split("_")[1], "--data", locked.control.data)
     assert http.post(ack, headers=bearer(operator)).status_code == 401
-    assert locked.hook.posts
     assert locked.control.http.get(f"/api/incidents/{incident['id']}", headers=bearer(reader)).json()["state"] == "open"
 
 
-def test_who_signs_in_at_one_process_is_signed_in_at_all(locked, incident):
+def test_who_signs_in_at_one_process_is_signed_in_at_all(locked):
     key = make_key(locked, "operate")
     one, two = (each.http for each in locked.replicas)
     answer = one.post("/api/session", json={"key": key})
@@ -76,15 +75,13 @@ def test_who_signs_in_at_one_process_is_signed_in_at_all(locked, incident):
     assert [each.get("/api/incidents", headers=cookie).status_code for each in everywhere] == [401] * 3
 
 
-def test_the_page_of_a_replica_shows_an_incident_and_acknowledges_it(locked, view):
-    locked.breach("chat")
-    incident = incident_of(locked.replicas[0].http, "chat", locked.control.headers())
+def test_the_page_of_a_replica_shows_an_incident_and_acknowledges_it(locked, incident, view):
     made, replica = view(), locked.replicas[0]
     page = made.page
     page.goto(f"{replica.url}/signin")
     page.get_by_role("textbox", name="Key").fill(make_key(locked, "operate"))
     page.get_by_role("button", name="Sign in").click()
-    link = page.get_by_role("link", name="chat: too slow").first
+    link = page.get_by_role("link", name=f"{incident['service']}: too slow").first
     expect(link).to_be_visible()
     made.errors.clear()  # of before it was known who asks
     link.click()
@@ -95,14 +92,14 @@ def test_the_page_of_a_replica_shows_an_incident_and_acknowledges_it(locked, vie
     page.get_by_role("button", name="Acknowledge").click()
     for each in (page, other):  # the other hears of it as it happens
         expect(each.locator(".statement .tag").first).to_have_text("acknowledged")
-    assert until(lambda: locked.told("chat", "acknowledge"))
+    assert until(lambda: locked.told(incident["service"], "acknowledge"))
     made.check()
 
 
-def test_while_control_is_away_a_page_says_what_can_not_be_done_and_lets_people_in(locked, view):
-    locked.breach("gateway")
-    incident = incident_of(locked.replicas[1].http, "gateway", locked.control.headers())
+def test_while_control_is_away_a_page_says_what_can_not_be_done_and_lets_people_in(locked, incident, view):
     key = make_key(locked, "operate")
+    status = lambda: locked.replicas[1].http.get("/api/status", headers=locked.control.headers()).json()  # noqa: E731
+    assert until(lambda: not status()["not_ready"], 60), "control was heard of"
     locked.kill_control()
     made, replica = view(), locked.replicas[1]
     page = made.page

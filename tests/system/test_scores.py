@@ -85,9 +85,14 @@ def test_a_verdict_is_in_prometheus_and_at_metrics_a_moment_later(server, promet
     labels = found["metric"]
     assert (labels["service_name"], labels["monitor"], labels["signal"]) == ("shop", "too-slow", "api.latency")
     assert labels["site"] == "a"
-    text = server.http.get("/metrics").text
-    assert 'tocsin_anomaly_verdict{monitor="too-slow",service_name="shop",signal="api.latency"} 1.0' in text
-    assert "tocsin_notify_remote_write_samples_total" in text
+    line = 'tocsin_anomaly_verdict{monitor="too-slow",service_name="shop",signal="api.latency"} 1.0'
+
+    def shown_at_metrics():
+        breach(server)
+        text = server.http.get("/metrics").text
+        return line in text and text
+
+    assert "tocsin_notify_remote_write_samples_total" in until(shown_at_metrics, 60, 0.5)
     shown = {each["name"]: each for each in server.http.get("/api/destinations").json()["destinations"]}
     assert shown["prom"]["type"] == "remote_write"
     assert shown["prom"]["last_ok_at"]
