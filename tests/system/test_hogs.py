@@ -80,6 +80,7 @@ def evidence(server):
     return server.export("incidents"), [(row["time"], row["labels"], row["value"]) for row in rows[-40:]]
 
 
+@pytest.mark.soak  # whatever else is tested beside it stands still
 @pytest.mark.timeout(200)
 def test_a_burn_of_all_processors_opens_an_incident_that_names_host_and_program(server, hog):
     name = "tocsin-burner"

@@ -79,7 +79,7 @@ def breach(server):
 def test_a_verdict_is_in_prometheus_and_at_metrics_a_moment_later(server, prometheus):
     def verdicts():
         breach(server)
-        return [each for each in query(prometheus, "tocsin_anomaly_verdict") if each["value"][1] == "1"]
+        return [each for each in query(prometheus, "tocsin_anomaly_verdict{site='a'}") if each["value"][1] == "1"]
 
     (found,) = until(verdicts, 60, 0.5)
     labels = found["metric"]

@@ -47,6 +47,7 @@ def run_demo(
     headless: bool,
     as_json: bool,
     speed: float | None,
+    history_days: float,
     port: int,
     data_dir: Path | None,
     say: Callable[[str], None],
@@ -80,7 +81,7 @@ def run_demo(
             page=not headless,
             clock=clock,
         )
-        world = _World(seed, fault, metrics_port, clock, say, quiet=as_json)
+        world = _World(seed, fault, metrics_port, clock, history_days, say, quiet=as_json)
         return serve(
             settings,
             config.loaded,
@@ -162,6 +163,7 @@ class _World:
         fault: str | None,
         metrics_port: int,
         clock: ClockSettings,
+        history_days: float,
         say: Callable[[str], None],
         *,
         quiet: bool,
@@ -169,7 +171,7 @@ class _World:
         self._arguments = ["--seed", str(seed), "--port", str(metrics_port), "--json"]
         self._arguments += ["--no-fault"] if fault is None else ["--fault", fault]
         self._arguments += ["--clock-origin-ns", str(clock.origin_ns), "--clock-speed", str(clock.speed)]
-        self._arguments += ["--clock-started", str(clock.started), "--history-days", "2"]
+        self._arguments += ["--clock-started", str(clock.started), "--history-days", str(history_days)]
         self._origin = time_to_json(clock.origin_ns)
         self._say = say
         self._quiet = quiet

@@ -19,12 +19,16 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
+    *,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the world's chances.")] = 7,
     fault: Annotated[str, typer.Option(metavar="NAME", help="The story that happens.")] = "prompt",
     no_fault: Annotated[bool, typer.Option("--no-fault", help="Nothing goes wrong; the decoys stay.")] = False,
     headless: Annotated[bool, typer.Option("--headless", help="End when the story is told, without the page.")] = False,
     as_json: AsJson = False,
     speed: Annotated[float | None, typer.Option(min=0.1, metavar="X", help="Event time runs X times as fast.")] = None,
+    history_days: Annotated[
+        float, typer.Option(min=0.25, max=14, metavar="DAYS", help="What the story begins with, played at full pace.")
+    ] = 2.0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page.")] = 8642,
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Keep the data here.")] = None,
 ) -> None:
@@ -38,6 +42,7 @@ def demo(
             headless=headless,
             as_json=as_json,
             speed=speed,
+            history_days=history_days,
             port=port,
             data_dir=data,
             say=say,
