@@ -156,10 +156,15 @@ def queue(connection: Connection, messages: Iterable[Message]) -> None:
 
 def due(connection: Connection, now: int, limit: int) -> list[Message]:
     """Messages that wait and may go at `now`, oldest first."""
-    table = OUTBOX.c
-    query = sa.select(OUTBOX).where(table.state == "pending", table.not_before <= now)
-    rows = connection.execute(query.order_by(table.not_before, table.created_at, table.id).limit(limit))
-    return [message_of(row) for row in rows]
+    return [message_of(row) for row in connection.execute(_DUE, {"now": now, "most": limit})]
+
+
+_DUE = (
+    sa.select(OUTBOX)
+    .where(OUTBOX.c.state == "pending", OUTBOX.c.not_before <= sa.bindparam("now"))
+    .order_by(OUTBOX.c.not_before, OUTBOX.c.created_at, OUTBOX.c.id)
+    .limit(sa.bindparam("most"))
+)
 
 
 def message_of(row: Any) -> Message:

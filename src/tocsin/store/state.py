@@ -41,6 +41,12 @@ Outcome: TypeAlias = Literal["sent", "retry", "failed", "dropped"]
 
 _ACTS: dict[str, IncidentState] = {"ack": IncidentState.ACKNOWLEDGED, "resolve": IncidentState.RESOLVED}
 _LEASE_NS = 60 * 10**9
+# built once: a message that waits for a dead destination must cost those for others next to nothing
+_LEASE = (
+    OUTBOX.update()
+    .where(OUTBOX.c.id == sa.bindparam("message"))
+    .values(not_before=sa.bindparam("until"), attempts=OUTBOX.c.attempts + 1)
+)
 _LIMIT = 10_000
 
 
@@ -213,8 +219,8 @@ class StateStore(Decisions, Remedies, SessionRows):
         """Due messages, taken for `lease_ns`: who doesn't settle them in time lets others have them."""
         with self._begin() as connection:
             found = due(connection, now, limit)
-            for message in found:
-                _settle(connection, message.id, not_before=now + lease_ns, attempts=OUTBOX.c.attempts + 1)
+            if found:
+                connection.execute(_LEASE, [{"message": each.id, "until": now + lease_ns} for each in found])
         return [replace(message, attempts=message.attempts + 1) for message in found]
 
     def settle(
