@@ -1,10 +1,15 @@
 """What the API says of logs."""
 
+from dataclasses import replace
+
 import pytest
 from fastapi.testclient import TestClient
 
+from api.fake import deps
 from api.trace_world import TRACE
 from api.world import HOSTILE, NOW, NS
+from tocsin.api.app import control_app
+from tocsin.stats.alike import Groups
 
 
 def bodies(client: TestClient, **asked):
@@ -35,6 +40,22 @@ def test_templates_come_with_their_counts_and_a_line(client: TestClient):
     rows = client.get("/api/log_templates", params={"service": "support-bot"}).json()["templates"]
     assert [(row["records"], row["before"], row["errors"]) for row in rows] == [(412, 31, 412), (96, 0, 96)]
     assert rows[0]["sample"].startswith("could not parse reply of 10.0.0.7")
+
+
+def test_templates_say_by_what_they_are_grouped(client: TestClient):
+    body = client.get("/api/log_templates").json()
+    assert (body["by"], body["fault"]) == ("hashed words", "")
+    seen = []
+
+    def first_of_all(texts):
+        seen.append(list(texts))
+        return Groups([0] * len(texts), "model minilm", HOSTILE)
+
+    with TestClient(control_app(replace(deps(), alike=first_of_all)), base_url="http://127.0.0.1:8642") as other:
+        told = other.get("/api/log_templates").json()
+    assert (told["by"], told["fault"]) == ("model minilm", HOSTILE)
+    assert {row["alike"] for row in told["templates"]} == {0}
+    assert seen == [[row["text"] or row["sample"] for row in told["templates"]]]
 
 
 def test_hostile_texts_are_texts(client: TestClient):

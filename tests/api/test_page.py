@@ -11,11 +11,13 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import expect
 
-from api.conftest import World
+from api.conftest import World, served
+from api.fake import deps
 from api.trace_world import LARGE, TRACE
 from api.world import HOSTILE, NOW, NS, series_of, story
 from browsing import View
 from tocsin.model.incident import IncidentState, Severity
+from tocsin.stats.alike import Groups
 
 pytestmark = pytest.mark.system
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
@@ -396,3 +398,21 @@ def test_a_value_that_stands_alone_is_drawn_as_a_mark(full: World, view: Make):
     expect(page.locator(".plot canvas")).to_have_count(1)
     page.wait_for_timeout(300)
     assert page.evaluate(RUNS) == 3  # a line, the mark between two gaps, a line
+
+
+def test_logs_say_by_what_templates_are_one_row(full: World, view: Make):
+    page = opened(view(), f"{full.url}/logs", "What is said").page
+    expect(page.get_by_text("by hashed words", exact=True)).to_be_visible()
+    rows = page.get_by_role("region", name="Table of templates").locator("tbody tr")
+    whole = rows.count()
+    assert whole > 2
+    grouped = replace(deps(), alike=lambda texts: Groups([0] * len(texts), "model minilm", HOSTILE))
+    with served(grouped) as other:
+        found = opened(view(), f"{other.url}/logs?alike=1", "What is said")
+        told = found.page.get_by_text("by model minilm, not by the model: ")
+        expect(told).to_contain_text(HOSTILE.splitlines()[0][:20])
+        rows = found.page.get_by_role("region", name="Table of templates").locator("tbody tr")
+        expect(rows).to_have_count(1)
+        expect(rows).to_contain_text(f"and {whole - 1} templates alike")
+        assert violations(found) == []
+        found.check()

@@ -11,7 +11,6 @@ from tocsin.api.present import Document, rows_document
 from tocsin.api.problem import RESPONSES
 from tocsin.api.signals import From, LastSeconds, To, WhereQuery, where_of
 from tocsin.api.times import NS, span_ns
-from tocsin.stats.alike import alike
 
 router = APIRouter(prefix="/api", tags=["logs"], responses=RESPONSES)
 _HOUR_S: Final = 3600
@@ -64,11 +63,13 @@ def log_templates(
 ) -> Document:
     """List what logs say: templates by service with their counts, those of as long a time before, and a line of each.
 
-    `alike` is the number, in this list, of the first template that says nearly the same (by hashed vectors of words).
+    `alike` is the number, in this list, of the first template that says nearly the same; `by` tells what that goes by
+    (`hashed words`, or `model NAME`), `fault` why a model that is configured was not used.
     """
     first, last = span_ns(start, end, deps.clock.now(), last_s)
     found = deps.telemetry.log_templates(access.tenant, first, last, service, search=text, limit=limit)
     rows = rows_document(found)
-    groups = alike([str(row.get("text") or row.get("sample") or "") for row in rows])
-    templates = [{**row, "alike": group} for row, group in zip(rows, groups, strict=True)]
-    return Document({"from": first / NS, "to": last / NS, "templates": templates})
+    groups = deps.alike([str(row.get("text") or row.get("sample") or "") for row in rows])
+    templates = [{**row, "alike": group} for row, group in zip(rows, groups.first, strict=True)]
+    by = {"by": groups.by, "fault": groups.fault}
+    return Document({"from": first / NS, "to": last / NS, **by, "templates": templates})

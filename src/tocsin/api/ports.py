@@ -24,6 +24,7 @@ from tocsin.model.message import Message
 from tocsin.model.summary import UNSAID, Summary
 from tocsin.model.transition import Regroup
 from tocsin.spec.team import TeamSpec
+from tocsin.stats.alike import Groups, by_words
 
 Row: TypeAlias = Mapping[str, object]
 Where: TypeAlias = Mapping[str, str]
@@ -257,7 +258,7 @@ class Deps:
 
     `expositions` gives the Prometheus text of each process by name; the health of Tocsin itself is read from it.
     `unseen` says what no telemetry can show; `summarise` says an incident in sentences with their sources;
-    `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
+    `alike` groups texts that say nearly the same; `notices` says in words which caps a tenant has reached; `grade_finding` gives the severity of a single finding; `teams` are those in force;
     `models` is None where no inference records are kept, `traces` and `calls` where no spans are; `machines` gives hosts with their devices; `days` gives the health of each day of a tenant, the oldest first; `groups` how the
     groups of a tenant's model, by a tag, were treated over time;
     `sessions` is None where those of browsers are kept in memory; `config_faults` says what is wrong with a changed file of configuration that therefore has no effect.
@@ -276,6 +277,7 @@ class Deps:
     grade_finding: Callable[[Finding], Severity] = finding_severity
     unseen: Callable[[], Sequence[str]] = tuple
     summarise: Callable[[Incident], Summary] = lambda _: UNSAID
+    alike: Callable[[Sequence[str]], Groups] = by_words
     teams: Callable[[], Sequence[TeamSpec]] = tuple
     routing: Routing | None = None
     maintenance: Maintenance | None = None

@@ -1,4 +1,4 @@
-"""Texts that say nearly the same, grouped by hashed vectors of their words and parts of words; no model, no download.
+"""Texts that say nearly the same, grouped by unit vectors: by default hashed ones of words and parts of words.
 
 Feature hashing: Weinberger et al. 2009 (ICML, "Feature hashing for large scale multitask learning").
 """
@@ -9,7 +9,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,27 @@ from tocsin.model.arrays import F8
 
 WIDTH: Final = 2048
 NEAR: Final = 0.5
-"""Cosine from which two texts say nearly the same."""
+"""Cosine of hashed vectors from which two texts say nearly the same."""
+HASHED: Final = "hashed words"
 _PART: Final = 4
 _MOST_CHARS: Final = 400
 _WORD: Final = re.compile(r"[a-z]{2,}")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-./:]")
+
+
+class Groups(NamedTuple):
+    """Which texts say nearly the same.
+
+    Attributes
+    ----------
+    first : for each text the place of the first text that it is alike, (n,)
+    by : what that goes by, in words
+    fault : why it does not go by what was asked for; empty where it does
+    """
+
+    first: list[int]
+    by: str
+    fault: str = ""
 
 
 def _features(text: str) -> Counter[int]:
@@ -47,23 +63,33 @@ def vectors(texts: Sequence[str]) -> F8:
     return unit
 
 
-def alike(texts: Sequence[str], near: float = NEAR) -> list[int]:
-    """For each text the place of the first text that it is alike, its own where there is none; (n,).
+def alike(made: F8, near: float = NEAR) -> list[int]:
+    """For each unit vector the row of the first that it is near, its own where there is none; (n,) of (n, width).
 
-    >>> alike(["connection to <*> refused", "user <*> signed in", "refused connections to <*>"])
+    Zeros are near nothing. `near` is a cosine above 0.
+
+    >>> alike(vectors(["connection to <*> refused", "user <*> signed in", "refused connections to <*>"]))
     [0, 1, 0]
     """
-    if not texts:
-        return []
-    made = vectors(texts)
     leaders: list[int] = []
     found: list[int] = []
-    for row in range(len(texts)):
-        closeness = made[leaders] @ made[row] if leaders else np.zeros(0)
-        best = int(np.argmax(closeness)) if len(closeness) else -1
+    first: F8 = np.empty_like(made)
+    for row, unit in enumerate(made):
+        closeness = first[: len(leaders)] @ unit
+        best = int(np.argmax(closeness)) if leaders else -1
         if best >= 0 and closeness[best] >= near:
             found.append(leaders[best])
         else:
+            first[len(leaders)] = unit
             leaders.append(row)
             found.append(row)
     return found
+
+
+def by_words(texts: Sequence[str]) -> Groups:
+    """Texts grouped by hashed vectors of their words; it knows no synonyms and needs no model.
+
+    >>> by_words(["order saved", "orders saved", "disk full"])
+    Groups(first=[0, 0, 2], by='hashed words', fault='')
+    """
+    return Groups(alike(vectors(texts)), HASHED)

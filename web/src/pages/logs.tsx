@@ -7,7 +7,7 @@ import { A, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
 import { set, usePlace } from "../url";
 
 interface Template { service: string; template: string; text: string; records: number; before: number; errors: number; last_time: string | null; sample: string; alike: number }
-interface Templates { from: number; to: number; templates: Template[] }
+interface Templates { from: number; to: number; by: string; fault: string; templates: Template[] }
 interface LogLine { time: string; severity: string; level: number; body: string; service: string; trace_id: string; template: string; template_id: string; labels: Record<string, string> }
 interface LogLines { from: number; to: number; logs: LogLine[] }
 
@@ -43,7 +43,7 @@ export function Logs() {
         <>
           <Panel title="What is said" id="said" note={said.data && `${atMost(said.data.templates.length, MOST_TEMPLATES, "template")}; <*> stands for what varies`}>
             {said.error && <Fault error={said.error} again={said.again} />}
-            {!said.data ? !said.error && <Loading what="templates" /> : said.data.templates.length === 0 ? <p class="quiet">No line of this time is like that.</p> : <><p><button type="button" class="btn small" aria-pressed={params.has("alike")} onClick={() => set({ alike: params.has("alike") ? undefined : "1" })}>one row for templates that say nearly the same</button></p><Table rows={params.has("alike") ? together(said.data.templates) : said.data.templates} chosen={wanted["template"] ?? ""} /></>}
+            {!said.data ? !said.error && <Loading what="templates" /> : said.data.templates.length === 0 ? <p class="quiet">No line of this time is like that.</p> : <><p><button type="button" class="btn small" aria-pressed={params.has("alike")} onClick={() => set({ alike: params.has("alike") ? undefined : "1" })}>one row for templates that say nearly the same</button> <span class="note">by <Said text={said.data.by} most={100} />{said.data.fault && <>, not by the model: <Said text={said.data.fault} most={400} /></>}</span></p><Table rows={params.has("alike") ? together(said.data.templates) : said.data.templates} chosen={wanted["template"] ?? ""} /></>}
           </Panel>
           <Panel title="Lines" id="lines" note={lines.data && `${lines.data.logs.length >= MOST_LINES ? `the last ${MOST_LINES}` : count(lines.data.logs.length, "line")}, newest first`}>
             {lines.error && <Fault error={lines.error} again={lines.again} />}
