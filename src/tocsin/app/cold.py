@@ -32,6 +32,7 @@ from tocsin.app.listener import Listener
 from tocsin.app.logs import read_logs, redaction_key
 from tocsin.app.machines import Machines
 from tocsin.app.maintenance import MaintenanceView
+from tocsin.app.meaning import Meaning
 from tocsin.app.model_health.day_book import DayBook
 from tocsin.app.model_health.experiments import Experiments
 from tocsin.app.model_health.group_watch import GroupWatch
@@ -133,6 +134,7 @@ class Cold:
         groups = GroupRows(self.telemetry.db)
         self.groups = GroupWatch(groups, self.state, self.days.tenants, self.packs, config, self.clock, points)
         self.captures = Captures(settings.data_dir)
+        self.meaning = Meaning(config, settings.config_path)
         labels = label_sender(settings.hot_socket, settings.internal_secret)
         backtests = Backtests(HistoryRows(self.telemetry.db), self.state, self.packs, labels)
         self.replays = Replays(
@@ -212,6 +214,7 @@ class Cold:
         self.weighing.adopt(config.loss)
         self.deliveries.adopt(config)
         self.summaries.adopt(config)
+        self.meaning.adopt(config)
         self.board.adopt(config.scores)
         self.senders.adopt(config.scores.remote_write)
         self.days.adopt(config)
@@ -315,6 +318,7 @@ class Cold:
             experiments=self.experiments,
             destinations=self.deliveries,
             summarise=self.summaries.whole,
+            alike=self.meaning.groups,
             unseen=lambda: unseen(self.packs),
             authorise=self.keys.authorise,
             sessions=KeptSessions(self.state, self.keys),

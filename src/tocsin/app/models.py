@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from tocsin.app.ical_files import with_calendars
+from tocsin.app.meaning import meaning_problems
 from tocsin.app.reference_files import with_references
 from tocsin.detect.model_file import MODEL_BYTES
 from tocsin.detect.onnx_model import OnnxModel
@@ -123,17 +124,18 @@ def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
 
 
 def model_problems(path: Path, env: Mapping[str, str], packs: Sequence[PackSpec] = ()) -> tuple[Problem, ...]:
-    """Errors and warnings about the models and references of a file of configuration that is good otherwise."""
+    """Errors and warnings about the models, calendars and references of a configuration that is good otherwise."""
     try:
         loaded = load_config(path, env, packs)
     except BadSpec:  # told by the check of the file itself, or a pack
         return ()
+    meant = meaning_problems(loaded)
     try:
         loaded = with_calendars(loaded, None, strict=True)
         found = with_models(with_references(loaded, strict=True)).loaded
-        return tuple(problem for problem in found.warnings if problem not in loaded.warnings)
+        return (*meant, *(problem for problem in found.warnings if problem not in loaded.warnings))
     except BadSpec as error:
-        return error.problems
+        return tuple(sorted((*meant, *error.problems)))
 
 
 def read_model(path: Path) -> bytes:

@@ -17,6 +17,7 @@ from tocsin.spec.fairness import FairnessSpec
 from tocsin.spec.health import PAGERS, READERS, HealthSpec
 from tocsin.spec.joint import InventorySpec
 from tocsin.spec.llm import LlmSpec
+from tocsin.spec.logs import LogsSpec
 from tocsin.spec.loss import LossSpec, ObjectiveSpec, SeveritySpec
 from tocsin.spec.monitor import SECOND, MonitorSpec, Spec
 from tocsin.spec.pack import FamilySpec, PackSpec
@@ -133,6 +134,7 @@ class Config(Spec):
     scores: ScoresSpec = ScoresSpec()
     health: HealthSpec = HealthSpec()
     llm: LlmSpec = LlmSpec()
+    logs: LogsSpec = LogsSpec()
     summaries: SummariesSpec = SummariesSpec()
     budgets: Annotated[list[BudgetSpec], Field(max_length=MOST_BUDGETS)] = []
     state: StateSpec = StateSpec()

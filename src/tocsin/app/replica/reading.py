@@ -16,6 +16,7 @@ from tocsin.app.backtest.service import Backtests
 from tocsin.app.keys import KeyRing
 from tocsin.app.machines import Machines
 from tocsin.app.maintenance import MaintenanceView
+from tocsin.app.meaning import Meaning
 from tocsin.app.model_health.day_book import DayBook
 from tocsin.app.model_health.experiments import Experiments
 from tocsin.app.model_health.group_watch import GroupWatch
@@ -144,6 +145,7 @@ class Reading:
         self.traces = TraceRows(db)
         examples = partial(examples_of, self.traces)
         self.summaries = Summaries(self.packs, config, self.state, empty, clock, examples)  # asks no model: no key
+        self.meaning = Meaning(config, settings.config_path)
         self.days = DayBook(HealthRows(db), self.state, self.packs, config, clock, _not_here)
         self.groups = GroupWatch(GroupRows(db), self.state, list, self.packs, config, clock, _not_here)
         backtests = Backtests(HistoryRows(db), self.state, self.packs, _not_here)
@@ -155,6 +157,7 @@ class Reading:
         """Put a configuration into force."""
         warn_of_move(self.began_with, config)
         self.summaries.adopt(config)
+        self.meaning.adopt(config)
         self.days.adopt(config)
         self.groups.adopt(config)
 
@@ -188,6 +191,7 @@ class Reading:
             experiments=Experiments(ExperimentRows(db)),
             destinations=DestinationsHeard(self.heard, self.state),
             summarise=self.summaries.whole,
+            alike=self.meaning.groups,
             unseen=lambda: unseen(self.packs),
             authorise=self.keys.authorise,
             sessions=KeptSessions(self.state, self.keys),
