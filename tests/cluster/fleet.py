@@ -124,6 +124,16 @@ class Fleet:
         """What workers wrote, the end of it for the message of a test that fails."""
         return "\n".join(file.read_text()[-last if last else None :] for file in self.path.glob("worker-*.log"))
 
+    def begun(self):
+        """Offsets from which each partition was folded by one worker after the other."""
+        said = [json.loads(line) for file in self.path.glob("worker-*.log") for line in file.read_text().splitlines()]
+        found = {}
+        for each in sorted(said, key=lambda each: each["timestamp"]):
+            if each["event"] == "partitions are folded here":
+                for number, offset in zip(json.loads(each["partitions"]), json.loads(each["offsets"]), strict=True):
+                    found.setdefault(number, []).append(offset)
+        return found
+
     def send(self, world, *, per_second=40.0, at=(), edge="edge"):
         """Send a world, so many of its seconds a second; `at` are (second, what to do then) on the way."""
         writer = TopicWriter(self.topics.settings)

@@ -1,6 +1,5 @@
 """Workers that keep snapshots in a bucket: killed, relieved, and cut off from the store, they find what one machine finds."""
 
-import json
 import time
 
 import pytest
@@ -41,17 +40,6 @@ def fleet(tmp_path, store):
     fleet.close()
 
 
-def begun(fleet):
-    """Offsets from which each partition was folded by one worker after the other."""
-    said = [json.loads(line) for file in fleet.path.glob("worker-*.log") for line in file.read_text().splitlines()]
-    found = {}
-    for each in sorted(said, key=lambda each: each["timestamp"]):
-        if each["event"] == "partitions are folded here":
-            for number, offset in zip(json.loads(each["partitions"]), json.loads(each["offsets"]), strict=True):
-                found.setdefault(number, []).append(offset)
-    return found
-
-
 def test_a_worker_that_takes_over_goes_on_from_the_bucket(fleet, world, alone):
     fleet.start(2)
     faults = Faults(fleet, 1)
@@ -59,7 +47,7 @@ def test_a_worker_that_takes_over_goes_on_from_the_bucket(fleet, world, alone):
     found, _ = fleet.heard(world.seconds[-1][1].received)
     assert found == alone
     assert any(kind == "findings" for kind, *_ in found)
-    places = begun(fleet)
+    places = fleet.begun()
     assert sorted(places) == list(range(fleet.topics.partitions))
     assert all(len(offsets) > 1 and offsets[0] == 0 < min(offsets[1:]) for offsets in places.values()), places
 

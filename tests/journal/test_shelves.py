@@ -1,14 +1,20 @@
-"""Shelves for files of state, on a disk and in a real store that speaks S3: whole or not at all, whoever fails."""
+"""Shelves for files of state, on a disk, in a real store that speaks S3 and on a real broker: whole or not at all, whoever fails."""
+
+import itertools
 
 import pytest
 
+from brokers import PREFIX, KafkaBroker
 from objectstore import ACCESS, SECRET, ObjectStore
 from tocsin.engine.snapshot import KEEP, Snapshots
 from tocsin.journal.bucket import BucketShelf, open_store
 from tocsin.journal.directory import Directory
+from tocsin.journal.kafka.shelf import FileTopic, TopicShelf
+from tocsin.journal.kafka.topics import Topics
 from tocsin.model.errors import BadConfig, Unreachable
 
 pytestmark = pytest.mark.system
+_names = itertools.count()
 LARGE = 12 << 20  # more than one part of an upload
 
 
@@ -24,9 +30,26 @@ def bucket(store, path="state/a"):
     return BucketShelf(open_store("", store.endpoint, str(store.credentials), ""), path)
 
 
-@pytest.fixture(params=["directory", "bucket"])
-def shelf(request, tmp_path, store):
-    return Directory(tmp_path / "shelf") if request.param == "directory" else bucket(store, f"state/{tmp_path.name}")
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    yield broker
+    broker.close()
+
+
+def topic(broker):
+    topics = Topics({"bootstrap.servers": broker.address}, f"{PREFIX}shelf{next(_names)}")
+    topics.make_snapshots()
+    return TopicShelf(FileTopic(topics.settings, topics.snapshots))
+
+
+@pytest.fixture(params=["directory", "bucket", "topic"])
+def shelf(request, tmp_path):
+    if request.param == "directory":
+        return Directory(tmp_path / "shelf")
+    if request.param == "bucket":
+        return bucket(request.getfixturevalue("store"), f"state/{tmp_path.name}")
+    return topic(request.getfixturevalue("broker")).at("a")
 
 
 def filled(content):
@@ -105,12 +128,15 @@ def test_a_snapshot_that_goes_while_it_is_looked_for_gives_way_to_the_newer_one(
     assert Snapshots(Busy()).load(1000) == (3, {"offset": 3})
 
 
-def test_partitions_lie_apart(store):
-    whole = bucket(store, "state/parts/")
+@pytest.mark.parametrize("kind", ["bucket", "topic"])
+def test_partitions_lie_apart(request, kind):
+    whole = bucket(request.getfixturevalue("store"), "state/parts/") if kind == "bucket" else None
+    whole = whole or topic(request.getfixturevalue("broker"))
     whole.at("tocsin", "0").write("1.snap", filled(b"zero"))
     whole.at("tocsin", "10").write("2.snap", filled(b"ten"))
     assert list(whole.at("tocsin", "1").names()) == []
     assert list(whole.at("tocsin", "0").names()) == ["1.snap"]
+    assert whole.at("tocsin", "10").read("2.snap") == b"ten"
     assert list(whole.names()) == []  # what lies deeper is not here
 
 

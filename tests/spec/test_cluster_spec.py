@@ -2,6 +2,7 @@
 
 import pytest
 
+from tocsin.spec.cluster import TOPIC
 from tocsin.spec.load import load_config
 from tocsin.spec.problem import BadSpec
 
@@ -26,10 +27,18 @@ def test_a_bucket_holds_snapshots_and_a_directory_what_is_shared(tmp_path):
     assert (spec.shared_dir, spec.s3.endpoint) == ("/run/secrets/tocsin", "https://minio:9000")
 
 
+def test_a_topic_holds_snapshots_by_a_word_and_a_directory_of_that_name_is_written_otherwise(tmp_path):
+    spec = loaded(tmp_path, "snapshots: topic\nshared: /run/secrets/tocsin")
+    assert (spec.snapshots, spec.shared_dir) == (TOPIC, "/run/secrets/tocsin")
+    assert loaded(tmp_path, "snapshots: ./topic").shared_dir == "./topic"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("snapshots: s3://state/tocsin", "`tocsin key redaction` makes"),
+        ("snapshots: topic", "with snapshots in a topic, say where"),
+        ("snapshots: topic\nshared: /s\ns3: {region: eu-central-1}", "`snapshots` names none"),
         ("snapshots: s3://key:hush@state/tocsin\nshared: /s", "write it like s3://bucket/prefix"),
         ("snapshots: 's3://'\nshared: /s", "write it like s3://bucket/prefix"),
         ("snapshots: /shared\ns3: {region: eu-central-1}", "`snapshots` names none"),

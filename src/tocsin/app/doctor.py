@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tocsin.app.cluster.shelves import look_at_bucket
+from tocsin.app.cluster.shelves import look_at_snapshots
 from tocsin.app.defaults import OTLP_GRPC_PORT, OTLP_HTTP_PORT, PORT
 from tocsin.app.ports import holder, is_free
 from tocsin.app.stores import cluster_of, state_place
 from tocsin.model.errors import TocsinError
-from tocsin.spec.cluster import S3
+from tocsin.spec.cluster import S3, TOPIC
 from tocsin.spec.config import Config
 from tocsin.spec.packs import load_packs, unseen
 from tocsin.spec.problem import BadSpec
@@ -58,8 +58,8 @@ def examine_stores(config: Config, env: Mapping[str, str], data_dir: Path) -> It
     if cluster is not None:
         yield _answers("telemetry", lambda: look_at_cluster(cluster))
     workers = config.cluster
-    if workers is not None and workers.snapshots.startswith(S3):
-        yield _answers("snapshots", lambda: look_at_bucket(workers))
+    if workers is not None and (workers.snapshots == TOPIC or workers.snapshots.startswith(S3)):
+        yield _answers("snapshots", lambda: look_at_snapshots(workers))
 
 
 def _answers(name: str, look: Callable[[], str]) -> Check:

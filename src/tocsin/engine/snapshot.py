@@ -14,7 +14,7 @@ import pyarrow as pa
 import structlog
 
 from tocsin.model.arrays import Array
-from tocsin.model.errors import Corrupt, Unreachable
+from tocsin.model.errors import Corrupt, TooLarge, Unreachable
 from tocsin.model.shelf import Shelf
 from tocsin.selfmon.metrics import counter
 
@@ -205,7 +205,7 @@ class Keeper:
     def _save(self, offset: int, state: Mapping[str, Any]) -> None:
         try:
             self._snapshots.save(offset, state)
-        except (OSError, Unreachable) as error:  # a full disk, say
+        except (OSError, Unreachable, TooLarge) as error:  # a full disk, say
             SNAPSHOT_FAILURES.inc()
             _log.error(
                 "a snapshot could not be written; the next is tried in a minute", offset=offset, cause=str(error)

@@ -1,4 +1,4 @@
-"""`Shelf`: where files of state lie, by name - a directory, or a bucket of an object store."""
+"""`Shelf`: where files of state lie, by name - a directory, a bucket of an object store, or a topic."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Shelf(Protocol):
         ------
         FileNotFoundError
             It is gone: another process has dropped it.
+        Corrupt
+            It is not whole any more; to rename it puts it aside.
         Unreachable
             The store does not answer.
         """
@@ -34,7 +36,7 @@ class Shelf(Protocol):
 
         Raises
         ------
-        OSError, Unreachable
+        OSError, Unreachable, TooLarge
             It could not be kept; what had this name is still there.
         """
 

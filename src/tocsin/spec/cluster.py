@@ -14,6 +14,8 @@ from tocsin.spec.source import KafkaAccess
 
 Attribute = Annotated[str, Field(min_length=1, max_length=200)]
 S3: Final = "s3://"
+TOPIC: Final = "topic"
+"""What `snapshots` says for the topic `PREFIX.snapshots`; a directory of that name is `./topic`."""
 _BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/=-]*)?")
 
 
@@ -62,7 +64,7 @@ class BucketSpec(Spec):
 class ClusterSpec(KafkaAccess):
     """Topics `PREFIX.log`, `PREFIX.findings` and `PREFIX.dead`, and where all workers keep snapshots.
 
-    `snapshots` is a directory or `s3://BUCKET/PREFIX`. `shared` is a directory with what all machines must agree on
+    `snapshots` is a directory, `s3://BUCKET/PREFIX`, or the word `topic`: the topic `PREFIX.snapshots`. `shared` is a directory with what all machines must agree on
     besides: `redaction.key` and `keys.json`. Without it, that is the directory of snapshots.
 
     `control` is the address of control, which replicas hand on to what they can't do.
@@ -93,9 +95,10 @@ class ClusterSpec(KafkaAccess):
     def _whole(self) -> ClusterSpec:
         if self.s3 != BucketSpec() and not self.snapshots.startswith(S3):
             raise ValueError("`s3` says how a bucket is reached, and `snapshots` names none; write s3://bucket/prefix")
-        if self.snapshots.startswith(S3) and not self.shared:
+        if (self.snapshots == TOPIC or self.snapshots.startswith(S3)) and not self.shared:
+            place = "a topic" if self.snapshots == TOPIC else "a bucket"
             raise ValueError(
-                "with snapshots in a bucket, say where all machines find the key of redaction: `shared: DIR`, a directory"
+                f"with snapshots in {place}, say where all machines find the key of redaction: `shared: DIR`, a directory"
                 " that all of them see, or a mounted secret with the redaction.key that `tocsin key redaction` makes"
             )
         return self

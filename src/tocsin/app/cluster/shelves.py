@@ -1,17 +1,20 @@
-"""Where the workers of a cluster keep snapshots: a directory that all of them see, or a bucket."""
+"""Where the workers of a cluster keep snapshots: a directory that all of them see, a bucket, or a topic."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tocsin.app.settings import plain_uploads
 from tocsin.engine.snapshot import Snapshots
 from tocsin.journal.directory import Directory
 from tocsin.model.errors import BadConfig
 from tocsin.model.shelf import Shelf
-from tocsin.spec.cluster import S3, ClusterSpec
+from tocsin.spec.cluster import S3, TOPIC, ClusterSpec
+
+if TYPE_CHECKING:
+    from tocsin.journal.kafka.topics import Topics
 
 GROWTH: Final = "growth.json"
 """What is there while shards are moved to more partitions."""
@@ -25,7 +28,11 @@ class Shelves:
 
     def of(self, partition: int) -> Snapshots:
         """Snapshots of a partition."""
-        return Snapshots(self._at(str(partition)))
+        return Snapshots(self.shelf(partition))
+
+    def shelf(self, partition: int) -> Shelf:
+        """The shelf of a partition."""
+        return self._at(str(partition))
 
     def common(self) -> Shelf:
         """The shelf of all partitions together."""
@@ -56,6 +63,10 @@ def shelves_of(spec: ClusterSpec) -> Shelves:
     Unreachable
         The store does not answer, or refuses.
     """
+    if spec.snapshots == TOPIC:
+        topics = _topics_of(spec)
+        topics.make_snapshots()
+        return _in_topic(topics)
     if not spec.snapshots.startswith(S3):
         home = Path(spec.snapshots) / spec.prefix
         return Shelves(lambda *names: Directory(home.joinpath(*names)))
@@ -69,13 +80,37 @@ def shelves_of(spec: ClusterSpec) -> Shelves:
     return Shelves(lambda *names: shelf.at(spec.prefix, *names))
 
 
-def look_at_bucket(spec: ClusterSpec) -> str:
-    """Whether the bucket of a configuration answers, in words.
+def _topics_of(spec: ClusterSpec) -> Topics:
+    from tocsin.app.cluster.links import topics_of  # noqa: PLC0415 - a client that one who keeps files need not have
+
+    return topics_of(spec)
+
+
+def _in_topic(topics: Topics) -> Shelves:
+    from tocsin.journal.kafka.shelf import FileTopic, TopicShelf  # noqa: PLC0415 - as above
+
+    return Shelves(TopicShelf(FileTopic(topics.settings, topics.snapshots)).at)
+
+
+def look_at_snapshots(spec: ClusterSpec) -> str:
+    """Whether the bucket or topic of a configuration answers, in words; makes nothing.
 
     Raises
     ------
     BadConfig, Unreachable
         It does not; see `shelves_of`.
     """
-    shelves_of(spec).common().names()
-    return f"{spec.snapshots} answers"
+    if spec.snapshots != TOPIC:
+        shelves_of(spec).common().names()
+        return f"{spec.snapshots} answers"
+    topics = _topics_of(spec)
+    if topics.snapshots not in topics.counts():
+        return f"brokers answer; the first worker makes topic {topics.snapshots}"
+    policy = topics.cleanup(topics.snapshots)
+    if policy is not None and "compact" not in policy.split(","):
+        raise BadConfig(
+            f"topic {topics.snapshots} has cleanup.policy={policy} and never forgets what is written anew in time: set it"
+            " to compact"
+        )
+    _in_topic(topics).common().names()
+    return f"topic {topics.snapshots} answers"

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from tocsin.model.errors import BadConfig, Unreachable
@@ -16,9 +17,19 @@ from tocsin.model.errors import BadConfig, Unreachable
 QUIET: Final = logging.getLogger("tocsin.librdkafka")
 """Where librdkafka's own lines go."""
 WAIT_S: Final = 15.0
+_CONFIG_S: Final = 3.0
 MOST_BYTES: Final = 64 << 20
 """Largest message: a model for the engine is one."""
 _DAY_MS: Final = 86_400_000
+COMPACTED: Final[Mapping[str, str]] = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(16 << 20),
+    "segment.ms": str(_DAY_MS // 24),
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": str(_DAY_MS),
+    "message.timestamp.type": "LogAppendTime",
+}
+"""How a topic of files is kept: what is written anew or dropped goes early, and stamps are of the broker's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,11 @@ class Topics:
         """What could not be read."""
         return f"{self.prefix}.dead"
 
+    @property
+    def snapshots(self) -> str:
+        """Files of state, where neither a directory nor a bucket keeps them; one partition."""
+        return f"{self.prefix}.snapshots"
+
     def make(self) -> None:
         """Make the topics that are missing.
 
@@ -56,8 +72,21 @@ class Topics:
         Unreachable
             No broker answers, or one refuses.
         """
+        config = {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MOST_BYTES)}
+        self._make({self.log: self.partitions, self.findings: self.partitions, self.dead: 1}, config)
+
+    def make_snapshots(self) -> None:
+        """Make the topic of snapshots where it is missing.
+
+        Raises
+        ------
+        BadConfig, Unreachable
+            As `make`.
+        """
+        self._make({self.snapshots: 1}, COMPACTED)
+
+    def _make(self, wanted: Mapping[str, int], config: Mapping[str, str]) -> None:
         admin = AdminClient({**self.settings}, logger=QUIET)
-        wanted = {self.log: self.partitions, self.findings: self.partitions, self.dead: 1}
         known = self.counts()
         for name, partitions in wanted.items():
             if name in known and known[name] != partitions:
@@ -65,9 +94,8 @@ class Topics:
                     f"topic {name} has {known[name]} partitions and `cluster: partitions` says {partitions}; say what it"
                     " has, or give it more with `tocsin repartition`: docs/cluster.md"
                 )
-        config = {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MOST_BYTES)}
         fresh = [
-            NewTopic(name, partitions, self.replication, config=config)
+            NewTopic(name, partitions, self.replication, config={**config})
             for name, partitions in wanted.items()
             if name not in known
         ]
@@ -91,6 +119,17 @@ class Topics:
         except KafkaException as error:
             raise Unreachable(f"no Kafka broker answers ({error.args[0].str()}); see `cluster: brokers`") from error
         return {name: len(found.partitions) for name, found in known.items()}
+
+    def cleanup(self, name: str) -> str | None:
+        """What a topic's `cleanup.policy` is; None: the broker does not say."""
+        asked = ConfigResource(ConfigResource.Type.TOPIC, name)
+        admin = AdminClient({**self.settings}, logger=QUIET)
+        try:
+            found = admin.describe_configs([asked], request_timeout=_CONFIG_S)[asked].result(_CONFIG_S)
+        except (KafkaException, TimeoutError):
+            return None
+        said = found.get("cleanup.policy")
+        return None if said is None else said.value
 
     def enlarge(self) -> None:
         """Give the topics of log and findings their number of partitions, where they have fewer.
