@@ -185,6 +185,24 @@ def test_a_verdict_from_the_page_is_kept_and_shown(full: World, view: Make):
     found.check()
 
 
+def test_a_link_in_a_message_says_nothing_until_it_is_pressed(full: World, view: Make):
+    asked, before = "From your message", len(full.deps.state.feedback("main", story().id))
+    found = opened(view(), f"{full.url}{INCIDENT}?say=false_alarm", "You came to say that it is a false alarm.")
+    group = found.page.get_by_role("group", name=asked)
+    assert len(full.deps.state.feedback("main", story().id)) == before, "whoever previews the link says nothing"
+    group.get_by_role("button", name="Not now").click()
+    expect(group).to_have_count(0)
+    assert len(full.deps.state.feedback("main", story().id)) == before
+    found.page.goto(f"{full.url}{INCIDENT}?say=false_alarm")
+    assert violations(found) == []
+    group.get_by_role("button", name="It is a false alarm").click()
+    expect(group).to_have_count(0)
+    assert "say=" not in found.page.url
+    said = full.deps.state.feedback("main", story().id)
+    assert (len(said), said[-1].verdict) == (before + 1, "false_alarm")
+    found.check()
+
+
 def test_news_appears_by_itself_and_is_read_out(full: World, view: Make):
     found = opened(view(), full.url, "Inbox")
     expect(found.page.locator(".link.live")).to_be_visible()

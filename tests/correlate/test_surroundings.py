@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from fold_world import START, Fold, S, gauge, request
@@ -145,6 +147,20 @@ def test_new_and_vanished_edges_and_worse_ones_are_told():
     said = of_edges(graph, "web")
     assert any(each.startswith("calls of web to cache are new") for each in said)
     assert any(each.startswith("calls of web to db: ") and "before" in each for each in said)
+
+
+def test_an_edge_over_which_nothing_is_called_any_more_is_told_as_gone():
+    fold = log_of(minutes=15, each=8)
+    changed = START + 900 * S
+    for second in range(900, 1200, 15):
+        at = START + second * S
+        fold.spans([row for n in range(4) for row in request(f"late {second}-{n}", at, [("web", "", 0, 2)])])
+    seen = Past(fold.inputs, KEYS).spans("main", len(fold.inputs.entries) - 1, START)
+    graph = graph_around(seen.spans(seen.services, changed), 0.0, 300.0, [], 10_000)
+    for end in ("web", "db"):
+        assert any(
+            re.match(r"no calls of web to db any more, [\d.]+ a second before", each) for each in of_edges(graph, end)
+        )
 
 
 def test_a_log_that_cannot_be_read_costs_the_requests_and_nothing_more(monkeypatch):

@@ -101,6 +101,47 @@ def test_a_message_that_has_gone_is_found_and_named(calm):
     assert told["template.1.records"] == 0
 
 
+def new_message(world):
+    world.extra = [("feature flags reloaded from {ip}", INFO, 30)]
+
+
+def swapped(world):
+    """Two messages change places in how often they come; how much is written stays as it was."""
+    world.shares = world.shares.copy()
+    world.shares[[0, 2]] = world.shares[[2, 0]]
+
+
+def more_of_all(world):
+    world.load = 5
+
+
+def test_one_error_that_comes_in_bursts_is_found_by_its_own_rate_and_shifts_the_mix(calm):
+    found = dict(after(calm, more_errors, 15))
+    for monitor in ("log-message-burst", "log-mix"):
+        told = found[monitor]
+        assert told["template.1"] == "could not parse reply of <*>: unexpected end of input"
+        assert told["template.1.records"] > 3 * told["template.1.usual"]
+
+
+def test_a_message_that_was_never_seen_supports_and_is_named(calm):
+    ((monitor, told),) = after(calm, new_message, 15)
+    assert monitor == "log-new-messages"
+    assert told["template.1"] == "feature flags reloaded from <*>"
+
+
+def test_messages_that_come_more_often_than_usual_are_found_each_by_its_own_rate(calm):
+    found = after(calm, swapped, 15)
+    assert {monitor for monitor, _ in found} <= {"log-message-rate", "log-mix"}
+    told = dict(found)["log-message-rate"]
+    assert told["template.1.records"] > 1.5 * told["template.1.usual"]
+
+
+def test_a_log_that_is_written_to_five_times_as_much_is_found_as_volume(calm):
+    found = after(calm, more_of_all, 15)
+    assert "log-volume" in dict(found)
+    assert "log-mix" not in dict(found), "all came more often, so the mix is what it was"
+
+
 def test_requests_that_break_off_are_found_with_what_is_missing(calm):
     told = dict(after(calm, broken))["log-sequence-breaks"]
     assert told["missing.1"] == "`charged <*> cents to card <*>` after `loaded cart of <*> with <*> items`"

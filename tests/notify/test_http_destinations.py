@@ -8,12 +8,13 @@ from notify_messages import messages
 from notify_server import http_server
 from tocsin.model.clock import SECOND
 from tocsin.model.errors import BadConfig, Refused, Retryable
+from tocsin.notify.alertmanager import Alertmanager
 from tocsin.notify.base import Context
 from tocsin.notify.pagerduty import Pagerduty
 from tocsin.notify.registry import notifiers, open_destinations, resend_ns
 from tocsin.notify.slack import Slack
 from tocsin.notify.webhook import SIGNATURE_HEADER, TIMESTAMP_HEADER, Webhook, sign
-from tocsin.spec.destination import PagerdutyDestination, SlackDestination, WebhookDestination
+from tocsin.spec.destination import AlertmanagerDestination, PagerdutyDestination, SlackDestination, WebhookDestination
 
 LOCAL = ["127.0.0.0/8"]
 NOW = 1_800_000_000 * SECOND
@@ -73,6 +74,25 @@ def test_webhook_tells_what_is_worth_a_retry(answer, error):
         sent(webhook(), answer)
 
 
+def pagerduty(server):
+    spec = {"name": "pd", "type": "pagerduty", "routing_key": "R", "allow": LOCAL}
+    return Pagerduty(PagerdutyDestination(**spec, url=server.url), CONTEXT)
+
+
+def alertmanager(server):
+    return Alertmanager(AlertmanagerDestination(name="am", type="alertmanager", url=server.url, allow=LOCAL), CONTEXT)
+
+
+@pytest.mark.parametrize("kind", ["webhook", "pagerduty", "alertmanager", "slack-webhook"])
+def test_who_says_when_to_come_back_is_asked_again_then(kind):
+    make = {
+        "webhook": webhook(), "pagerduty": pagerduty, "alertmanager": alertmanager, "slack-webhook": slack(token=""),
+    }[kind]  # fmt: skip
+    with pytest.raises(Retryable) as caught:
+        sent(make, (429, {"retry-after": "7"}, b"slow down"))
+    assert caught.value.retry_after_s == 7
+
+
 def slack(token="xoxb"):
     spec = {"token": token, "channel": "#ds"} if token else {}
     return lambda server: Slack(SlackDestination(name="s", type="slack", url=server.url, allow=LOCAL, **spec), CONTEXT)
@@ -113,10 +133,7 @@ def test_slack_incoming_webhook_needs_no_token():
     ("action", "event"), [("trigger", "trigger"), ("acknowledge", "acknowledge"), ("resolve", "resolve")]
 )
 def test_pagerduty_goes_through_its_life_under_one_key(action, event):
-    spec = {"name": "pd", "type": "pagerduty", "routing_key": "R", "allow": LOCAL}
-    [got], _ = sent(
-        lambda server: Pagerduty(PagerdutyDestination(**spec, url=server.url), CONTEXT), (202, {}, b"{}"), action=action
-    )
+    [got], _ = sent(pagerduty, (202, {}, b"{}"), action=action)
     body = json.loads(got.body)
     assert (body["event_action"], body["dedup_key"]) == (event, messages()["trigger"].dedup_key)
 
@@ -127,8 +144,6 @@ def test_every_type_has_its_class_and_console_is_always_there():
         *("opsgenie", "pagerduty", "slack", "teams", "webhook"),
     }
     spec = {"name": "am", "type": "alertmanager", "url": "http://127.0.0.1:9093"}
-    from tocsin.spec.destination import AlertmanagerDestination
-
     found = open_destinations([AlertmanagerDestination(**spec)], CONTEXT)
     assert set(found) == {"console", "am"}
     assert resend_ns(found.values()) == {"am": 300 * SECOND}

@@ -116,6 +116,7 @@ def test_teams_gets_cards():
 
 PEERS = [
     ("opsgenie", Alerts, "/v2/alerts", GENIE),
+    ("jira_service_management", Alerts, "/jsm/ops/integration/v2/alerts", GENIE),
     ("jira", JiraPeer, "", JIRA),
     ("linear", LinearPeer, "", LINEAR),
     ("teams", TeamsPeer, "", {}),
