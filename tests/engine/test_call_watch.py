@@ -322,6 +322,22 @@ def test_hours_of_spending_become_points_of_few_series():
     assert not watch.points(MONDAY + HOUR + 7 * MINUTE, catalog)
 
 
+def test_what_sessions_cost_is_told_by_the_hour_the_dearest_by_name():
+    watch, catalog = watching(), Catalog()
+    watch.points(MONDAY + 6 * MINUTE, catalog)
+    calls = [
+        call(MONDAY + HOUR * k // 300, k, session=f"s{k % 30}", cost_usd=0.5 if k % 30 == 7 else 0.01)
+        for k in range(300)
+    ]
+    watch.release(("main", "x"), calls, ())
+    (frame,) = watch.points(MONDAY + HOUR + 6 * MINUTE, catalog)
+    told = [(dict(catalog[ref].labels), usd) for ref, usd in zip(frame.i4("series"), frame.f8("value"), strict=True)]
+    of_sessions = [(labels["session.id"], usd) for labels, usd in told if labels["by"] == "session"]
+    assert of_sessions[0] == ("s7", pytest.approx(5.0))
+    assert len(of_sessions) == 21
+    assert sum(usd for _, usd in of_sessions) == pytest.approx(5.0 + 290 * 0.01)
+
+
 def test_days_beyond_the_usual_close_when_the_day_is_over():
     rng = np.random.default_rng(12)
     watch = watching()

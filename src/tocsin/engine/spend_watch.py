@@ -1,4 +1,4 @@
-"""`SpendWatch`: what calls cost by service, tenant, user and model; days beyond all others, and budgets."""
+"""`SpendWatch`: what calls cost by service, tenant, user, session and model; days beyond all others, and budgets."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ DIMENSIONS: Final = {
     "service": "service.name",
     "tenant": "tenant.id",
     "user": "user.id",
+    "session": "session.id",
     "model": "gen_ai.request.model",
     "prompt_version": "prompt.version",
 }
