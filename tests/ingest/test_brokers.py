@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -193,6 +194,40 @@ def test_what_is_in_the_log_is_not_taken_again_though_the_group_has_forgotten(ka
         assert values(world) == [*(float(k) for k in range(10)), 99.0]
 
     play(scenario())
+
+
+def test_members_of_one_group_share_the_partitions_and_take_each_message_once(kafka, name):
+    async def scenario():
+        world = World()
+        kafka.topic(name, 4)
+        threads, wanted = set(), []
+        submit = world.edge.submit
+
+        def told(*args):
+            threads.add(threading.get_ident())
+            return submit(*args)
+
+        def all_taken():
+            return set(values(world)) >= set(wanted)
+
+        world.edge.submit = told
+        async with running(reading(kafka, world, name, group=name, concurrency=2)) as task:
+            while len(threads) < 2:  # until both members have partitions, and each has read
+                assert len(wanted) < 4000
+                spread(kafka, name, [point(float(len(wanted) + k)) for k in range(8)])
+                wanted += [float(len(wanted) + k) for k in range(8)]
+                await until(all_taken, task)
+        assert values(world) == wanted
+
+    play(scenario())
+
+
+def spread(broker, topic, messages):
+    """Send messages to four partitions in turn."""
+    producer = broker.producer()
+    for number, message in enumerate(messages):
+        producer.produce(topic, message, partition=number % 4)
+    assert producer.flush(30) == 0
 
 
 def test_a_restart_goes_on_where_the_group_left_off(kafka, name):
