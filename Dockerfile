@@ -9,11 +9,11 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/tocsin UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=nev
 # what is installed changes less often than the source, and is a layer of its own
 COPY pyproject.toml uv.lock ./
 RUN uv sync --frozen --no-dev --no-install-project --compile-bytecode --no-cache \
-  --extra kafka --extra redis --extra postgres --extra onnx
+  --extra kafka --extra redis --extra postgres --extra onnx --extra embed
 COPY README.md LICENSE ./
 COPY src ./src
 RUN uv sync --frozen --no-dev --no-editable --compile-bytecode --no-cache \
-  --extra kafka --extra redis --extra postgres --extra onnx
+  --extra kafka --extra redis --extra postgres --extra onnx --extra embed
 # 75 MB that nothing here imports
 RUN cd /opt/tocsin/lib/python3.*/site-packages && rm -rf numba/tests pandas/tests pyarrow/tests pyarrow/include
 

@@ -63,7 +63,7 @@ def main() -> None:
                 f"{TEMPLATES} templates of {words_each} words: {took_s:.2f} s, {1e3 * took_s / TEMPLATES:.1f} ms each; "
                 f"grouped in {1e3 * group_s:.0f} ms; hashed words: {1e3 * hashed_s:.0f} ms"
             )
-        print(f"most memory since: {(psutil.Process().memory_info().rss - before) / 1e6:.0f} MB")
+        print(f"held after that: {(psutil.Process().memory_info().rss - before) / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,11 @@ def test_nothing_but_data_and_tmp_can_be_written(image, tmp_path):
 
 def test_every_role_and_extra_is_in_it(image, tmp_path):
     code, out = said(
-        image, tmp_path / "data", "python", "-c", "import confluent_kafka, redis, psycopg, onnxruntime, tocsin"
+        image,
+        tmp_path / "data",
+        "python",
+        "-c",
+        "import confluent_kafka, redis, psycopg, onnxruntime, tokenizers, tocsin",
     )
     assert code == 0, out
     for role in ("serve", "worker", "control"):

@@ -15,7 +15,7 @@ class MeaningSpec(Spec):
     """
 
     model: str = Field(min_length=1)
-    near: float = Field(default=0.8, gt=0, le=1)
+    near: float = Field(default=0.65, gt=0, le=1)
 
 
 class LogsSpec(Spec):
