@@ -85,8 +85,11 @@ def alone(world):
 
 
 @pytest.fixture
-def fleet(tmp_path):
-    fleet = Fleet(tmp_path / "fleet", partitions=BEFORE, shards=SHARDS, shard_by=["host"])
+def fleet(request, tmp_path):
+    """Topics with few partitions; the parameter says where snapshots lie, if not in a directory."""
+    in_topic = getattr(request, "param", "directory") == "topic"
+    kept = {"snapshots": "topic", "shared": str(tmp_path / "shared")} if in_topic else {}
+    fleet = Fleet(tmp_path / "fleet", partitions=BEFORE, shards=SHARDS, shard_by=["host"], **kept)
     yield fleet
     fleet.close()
 
@@ -182,6 +185,7 @@ def grown_and_on(fleet, world):
 
 
 @pytest.mark.usefixtures("broker_that_can")
+@pytest.mark.parametrize("fleet", ["directory", "topic"], indirect=True)
 def test_with_more_partitions_findings_are_those_of_one_machine(fleet, world, alone):
     folded_by_few(fleet, world)
     file = fleet.path / "tocsin.yaml"
@@ -228,6 +232,7 @@ class Mortal:
 
 @pytest.mark.soak
 @pytest.mark.usefixtures("broker_that_can")
+@pytest.mark.parametrize("fleet", ["directory", "topic"], indirect=True)
 def test_who_is_killed_at_any_step_runs_it_again(fleet, world, alone, monkeypatch):
     folded_by_few(fleet, world)
     spec = wider(fleet)

@@ -26,8 +26,12 @@ HALF = 150
 
 
 @pytest.fixture
-def fleet(tmp_path):
-    fleet = Fleet(tmp_path / "fleet")
+def fleet(request, tmp_path):
+    """Topics; the parameter says where snapshots lie, if not in a directory."""
+    in_topic = getattr(request, "param", "directory") == "topic"
+    fleet = Fleet(
+        tmp_path / "fleet", **({"snapshots": "topic", "shared": str(tmp_path / "shared")} if in_topic else {})
+    )
     yield fleet
     fleet.close()
 
@@ -63,6 +67,7 @@ def moved_and_on(fleet, data, world, seconds):
     return rows
 
 
+@pytest.mark.parametrize("fleet", ["directory", "topic"], indirect=True)
 def test_what_one_machine_learned_is_known_to_the_cluster(fleet, tmp_path):
     world = World(tenants=("main",))
     alone, before, after = world.alone(), world.seconds[:HALF], world.seconds[HALF:]

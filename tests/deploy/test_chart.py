@@ -12,6 +12,7 @@ from typer.main import get_command
 
 import charts
 from tocsin.cli.main import app
+from tocsin.spec.cluster import TOPIC
 from tocsin.spec.load import load_config
 from tocsin.spec.packs import load_packs
 
@@ -72,6 +73,7 @@ ROLES = {
     "usual": {"edge", "engine", "control"},
     "fixed": {"engine", "control"},
     "bucket": {"edge", "engine", "control", "api"},
+    "topic": {"edge", "engine", "control"},
     "watched": {"edge", "engine", "control", "api"},
 }
 COMMANDS = {"edge": "worker", "engine": "worker", "control": "control", "api": "replica"}
@@ -98,7 +100,7 @@ def containers(name):
 
 
 def test_sets_are_kept_of_this_chart():
-    assert charts.SETS == ["bucket", "fixed", "usual", "watched"]
+    assert charts.SETS == ["bucket", "fixed", "topic", "usual", "watched"]
     for name in charts.SETS:
         assert charts.kept(name)[0] == charts.digest(), "the chart changed: python -m tests.charts"
 
@@ -252,6 +254,18 @@ def test_with_a_bucket_nothing_is_shared_but_a_secret_and_engines_alone_may_writ
             assert volumes[mounts[path]["name"]]["secret"]["secretName"] == "tocsin-bucket"
 
 
+def test_with_a_topic_nothing_is_shared_but_a_secret(tmp_path):
+    cluster = cluster_of("topic", tmp_path)
+    assert cluster.snapshots == TOPIC
+    assert found("topic", "PersistentVolumeClaim") == []
+    for _, pod, container in containers("topic"):
+        mounts = {each["mountPath"]: each for each in container["volumeMounts"]}
+        assert mounts[cluster.shared]["readOnly"] is True
+        volumes = {each["name"]: each for each in pod["volumes"]}
+        assert volumes[mounts[cluster.shared]["name"]]["secret"]["secretName"] == "tocsin-keys"
+        assert "shared" not in volumes
+
+
 def test_objects_of_others_say_what_those_document():
     for name, kind in (("usual", "ScaledObject"), ("watched", "ServiceMonitor")):
         (each,) = found(name, kind)
@@ -313,6 +327,14 @@ def test_helm_renders_what_is_kept_and_kubernetes_takes_it(name):
                 "config": {"telemetry": {"cluster": "main"}},
             },
             "name a PostgreSQL",
+        ),
+        (
+            {
+                "kafka": {"bootstrap": "kafka:9092"},
+                "keysSecret": "keys",
+                "snapshots": {"topic": True, "bucket": "s3://tocsin"},
+            },
+            "snapshots lie in one of them",
         ),
         ({"engine": {"autoscaling": {"kind": "cpu"}}}, "must be one of"),
     ],

@@ -41,11 +41,17 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if .endpoint -}}{{- $_ := set $reached "endpoint" .endpoint -}}{{- end -}}
 {{- if .credentialsSecret -}}{{- $_ := set $reached "credentials_file" "/credentials/credentials" -}}{{- end -}}
 {{- $_ := set $cluster "snapshots" .bucket -}}
-{{- $_ := set $cluster "shared" "/keys" -}}
 {{- if $reached -}}{{- $_ := set $cluster "s3" $reached -}}{{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if .Values.snapshots.topic -}}{{- $_ := set $cluster "snapshots" "topic" -}}{{- end -}}
+{{- if not (include "tocsin.shares" .) -}}{{- $_ := set $cluster "shared" "/keys" -}}{{- end -}}
 {{- toYaml (mergeOverwrite (dict "cluster" $cluster) (deepCopy .Values.config)) -}}
+{{- end -}}
+
+{{/* Whether all pods share a directory; else keysSecret has what they share. */}}
+{{- define "tocsin.shares" -}}
+{{- if not (or .Values.snapshots.bucket .Values.snapshots.topic) -}}yes{{- end -}}
 {{- end -}}
 
 {{- define "tocsin.claim" -}}
@@ -56,6 +62,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- define "tocsin.check" -}}
 {{- if not .Values.kafka.bootstrap -}}{{ fail "kafka.bootstrap is empty: name the brokers as HOST:PORT,HOST:PORT" }}{{- end -}}
 {{- if not .Values.keysSecret -}}{{ fail "keysSecret is empty: `tocsin key create --scope ingest --data keys`, then `kubectl create secret generic tocsin-keys --from-file=keys/keys.json`" }}{{- end -}}
+{{- if and .Values.snapshots.topic .Values.snapshots.bucket -}}{{ fail "snapshots.topic and snapshots.bucket: snapshots lie in one of them" }}{{- end -}}
 {{- $most := int .Values.engine.replicas -}}
 {{- if ne .Values.engine.autoscaling.kind "none" -}}{{- $most = int .Values.engine.autoscaling.maxReplicas -}}{{- end -}}
 {{- if and .Values.api.replicas (not .Values.existingConfigMap) -}}
@@ -155,7 +162,7 @@ spec:
         - {name: tmp, mountPath: /tmp}
         - {name: keys, mountPath: /data/keys.json, subPath: keys.json, readOnly: true}
         {{- if eq .role "api" }}
-        {{- else if .root.Values.snapshots.bucket }}
+        {{- else if not (include "tocsin.shares" .root) }}
         - {name: keys, mountPath: /keys, readOnly: true}
         {{- else }}
         - {name: shared, mountPath: /shared}
@@ -174,7 +181,7 @@ spec:
       emptyDir: {sizeLimit: 256Mi}
     - name: keys
       secret: {secretName: {{ .root.Values.keysSecret }}, defaultMode: 288}
-    {{- if not (or .root.Values.snapshots.bucket (eq .role "api")) }}
+    {{- if and (include "tocsin.shares" .root) (ne .role "api") }}
     - name: shared
       persistentVolumeClaim: {claimName: {{ include "tocsin.claim" .root }}}
     {{- end }}
