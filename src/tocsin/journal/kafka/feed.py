@@ -32,11 +32,15 @@ _MISPLACED = counter(
 _log = structlog.get_logger(__name__)
 
 
-def read_or_bury(message: KafkaMessage, catalog: Catalog, topics: Topics, dead: TopicWriter) -> Routed | None:
-    """What a message of the log holds; None for one that can't be read or is not of its partition."""
+def read_or_bury(
+    message: KafkaMessage, catalog: Catalog, topics: Topics, dead: TopicWriter, *, again: bool = False
+) -> Routed | None:
+    """What a message of the log holds; None for one that can't be read, buried unless met `again`, or not of its partition."""
     try:
         routed = routed_of(message.offset() or 0, message.value(), message.headers(), catalog)
     except Corrupt as error:
+        if again:
+            return None
         _POISON.inc()
         origin = f"{message.topic()}/{message.partition()}/{message.offset()}"
         _log.error("a message of the log can't be read and is passed over", origin=origin, reason=str(error))
@@ -52,13 +56,14 @@ def read_or_bury(message: KafkaMessage, catalog: Catalog, topics: Topics, dead: 
 class GroupFeed:
     """One member of the group; used by one thread.
 
-    A message that can't be read is passed by all workers alike; who first sees it keeps it in the dead topic.
+    A message that can't be read is passed by all workers alike; each keeps it in the dead topic, once in its life.
     """
 
     def __init__(self, topics: Topics, group: str, session_ms: int, dead: TopicWriter, client: str) -> None:
         self._topics = topics
         self._dead = dead
         self._owner: Owner | None = None
+        self._read: dict[int, int] = {}  # up to where each partition was read in this life: replays bury nothing
         self._settings = {
             **topics.settings,
             "group.id": group,
@@ -102,7 +107,9 @@ class GroupFeed:
                 continue
             number = message.partition() or 0
             if number in catalogs:
-                routed = read_or_bury(message, catalogs[number], self._topics, self._dead)
+                following, known = (message.offset() or 0) + 1, self._read.get(number, 0)
+                routed = read_or_bury(message, catalogs[number], self._topics, self._dead, again=following <= known)
+                self._read[number] = max(following, known)
                 if routed is not None:
                     found.append((number, routed))
         return found
