@@ -101,6 +101,17 @@ def test_a_pipeline_file_runs_its_model_or_the_baseline(place):
         found(written(place, PIPELINE.replace(", fallback_strategy: statistical_baseline", "")))
 
 
+def test_a_pipeline_file_without_its_model_says_that_no_input_is_watched(place):
+    config = written(place, PIPELINE)
+    warning = str(found(config).loaded.warnings[-1])
+    assert ":4:17: warning: there is no model file" in warning
+    assert "the statistical baseline is used instead, and until a good one is there and read" in warning
+    assert "no drift of inputs is watched: `drift_test: psi` and `drift_threshold: 0.2` have no effect" in warning
+    assert [str(each) for each in model_problems(config, {})] == [warning]
+    (place / "load.onnx").write_bytes(mean_model(4, ("load", "heat")))
+    assert "the model takes 2 signals: drift is watched for models of single" in str(found(config).loaded.warnings[-1])
+
+
 def test_other_steps_than_those_learned_are_a_warning(place):
     card = ModelCard("mean", ("load",), 300 * 10**9, 1.0, 0.5)
     (place / "models/load.onnx").write_bytes(mean_model(card=card))

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from pipeline_file import PIPELINE
+
 SILENCE = {
     "id": "sil-1",
     "matchers": {"service.name": "web", "severity": "error"},
@@ -144,6 +146,17 @@ def test_check(tocsin, process, tmp_path):
     }
     assert tocsin("check", "none.yaml").returncode == 2
     assert process("check", "bad.yaml").returncode == 2
+
+
+def test_check_tells_what_a_pipeline_file_asks_for_in_vain(tocsin, tmp_path):
+    text = PIPELINE.replace("std_multiplier: 3.0", "std_multiplier: 30.0")
+    (tmp_path / "p.yaml").write_text(text)
+    done = tocsin("check", "p.yaml", TOCSIN_KAFKA_BOOTSTRAP="127.0.0.1:9")
+    multiplier, model = done.stdout.splitlines()
+    assert multiplier.startswith("p.yaml:5:108: warning: `std_multiplier: 30.0` has no effect")
+    assert model.startswith("p.yaml:5:17: warning: there is no model file /models/temporal_autoencoder.onnx")
+    assert "no drift of inputs is watched" in model
+    assert (done.returncode, done.stderr) == (0, "1 checked: 0 errors, 2 warnings\n")
 
 
 def test_check_reads_the_environment(tocsin, tmp_path):

@@ -29,6 +29,7 @@ from tocsin.spec.tree import Loc, Node, parse
 SLOW_S: Final = 0.010
 """A window that takes longer holds up everything that is judged at the same tick."""
 _INDEX: Final = "index.json"
+_DRIFT: Final = frozenset({"drift_test", "drift_threshold"})
 
 
 class KeptModels:
@@ -110,7 +111,7 @@ def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
                 way_out = "fallback_strategy: statistical_baseline" if pipeline else "fallback: baseline"
                 wrong.append((number, f"{bad}; or add `{way_out}`"))
             else:
-                odd.append((number, f"{bad}; the statistical baseline is used instead"))
+                odd.append((number, f"{bad}; the statistical baseline is used instead{_unwatched(onnx)}"))
                 monitors[number] = _with(monitor, DetectSpec(baseline={}))
             continue
         odd += [(number, text) for text in (*cautions, *_cautions(monitor, model))]
@@ -181,9 +182,24 @@ def _fits(monitor: MonitorSpec, onnx: OnnxSpec, model: OnnxModel) -> None:
         raise BadConfig(f"{onnx.path} doesn't name its features; expected are their names in the metadata of the file")
 
 
+def _unwatched(onnx: OnnxSpec) -> str:
+    """What else is not done without the model, of all that was asked for."""
+    if onnx.model_fields_set.isdisjoint(_DRIFT):
+        return ""
+    return (
+        f", and until a good one is there and read (restart, or SIGHUP) no drift of inputs is watched: "
+        f"`drift_test: {onnx.drift_test}` and `drift_threshold: {onnx.drift_threshold:g}` have no effect"
+    )
+
+
 def _cautions(monitor: MonitorSpec, model: OnnxModel) -> list[str]:
     step_ns = (monitor.window or WindowSpec()).step
     found = []
+    if monitor.together and monitor.detect.onnx is not None and monitor.detect.onnx.model_fields_set & _DRIFT:
+        found.append(
+            f"the model takes {model.features} signals: drift is watched for models of single series only, "
+            "so `drift_test` and `drift_threshold` have no effect"
+        )
     if model.card.step_ns not in (0, step_ns):
         found.append(
             f"the model learned steps of {model.card.step_ns / 1e9:g} s, this monitor's are {step_ns / 1e9:g} s"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -16,6 +17,23 @@ from tocsin.spec.source import KafkaSource, RedisSource
 from tocsin.spec.text import HttpUrl, Texts
 
 MS = 1_000_000
+NOT_MOVED: Final[Mapping[tuple[str, str], str]] = {
+    ("normalization", "update_frequency"): (
+        "every window that is judged moves the scale of its own series; a trained model has its scales in its file"
+    ),
+    ("model", "batch_size"): (
+        "series whose windows end together go to the model 16 at a time, or as many as its file fixes"
+    ),
+    ("model", "calibration_window"): (
+        "scores are ranked among up to 40,000 of their series' own past, from the 30th on: "
+        "a few hundred don't tell how rare a page must be"
+    ),
+    ("model", "std_multiplier"): (
+        "a score must be rarer, by the tail of its series' own past, than the alert budget allows, and 3 at least: "
+        "mean and sd of skewed scores page all day; a budget is `false_pages_per_week` of `teams:` in tocsin.yaml"
+    ),
+}
+"""What is done instead of what these keys say; nothing else follows from their values."""
 
 
 def _count_of_points(value: str) -> str:
@@ -99,16 +117,17 @@ class PipelineFile(Spec):
 def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
     """The configuration that does what a pipeline file says, with warnings and errors about the rest."""
     pipeline = file.pipeline
-    odd: list[Fault] = []
+    odd = list(_without_effect(pipeline))
     wrong: list[Fault] = []
     source = _source(file)
-    if pipeline.monitoring.model_fields_set & {"drift_test", "drift_threshold"} and pipeline.model.path is None:
-        message = "the baseline learns all along: only what a model is given is watched for drift; name one by `model:`"
-        odd.append((("pipeline", "monitoring"), message))
     windowing, alerting = pipeline.windowing, pipeline.alerting
     if windowing.size_ms % windowing.step_ms:
         wrong.append((("pipeline", "windowing", "step_ms"), "`size_ms` must be a whole multiple of `step_ms`"))
         windowing = WindowingSpec()
+    if alerting.severity_thresholds.critical <= alerting.severity_thresholds.warning:
+        wrong.append(
+            (("pipeline", "alerting", "severity_thresholds", "critical"), "`critical` must be above `warning`")
+        )
     monitor = MonitorSpec(
         name="pipeline",
         signal="*",
@@ -128,6 +147,21 @@ def to_config(file: PipelineFile) -> tuple[Config, list[Fault], list[Fault]]:
         **looks,
     )
     return config, odd, wrong
+
+
+def _without_effect(pipeline: PipelineSpec) -> Iterator[Fault]:
+    """Keys that ask for something that is not done, where they stand."""
+    for (part, key), instead in NOT_MOVED.items():
+        given = getattr(pipeline, part)
+        if getattr(given, key) != type(given).model_fields[key].default:
+            yield ("pipeline", part, key), f"`{key}: {getattr(given, key)}` has no effect: {instead} (docs/brokers.md)"
+    if pipeline.model.path is None:
+        for key in ("drift_test", "drift_threshold"):
+            if key in pipeline.monitoring.model_fields_set:
+                instead = "the baseline learns all along, and only what a model is given is watched for drift"
+                yield ("pipeline", "monitoring", key), f"`{key}` has no effect: {instead}; name one by `model:`"
+    if pipeline.alerting.webhook is None and "cooldown_ms" in pipeline.alerting.model_fields_set:
+        yield ("pipeline", "alerting", "cooldown_ms"), "`cooldown_ms` has no effect: without `webhook` nobody is told"
 
 
 def _detect(model: ModelSpec, monitoring: MonitoringSpec) -> DetectSpec:
