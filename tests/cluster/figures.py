@@ -23,6 +23,7 @@ import kernel_cache
 kernel_cache.use()
 
 from cluster.fleet import Fleet  # noqa: E402
+from cluster.worker_metrics import LAG, WorkerMetrics  # noqa: E402
 from engine.worlds import T0, S, any_series  # noqa: E402
 from tocsin.ingest.shards import ShardSplit  # noqa: E402
 from tocsin.journal.kafka.envelope import cause_of  # noqa: E402
@@ -36,6 +37,14 @@ from tocsin.model.series import Catalog, Series, Signal  # noqa: E402
 
 TENANTS = 8
 PARTITIONS = 8
+
+
+MOST_MIB = 1024
+"""What a worker may take however far it is behind: what it has not folded waits in the topic."""
+
+
+class Failed(Exception):
+    """A figure that is none, because what it measures did not come about."""
 
 
 class Load:
@@ -131,8 +140,14 @@ def _cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def recovery(path, series, how):
-    """Seconds from a worker's death until all its partitions are told again, and snapshot bytes of the partitions."""
+def recovery(path, series, how, limit_s=60):
+    """Seconds from a worker's death until all its partitions are told again, and snapshot bytes of the partitions.
+
+    Raises
+    ------
+    Failed
+        They are not told in time.
+    """
     fleet = Fleet(path, partitions=PARTITIONS)
     load = Load(fleet, series)
     fleet.start(2)
@@ -153,26 +168,54 @@ def recovery(path, series, how):
     fleet.workers[0].send_signal(how)
     ends = None
     silent = 0.0
-    while time.monotonic() - began < 60:
+    while not silent and time.monotonic() - began < limit_s:
         told.look()
         if ends is None and time.monotonic() - began > 1:
             ends = ends_of(fleet)
         if ends is not None and all(told.causes[n] >= upto for n, upto in ends.items()):
             silent = max(told.at.values()) - began
-            break
     stop.set()
     sender.join()
     size = sum(file.stat().st_size for file in Path(fleet.spec.snapshots).rglob("*.snap"))
     load.close()
     told.reader.close()
     fleet.close()
+    if not silent:
+        behind = {n: (told.causes[n], upto) for n, upto in (ends or {}).items() if told.causes[n] < upto}
+        raise Failed(f"not told again {limit_s} s after signal {how}: partitions (told, sent) {behind}")
     return silent, size
+
+
+class Watch(threading.Thread):
+    """Reads the lag that a worker tells at its /metrics, twice a second, until it is over."""
+
+    def __init__(self, worker):
+        super().__init__()
+        self._metrics, self._over, self.seen = WorkerMetrics(worker), threading.Event(), []
+
+    def run(self):
+        while not self._over.wait(0.5):
+            self.seen.append(self._metrics.total(LAG))
+
+    def end(self, limit_s=60):
+        """Wait until the lag is no more than a second's entries, and read no more; the highest, and the last."""
+        end = time.monotonic() + limit_s
+        while (not self.seen or self.seen[-1] > 2 * PARTITIONS) and time.monotonic() < end:
+            time.sleep(0.1)
+        self._over.set()
+        self.join()
+        return max(self.seen), self.seen[-1]
 
 
 def overload(path, series, seconds):
     """Lag of a worker that gets three times what it folds, and how long it takes to come back.
 
     It is stopped five sixths of the time: nobody here could send three times what a worker folds.
+
+    Raises
+    ------
+    Failed
+        Its /metrics did not show that lag rose and fell back, or what it had to do filled its memory.
     """
     rate, _ = throughput(path / "rate", 1, series, 30)
     fleet = Fleet(path / "over", partitions=PARTITIONS)
@@ -183,6 +226,8 @@ def overload(path, series, seconds):
     told.until(ends_of(fleet))
     over = threading.Event()
     slow = threading.Thread(target=_slowed, args=(fleet.workers[0], over))
+    watch = Watch(fleet.workers[0])
+    watch.start()
     slow.start()
     began, sent = time.monotonic(), 0
     while time.monotonic() - began < seconds:
@@ -198,10 +243,22 @@ def overload(path, series, seconds):
     back = time.monotonic()
     told.until(ends)
     took = time.monotonic() - back
+    highest, last = watch.end()
     load.close()
     told.reader.close()
     fleet.close()
-    return 6 * sent * series / seconds / rate, most, took, int(memory) / 1024
+    _seen(most, highest, last, sum(ends.values()) + PARTITIONS, int(memory) / 1024)
+    return 6 * sent * series / seconds / rate, most, highest, took, int(memory) / 1024
+
+
+def _seen(most, highest, last, entries, mib):
+    """Whether the lag was seen as it was: it rose, no higher than all that was sent, and fell back."""
+    if not (most / 2 < highest <= entries and last < highest / 4):
+        raise Failed(
+            f"{most} entries behind; its /metrics said {highest:.0f} at most, of {entries}, and {last:.0f} at the end"
+        )
+    if mib > MOST_MIB:
+        raise Failed(f"{mib:.0f} MiB, more than {MOST_MIB}: entries do not wait in the topic")
 
 
 def _slowed(worker, over):
@@ -232,12 +289,16 @@ def main():
         if not told.only:
             silent, size = recovery(Path(root) / "many", 100_000, signal.SIGKILL)
             print(f"100,000 series, kill -9: {silent:.1f} s; snapshots {size / 1e6:.1f} MB", flush=True)
-        times, lag, took, memory = overload(Path(root) / "over", told.series, 20)
+        times, lag, seen, took, memory = overload(Path(root) / "over", told.series, 20)
         print(
-            f"overload {times:.1f}x for 20 s: {lag} entries behind, caught up {took:.1f} s later, {memory:.0f} MiB",
+            f"overload {times:.1f}x for 20 s: {lag} entries behind, {seen:.0f} at /metrics, caught up {took:.1f} s later,"
+            f" {memory:.0f} MiB",
             flush=True,
         )
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failed as error:
+        sys.exit(f"no figure: {error}")
