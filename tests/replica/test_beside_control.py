@@ -18,7 +18,7 @@ SAME = (
     "/api/incidents", "/api/actions", "/api/signals", "/api/states", "/api/series?signal=api.latency", "/api/events",
     "/api/silences", "/api/maintenance", "/api/rollout", "/api/oncall", "/api/config/history", "/api/labels",
     "/api/audit", "/api/audit/verify", "/api/health", "/api/models", "/api/machines", "/api/traces", "/api/llm",
-    "/api/logs", "/api/log_templates", "/api/destinations", "/openapi.json", "/", "/incidents",
+    "/api/service_graph", "/api/logs", "/api/log_templates", "/api/destinations", "/openapi.json", "/", "/incidents",
 )  # fmt: skip
 """Addresses whose answers are the same here and there while nothing happens."""
 

@@ -11,7 +11,7 @@ from store.front_process import FrontProcess, drop
 from store.world import World
 from tocsin.store.cluster import Cluster
 
-ON_BOTH = {"test_export", "test_llm_rows", "test_model_rows", "test_queries", "test_records"}
+ON_BOTH = {"test_export", "test_graph_rows", "test_llm_rows", "test_model_rows", "test_queries", "test_records"}
 """Files whose tests with a `world` run on a cluster as well, in `make soak`."""
 
 

@@ -14,7 +14,7 @@ import { A } from "./parts";
 import { go, usePlace } from "./url";
 import "./style.css";
 
-const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/traces", "Traces"], ["/logs", "Logs"], ["/llm", "LLMs"], ["/machines", "Machines"], ["/models", "Models"], ["/actions", "Actions"], ["/review", "Review"], ["/status", "Status"]];
+const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/traces", "Traces"], ["/graph", "Services"], ["/logs", "Logs"], ["/llm", "LLMs"], ["/machines", "Machines"], ["/models", "Models"], ["/actions", "Actions"], ["/review", "Review"], ["/status", "Status"]];
 const LINK = { connecting: "connecting", live: "live", gone: "not connected" } as const;
 
 function stored(): string | null {
@@ -106,6 +106,7 @@ const LATER: Record<string, () => Promise<(props: { theme: string; scopes: strin
   Machines: () => import("./pages/machines").then((page) => page.Machines),
   Models: () => import("./pages/models").then((page) => page.Models),
   "Review of alerts": () => import("./pages/review").then((page) => page.Review),
+  Services: () => import("./pages/services").then((page) => page.Services),
   Traces: () => import("./pages/traces").then((page) => page.Traces),
 };
 
@@ -135,6 +136,7 @@ function Page({ path, theme, scopes, done }: { path: string; theme: string; scop
   const incident = /^\/incidents\/([^/]+)$/.exec(path);
   if (incident) return <Incident key={incident[1]} id={decoded(incident[1]!)} theme={theme} scopes={scopes} />;
   if (path === "/signals") return <Signals theme={theme} />;
+  if (path === "/graph") return <Later key="graph" name="Services" theme={theme} />;
   if (path === "/llm") return <Later key="llm" name="Language models" theme={theme} />;
   if (path === "/logs") return <Later key="logs" name="Logs" theme={theme} />;
   if (path === "/machines") return <Later key="machines" name="Machines" theme={theme} />;

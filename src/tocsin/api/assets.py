@@ -83,6 +83,7 @@ def page_router(folder: Path = STATIC) -> APIRouter:
         "/signals",
         "/traces",
         "/traces/{rest}",
+        "/graph",
         "/logs",
         "/llm",
         "/machines",

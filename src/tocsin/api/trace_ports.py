@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tocsin.model.message import TraceExample
+from tocsin.store.graph_rows import Between
 from tocsin.store.trace_rows import TraceAsked, Usual
 
 
@@ -35,6 +36,9 @@ class Traces(Protocol):
         BadInput
             One of the two is no id.
         """
+
+    def calls_between(self, tenant: str, start: int, end: int) -> Between:
+        """Who called whom in [start, end), and in as long a time before."""
 
     def telling(self, tenant: str, trace_id: str, names: Sequence[str]) -> Sequence[Mapping[str, Any]]:
         """Spans and log records of a trace of which an attribute, or one of an event, has a name that begins like this."""

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 from tocsin.model.errors import BadInput
 from tocsin.model.message import ROLES, TraceExample
 from tocsin.store.database import Database
+from tocsin.store.graph_rows import PEERS, Between, calls_between
 from tocsin.store.queries import rows_of
 from tocsin.store.schema import DATABASE
 
@@ -27,7 +28,6 @@ _FAR: Final = 2**63 - 1
 _HEX = frozenset("0123456789abcdef")
 
 _ENTRY: Final = "(parent_id = toFixedString('', 8) OR kind IN ('server', 'consumer'))"
-_PEERS: Final = ("peer.service", "db.system.name", "db.system", "messaging.system", "server.address", "net.peer.name")
 _ORDERS: Final[Mapping[str, str]] = {
     "newest": "matched_at DESC, id",
     "slowest": "matched_ns DESC, id",
@@ -131,7 +131,7 @@ class TraceRows:
         """How many spans of a trace are stored, and the first of them by their start; times ns, `peer` whom it calls."""
         key = trace_key(trace_id)
         where = f"tenant = {{tenant:String}} AND trace_id = unhex('{key}')"
-        peer = ", ".join(f"nullIf(attributes['{name}'], '')" for name in _PEERS)
+        peer = ", ".join(f"nullIf(attributes['{name}'], '')" for name in PEERS)
         texts = ", ".join(f"toString({name}) AS {name}" for name in _TEXTS)
         sql = f"""SELECT lower(hex(span_id)) AS span_id, if(parent_id = toFixedString('', 8), '', lower(hex(parent_id))) AS parent_id,
               {texts}, substringUTF8(status_message, 1, 500) AS status_message, start, time AS end, counted AS call,
@@ -157,6 +157,10 @@ class TraceRows:
         for row in found:
             row["events"] = json.loads(row["events"] or "[]")
         return found
+
+    def calls_between(self, tenant: str, start: int, end: int) -> Between:
+        """Who called whom in [start, end) ns, and in as long a time before."""
+        return calls_between(self._db, tenant, start, end)
 
     def telling(self, tenant: str, trace_id: str, names: Sequence[str]) -> list[Row]:
         """Spans and log records of a trace of which an attribute, or one of an event, has a name that begins like this.
