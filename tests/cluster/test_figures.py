@@ -15,6 +15,7 @@ def test_a_recovery_that_does_not_come_in_time_is_a_failure_in_words(tmp_path):
         figures.recovery(tmp_path, 80, signal.SIGKILL, limit_s=2)
 
 
+@pytest.mark.soak
 def test_overload_is_seen_at_metrics_and_goes_by(tmp_path):
     _, behind, highest, took, mib = figures.overload(tmp_path, 800, 8)
     assert highest > behind / 2 > 0

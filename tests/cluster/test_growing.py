@@ -185,7 +185,7 @@ def grown_and_on(fleet, world):
 
 
 @pytest.mark.usefixtures("broker_that_can")
-@pytest.mark.parametrize("fleet", ["directory", "topic"], indirect=True)
+@pytest.mark.parametrize("fleet", ["directory", pytest.param("topic", marks=pytest.mark.soak)], indirect=True)
 def test_with_more_partitions_findings_are_those_of_one_machine(fleet, world, alone):
     folded_by_few(fleet, world)
     file = fleet.path / "tocsin.yaml"
@@ -232,7 +232,7 @@ class Mortal:
 
 @pytest.mark.soak
 @pytest.mark.usefixtures("broker_that_can")
-@pytest.mark.parametrize("fleet", ["directory", "topic"], indirect=True)
+@pytest.mark.parametrize("fleet", ["directory", pytest.param("topic", marks=pytest.mark.soak)], indirect=True)
 def test_who_is_killed_at_any_step_runs_it_again(fleet, world, alone, monkeypatch):
     folded_by_few(fleet, world)
     spec = wider(fleet)

@@ -67,7 +67,7 @@ def moved_and_on(fleet, data, world, seconds):
     return rows
 
 
-@pytest.mark.parametrize("fleet", ["directory", "topic"], indirect=True)
+@pytest.mark.parametrize("fleet", ["directory", pytest.param("topic", marks=pytest.mark.soak)], indirect=True)
 def test_what_one_machine_learned_is_known_to_the_cluster(fleet, tmp_path):
     world = World(tenants=("main",))
     alone, before, after = world.alone(), world.seconds[:HALF], world.seconds[HALF:]

@@ -38,7 +38,7 @@ def said_of_the_model(server):
 
 
 # a broker of its own for each: as second process of one group its members were let in by this broker after more than a minute
-@pytest.mark.parametrize("command", ["run", "serve"])
+@pytest.mark.parametrize("command", [pytest.param("run", marks=pytest.mark.soak), "serve"])
 def test_the_command_reads_the_broker_and_says_what_is_not_done(kernels, tmp_path, broker, command):
     topic = broker.topic(f"{PREFIX}{TOPIC}", 4)
     file = tmp_path / "pipeline.yaml"
