@@ -15,7 +15,7 @@ PEERS: Final = ("peer.service", "db.system.name", "db.system", "messaging.system
 """Attributes that name whom a span calls, the first that is there."""
 LEVELS: Final = (0.5, 0.9, 0.93, 0.95, 0.97, 0.99)
 """Quantiles of durations; those around 0.95 tell how sure it is."""
-MOST_SPANS: Final = 1_000_000
+MOST_SPANS: Final = 200_000
 """Spans that are joined; of more, every n-th trace is read."""
 MOST_ROWS: Final = 20_000
 _HOUR_NS: Final = 3600 * 10**9
