@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from fold_world import START, Fold, S, counter, gauge, request
+from acceptance.partitions_world import CALM_S, CONFIG, STEP_S, packs, steps
+from fold_world import START, Fold, S
 from tocsin.correlate.reducer import Reducer
 from tocsin.correlate.summary import Summariser
 from tocsin.incident.severity import grader
@@ -16,77 +16,18 @@ from tocsin.model.finding import Phase, finding_id
 from tocsin.model.log import Output
 from tocsin.model.series import Series, Signal
 from tocsin.spec.load import parse_config
-from tocsin.spec.packs import load_packs
 
 pytestmark = pytest.mark.acceptance
 
-FAULT = START + 40 * 60 * S
-CONFIG = """
-monitors:
-  - {name: fraud-false-negatives, signal: fraud.false_negative_ratio, aggregate: mean, window: {size: 60s, step: 30s},
-     detect: {threshold: {above: 0.06}}, for: 30s, clear: 5m, direction: up, impact: {revenue: high}}
-  - {name: node-network-errors, signal: node_network_receive_errs_total, aggregate: rate, window: {size: 60s, step: 30s},
-     detect: {threshold: {above: 2}}, clear: 10m, direction: up}
-  - {name: gateway-latency, signal: http.server.request.duration, aggregate: mean, window: {size: 60s, step: 30s},
-     detect: {threshold: {above: 0.5}}, for: 30s, clear: 5m, direction: up}
-  - {name: disk-full, signal: system.filesystem.utilization, aggregate: mean, window: {size: 60s, step: 30s},
-     detect: {threshold: {above: 0.95}}, clear: 5m, direction: up}
-topology:
-  edges:
-    - {from: fraud, to: scorer-0}
-runbooks:
-  - {title: Models on a broken network, url: "https://runbooks.example/model-network", joint: ["fraud-*", "node-network-*"]}
-  - {title: Full disks, url: "https://runbooks.example/disks", joint: ["disk-*"]}
-"""
-NAMES = {"resources", "runtime", "llm_edges", "models"}
+FAULT = START + CALM_S * S
 
 
-def spec(text=CONFIG):
-    config = parse_config(text, "tocsin.yaml", {}).config
-    return config.engine_spec([pack for pack in load_packs() if pack.name in NAMES])
-
-
-def world(seed=1, minutes=58):
-    rng = np.random.default_rng(seed)
-    fold = Fold(spec())
-    errors, restarts = 0.0, 0.0
-    step = 15
-    for second in range(0, minutes * 60, step):
-        now = START + second * S
-        since = (now - FAULT) / S
-        cut = since >= 0 and int(since) // 90 % 2 == 0  # the network comes and goes
-        errors += rng.poisson(400 if cut else 1)
-        restarts += since > 60 and int(since) % 120 == 0
-        misses = 0.02 + 0.15 / (1 + np.exp(-(since - 240) / 30)) + 0.004 * rng.standard_normal()
-        slow = 0.2 * np.exp(0.05 * rng.standard_normal()) * (6 if since > 30 else 1)
-        fold.points(
-            [
-                counter("node_network_receive_errs_total", errors, instance="node-2:9100", job="node", device="eth0"),
-                counter("node_network_receive_errs_total", 5.0, instance="node-3:9100", job="node", device="eth0"),
-                counter("kube_pod_container_status_restarts_total", restarts, pod="scorer-0", node="node-2"),
-                counter("kube_pod_container_status_restarts_total", 0.0, pod="billing-0", node="node-3"),
-                gauge("fraud.false_negative_ratio", float(misses), model="fraud"),
-                gauge("http.server.request.duration", float(slow), "s", service__name="payments"),
-                gauge(
-                    "system.filesystem.utilization",
-                    0.99 if since > 120 else 0.4,
-                    host__name="archive-1",
-                    mountpoint="/data",
-                ),
-            ]
-        )
-        wait = 1.2 if since > 20 else 0.0
-        rows = []
-        for n in range(6):
-            score = 0.05 * float(np.exp(0.2 * rng.standard_normal())) + wait
-            calls = [
-                ("payments", "", 0.0, 0.12 + score),
-                ("scorer", "payments", 0.02, 0.03 + score),
-                ("ledger", "payments", 0.06 + score, 0.03),
-            ]
-            rows += request(f"{second}-{n}", now + n * S // 10, calls, pods={"scorer": "scorer-0"})
-        fold.spans(rows)
-        fold.tick(step, "s", "t")
+def world():
+    fold = Fold(parse_config(CONFIG, "tocsin.yaml", {}).config.engine_spec(packs()))
+    for _, points, spans in steps(START):
+        fold.points(points)
+        fold.spans(spans)
+        fold.tick(STEP_S, "s", "t")
     return fold
 
 
