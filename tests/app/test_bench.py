@@ -1,13 +1,14 @@
 """Every bench runs, small, and what it writes has the promised fields. No number is judged: that is for readers."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
-from tocsin.app.bench import BENCHES, run_bench
+from tocsin.app.bench import BENCHES, run_bench, storm
 from tocsin.app.bench.bodies import Template, event_bodies, load_bodies, metric_templates, series_bodies, store_bodies
 from tocsin.app.bench.figure import Bench, Figure
 from tocsin.app.bench.peers import PROMETHEUS, VICTORIA
@@ -101,6 +102,27 @@ def test_a_bench_that_is_not_there_is_refused():
     assert done.returncode == 2
     assert "speed" in done.stderr
     assert all(name in done.stderr for name in BENCHES)
+
+
+@pytest.mark.parametrize(("value", "code", "word"), [(10.0, 0, "held"), (11.0, 1, "MISSED"), (math.nan, 1, "MISSED")])
+def test_a_promised_figure_that_is_missed_is_a_failure_and_is_named(monkeypatch, capsys, value, code, word):
+    figures = [
+        Figure("incidents", value, "incidents", 10, aim_high=False, promised=True),
+        Figure("time", 9.0, "s", 1.0, aim_high=False),
+    ]
+    monkeypatch.setattr(storm, "measure", lambda _: Bench("storm", figures))
+    given = {"peers": False, "datasets": None, "out": None, "sizes": SMALL}
+    assert run_bench(["storm"], **given, check=True) == code
+    said = capsys.readouterr().err
+    assert f"{word} storm: incidents is " in " ".join(said.split())
+    assert "time is" not in said, "what depends on the machine is not checked"
+    assert run_bench(["storm"], **given) == 0
+
+
+def test_a_bench_that_promises_nothing_can_not_be_checked(monkeypatch):
+    monkeypatch.setattr(storm, "measure", lambda _: Bench("storm", [Figure("time", 9.0, "s", 10.0)]))
+    with pytest.raises(BadInput, match="promises no figure"):
+        run_bench(["storm"], peers=False, datasets=None, out=None, sizes=SMALL, check=True)
 
 
 def test_a_page_keeps_what_people_wrote(tmp_path):

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from causes_world import Video
+from tocsin.app.bench import run_bench
 from tocsin.app.bench.figure import Setting
 from tocsin.app.bench.neighbour import added_ms
 from tocsin.app.bench.rca import measure
@@ -20,19 +21,36 @@ def test_a_storm_whose_findings_share_a_host_is_at_most_ten_incidents():
     assert 1 <= incidents <= 10
 
 
-def test_faults_of_the_published_form_are_diagnosed(tmp_path):
+def published(tmp_path, pod):
+    """A fault of `keys` in the published form, that says it was of `pod`."""
     day = tmp_path / "nezha_ts_0130" / "2023-01-30"
     day.mkdir(parents=True)
     made = Video("slow", "keys", 77)
-    fault = {"inject_pod": "keys", "inject_type": "slow", "inject_timestamp": str(int(made.at))}
+    fault = {"inject_pod": pod, "inject_type": "slow", "inject_timestamp": str(int(made.at))}
     (day / "fault_list.json").write_text(json.dumps({"00": [fault]}))
     pq.write_table(_metrics(made), day / "metric1.parquet")
     pq.write_table(_spans(made), day / "trace.parquet")
     pq.write_table(_logs(made), day / "log.parquet")
+
+
+def test_faults_of_the_published_form_are_diagnosed(tmp_path):
+    published(tmp_path, "keys")
     figures = {figure.name: figure for figure in measure(Setting(SMALL, datasets=tmp_path)).figures}
     assert figures["AC@1, metrics, logs, traces"].value == 1.0
     assert figures["AC@1, traces"].value == 1.0
     assert figures["AC@3, metrics"].aim is None
+    assert [name for name, figure in figures.items() if figure.promised] == [
+        "AC@1, metrics, logs, traces", "AC@3, metrics, logs, traces",
+    ]  # fmt: skip
+
+
+def test_causes_below_their_aim_fail_the_check(tmp_path, capsys):
+    published(tmp_path, "nobody")
+    assert run_bench(["rca"], peers=False, datasets=tmp_path, out=None, sizes=SMALL, check=True) == 1
+    assert (
+        "MISSED rca: AC@1, metrics, logs, traces is 0 share of faults, the aim is at least 0.75"
+        in capsys.readouterr().err
+    )
 
 
 def _metrics(made):

@@ -27,9 +27,12 @@ def bench(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write JSON here, Markdown beside it.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail (1) where a promised figure is missed, and name it.")
+    ] = False,
 ) -> None:
     """Measure, and write JSON and Markdown."""
     # by name: benches import everything and are loaded for this command only
     if find_spec("tocsin.app.bench") is None:
         raise BadInput("the benches are not in this build")
-    sys.exit(import_module("tocsin.app.bench").run_bench(names, peers=peers, datasets=datasets, out=out))
+    sys.exit(import_module("tocsin.app.bench").run_bench(names, peers=peers, datasets=datasets, out=out, check=check))

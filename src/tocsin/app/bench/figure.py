@@ -21,7 +21,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number; `aim` is the first aim, with `aim_high` saying on which side of it is good."""
+    """One measured number; `aim` is the first aim, with `aim_high` saying on which side of it is good.
+
+    An aim is `promised` if it is said to be held on any machine and at any size, so never one in seconds or a second:
+    `--check` fails where it is missed.
+    """
 
     name: str
     value: float
@@ -29,6 +33,7 @@ class Figure:
     aim: float | None = None
     aim_high: bool = True
     note: str = ""
+    promised: bool = False
 
     @property
     def held(self) -> bool | None:
@@ -67,6 +72,16 @@ def shown(value: float) -> str:
     """
     rounded = float(f"{value:.3g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:g}"
+
+
+def told(figure: Figure) -> str:
+    """A figure beside its aim, on one line.
+
+    >>> told(Figure("incidents", 12, "1", 10, aim_high=False))
+    'incidents is 12 1, the aim is at most 10'
+    """
+    aim = "" if figure.aim is None else f", the aim is at {'least' if figure.aim_high else 'most'} {shown(figure.aim)}"
+    return f"{figure.name} is {shown(figure.value)} {figure.unit}{aim}"
 
 
 def quantile(values: list[float], q: float) -> float:

@@ -46,7 +46,7 @@ def measure(setting: Setting) -> Bench:
             if main and first == 1 and missed:
                 note += f"; not first: {missed}"
             aim = AIMS[first] if main else None
-            bench.add(Figure(f"AC@{first}, {name}", hit, "share of faults", aim, note=note))
+            bench.add(Figure(f"AC@{first}, {name}", hit, "share of faults", aim, note=note, promised=main))
     bench.elapsed_s = time.monotonic() - began
     return bench
 

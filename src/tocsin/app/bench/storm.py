@@ -19,6 +19,9 @@ from tocsin.spec.engine import EngineSpec
 from tocsin.spec.packs import load_packs
 
 FINDINGS: Final = 10_000
+MOST: Final = 10
+GROWTH: Final = 3.0
+"""With the square of the findings it would be 4."""
 TOLD: Final = 300
 SPAN_NS: Final = 10 * 10**9
 BATCH: Final = 50
@@ -32,10 +35,14 @@ def measure(setting: Setting) -> Bench:
     bench = Bench("storm", load=os.getloadavg())
     began = time.monotonic()
     for name, host in (("of strangers", ""), ("on one host", "node-1")):
-        incidents, seconds = storm(host)
+        incidents, seconds = _best(host, FINDINGS)
         note = f"{FINDINGS:,} findings in 10 s, packs as shipped"
-        bench.add(Figure(f"incidents of a storm {name}", incidents, "incidents", 10, aim_high=False, note=note))
+        told = f"incidents of a storm {name}"
+        bench.add(Figure(told, incidents, "incidents", MOST, aim_high=False, note=note, promised=True))
         bench.add(Figure(f"time of the fold, {name}", seconds, "CPU-s", 2.0, aim_high=False, note=note))
+        _, half = _best(host, FINDINGS // 2)
+        told, note = f"time of the fold beside that of half as many findings, {name}", "CPU time; 2 is in proportion"
+        bench.add(Figure(told, seconds / half, "times", GROWTH, aim_high=False, note=note, promised=True))
     added = added_ms(opened(TOLD + WARM))
     note = f"{TOLD} incidents, one by one, to one that takes them, with and without one that never answers, in turns"
     bench.add(Figure("a dead destination adds, median", added, "ms", 1.0, aim_high=False, note=note))
@@ -55,6 +62,12 @@ def storm(host: str = "", findings: int = FINDINGS) -> tuple[int, float]:
     said = [each for output in outputs for each in reducer.fold(output, catalog)]
     spent = time.process_time() - before
     return len({each.incident.id for each in said}), spent
+
+
+def _best(host: str, findings: int) -> tuple[int, float]:
+    """The same storm twice: its incidents, and the fewer of the CPU seconds."""
+    incidents, seconds = zip(*(storm(host, findings) for _ in range(2)), strict=True)
+    return max(incidents), min(seconds)
 
 
 def opened(incidents: int) -> list[Transition]:
