@@ -8,6 +8,7 @@ import numpy as np
 
 from tocsin.calibrate.budget import Counted, Episodes
 from tocsin.calibrate.calibrator import Calibrator
+from tocsin.calibrate.hold import Hold
 from tocsin.calibrate.hysteresis import Hysteresis, Move, Verdict
 from tocsin.detect.registry import build
 from tocsin.model.detection import Step
@@ -32,7 +33,7 @@ class Path:
     def __post_init__(self):
         self.rows = np.arange(self.series, dtype="i4")
         self.detect = build(self.detector, self.params)
-        self.calibrator, self.hysteresis = Calibrator(), Hysteresis()
+        self.calibrator, self.hysteresis, self.hold = Calibrator(), Hysteresis(), Hold()
         windows = 7 * DAY_S / (self.size_s or self.step_s)
         self.wanted = self.budget / ((self.of_series or self.series) * windows)
         self.counted, self.episodes = Counted(), Episodes()
@@ -47,9 +48,12 @@ class Path:
         strange, family = np.where(score < 3.0, 0.0, log10_p), self.calibrator.family(self.rows)
         share = self.step_s / (self.size_s or self.step_s)
         self.episodes.fold(self.rows, step.time, strange, family, gap_ns=60 * SECOND, share=share)
-        odd = strange <= self.levels[family]
+        wanted, none = self.levels[family], np.zeros(self.series)
+        needed = self.hold.eased(self.rows, self.calibrator.score_at(self.rows, wanted), none)
+        odd = (strange <= wanted) | (np.isfinite(log10_p) & (score >= 3.0) & self.hold.stays(self.rows, score, none))
         known = np.where(np.isfinite(log10_p), score, np.nan)
         moves = self.hysteresis.step(self.rows, step.time, odd, known, clear_ns=300 * SECOND)
+        self.hold.follow(self.rows, moves, needed, none)
         self.opened += [(self.at, int(row)) for row in moves.at[moves.move == Move.OPENED]]
         self.calibrator.learn(self.rows, score)
         held = self.hysteresis.verdicts(self.rows) != Verdict.CALM

@@ -306,6 +306,14 @@ def test_the_engine_hears_of_monitors_packs_and_the_budget():
     assert type(spec).of(spec.control()) == spec
 
 
+def test_the_engine_hears_after_which_time_what_lasts_is_the_new_normal():
+    hours = [
+        parse_config(text, "t", {}).config.engine_spec().absorb_after / (3600 * S)
+        for text in ("", "absorb_after: 3d", "absorb_after: 0")
+    ]
+    assert hours == [24, 72, 0]
+
+
 def test_files_that_can_not_be_read(tmp_path: Path):
     with pytest.raises(BadSpec, match=r"none.yaml:1:1: can't read the file: no such file or directory"):
         load_config(tmp_path / "none.yaml", {})

@@ -123,8 +123,8 @@ class Calibrator(Columns):
         self.hist[rows], self.pit[rows] = NORMAL_SCORES + KEPT * self.hist[rows], 0.0
         self.run[rows] = 0
 
-    def follow(self, detector: Detector) -> None:
-        """Begin nearly anew where the detector's expectation stands on new ground since the last call.
+    def follow(self, detector: Detector) -> I4:
+        """Begin nearly anew where the detector's expectation stands on new ground since the last call; gives the rows.
 
         Where it has come to expect a period of the row's own, what recurred is no excuse any more: it is expected.
         """
@@ -135,6 +135,7 @@ class Calibrator(Columns):
         if entrained.size:
             entrained = entrained[entrained < self.size]
             self.hist[entrained], self.episodes[entrained] = NORMAL_SCORES, 0
+        return renewed
 
     def family(self, rows: I4) -> I4:
         """Family of each row in the alert budget, (n,): by how much of its past is known and how heavy its tail is."""

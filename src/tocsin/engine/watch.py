@@ -10,6 +10,7 @@ import numpy as np
 
 from tocsin.calibrate.budget import BINS, FAMILIES, Episodes
 from tocsin.calibrate.calibrator import Calibrator
+from tocsin.calibrate.hold import Hold
 from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions, Verdict
 from tocsin.calibrate.inputs import Inputs
 from tocsin.calibrate.quarantine import Quarantine
@@ -65,6 +66,7 @@ class Watch:
             self.detector = _detector(spec, shelf or ModelShelf())
         self.calibrator = Calibrator()
         self.hysteresis = Hysteresis()
+        self.hold = Hold()
         self.quarantine = Quarantine()
         self.sampling = Sampling()
         self.episodes = Episodes()
@@ -106,14 +108,16 @@ class Watch:
         self._asked = asked
         self._asks = np.zeros(0)
 
-    def _needed(self, rows: I4, family: I4, levels: F8) -> F8:
-        have = len(self._asks)
+    def _asked_of(self, rows: I4) -> F8:
+        """The log10 p that labels ask of rows, (n,); 0 where they ask nothing."""
         if not self._asked:
-            return np.asarray(levels[family])
+            return np.zeros(len(rows))
+        have = len(self._asks)
         if have < len(self.groups):
             more = [self._asked.get(self.groups.series(row).id, 0.0) for row in range(have, len(self.groups))]
             self._asks = np.concatenate([self._asks, np.array(more)])
-        return np.minimum(levels[family], self._asks[rows])
+        found: F8 = self._asks[rows]
+        return found
 
     def push(self, source: tuple[str, str], flavour: Flavour, samples: Samples) -> None:
         """Take those of a source's samples that this monitor watches."""
@@ -188,8 +192,11 @@ class Watch:
         score = self.detector.score(step).value
         log10_p, n_eff = self.calibrator.log10_p(rows, score)
         family = self.team()[rows] * FAMILIES + self.calibrator.family(rows)
-        wanted = self._needed(rows, family, levels)
+        asked = self._asked_of(rows)
+        wanted = np.minimum(levels[family], asked) if self._asked else np.asarray(levels[family])
         needed = self.calibrator.score_at(rows, wanted)
+        if self.hold.any:
+            needed = self.hold.eased(rows, needed, asked)
         band = self._band(step, needed)
         log10_p = self._by_chance(closed, log10_p, band.centre)
         direction = np.sign(closed.value - band.centre)
@@ -198,14 +205,19 @@ class Watch:
         overlap = self.window.step / self.window.size
         self.episodes.fold(rows, step.time, strange, family, gap_ns=self.spec.clear, share=overlap)
         odd = np.asarray(strange <= wanted)
+        if self.hold.any:  # its own scores close no finding
+            odd |= in_question & self.hold.stays(rows, score, asked)
         moves = self._fold(
             step, odd, np.where(np.isfinite(log10_p), score, np.nan), absorb_ns,
             self._sure(closed, odd, band, direction),
         )  # fmt: skip
+        self.hold.follow(rows, moves, needed, asked)
         self.calibrator.learn(rows, score)
         for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
             self.detector.learn(self.placement.place(known), np.ones(len(known)))
-        self.calibrator.follow(self.detector)
+        renewed = self.calibrator.follow(self.detector)
+        if renewed.size:
+            self.hold.release(renewed)
         self._learn_spread(closed)
         pane = PaneRows(
             tenant, self.spec.name, rows, step.time, closed.value, closed.samples, score, log10_p, n_eff, band
@@ -301,6 +313,7 @@ class Watch:
             "detector": self.detector.snapshot() if self.detector else {},
             "calibrator": self.calibrator.snapshot(),
             "hysteresis": self.hysteresis.snapshot(),
+            "hold": self.hold.snapshot(),
             "quarantine": self.quarantine.snapshot(),
             "sampling": self.sampling.snapshot(),
             "episodes": self.episodes.snapshot(),
@@ -321,8 +334,9 @@ class Watch:
         self.calibrator.restore(state["calibrator"])
         self.hysteresis.restore(state["hysteresis"])
         self.quarantine.restore(state["quarantine"])
-        if "sampling" in state:  # snapshots of before had none
-            self.sampling.restore(state["sampling"])
+        for name, part in (("hold", self.hold), ("sampling", self.sampling)):
+            if name in state:  # snapshots of before had none
+                part.restore(state[name])
         self.episodes.restore(state["episodes"])
 
 

@@ -140,6 +140,7 @@ class Config(Spec):
     state: StateSpec = StateSpec()
     telemetry: TelemetrySpec = TelemetrySpec()
     lateness: DurationNs = Field(default=0, ge=0, le=DAY)
+    absorb_after: DurationNs = Field(default=DAY, ge=0, le=30 * DAY)  # 0: never
     health_check_interval: DurationNs = Field(default=10 * SECOND, ge=SECOND, le=3600 * SECOND)
     dry_run: bool = False
 
@@ -161,6 +162,7 @@ class Config(Spec):
                 "inventory": self.inventory,
                 "topology": self.topology,
                 "runbooks": self.runbooks,
+                "absorb_after": f"{self.absorb_after}ns",
                 **rest,
             }
         )
