@@ -27,7 +27,7 @@ def closed(found):
 
 @pytest.mark.parametrize(
     ("aggregate", "value"),
-    [("mean", 3.0), ("min", 1.0), ("max", 5.0), ("last", 5.0), ("p50", 3.0), ("p99", 5.0)],
+    [("mean", 3.0), ("std", (8 / 3) ** 0.5), ("min", 1.0), ("max", 5.0), ("last", 5.0), ("p50", 3.0), ("p99", 5.0)],
 )
 def test_a_window_holds_what_lies_in_its_span(aggregate, value):
     one = lane(aggregate)
@@ -91,7 +91,13 @@ def test_rate_is_events_per_second_of_the_whole_window():
     assert closed(one.close(T + 10 * S))[0][2] == [1.0]
 
 
-@pytest.mark.parametrize("aggregate", ["mean", "sum", "p95", "last"])
+def test_one_sample_has_no_spread():
+    one = lane("std")
+    one.push(samples((0, 5, 1.0), (0, 25, 5.0)))
+    assert closed(one.close(T + 60 * S)) == [(30, [0], [2.0], [2])]
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "std", "sum", "p95", "last"])
 def test_any_batching_and_a_restart_give_the_same_bits(aggregate):
     rng = np.random.default_rng(3)
     rows = [(int(rng.integers(5)), float(second), float(rng.normal())) for second in range(1, 200)]

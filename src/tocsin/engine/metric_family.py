@@ -10,7 +10,7 @@ from tocsin.model.series import Kind, Signal
 from tocsin.spec.pack import FamilySpec
 
 _SCALES: Final = {"share": 1, "percent": 2, "duration": 3, "count": 0, "plain": 0}
-_COUNTING: Final = ("count", "rate", "sum")
+_UNBOUNDED: Final = ("count", "rate", "sum", "std")
 _EACH: Final = ("share", "percent", "duration")
 
 
@@ -31,8 +31,8 @@ class MetricFamilies:
     >>> families = MetricFamilies(rules)
     >>> families.of(Signal("cpu", "%"), None).scale, families.of(Signal("cpu.change", "%"), None).scale
     (2, 0)
-    >>> families.of(Signal("cpu", "%"), "sum").scale
-    0
+    >>> [families.of(Signal("cpu", "%"), aggregate).scale for aggregate in ("max", "sum", "std")]
+    [2, 0, 0]
     """
 
     def __init__(self, rules: Sequence[FamilySpec] = ()) -> None:
@@ -40,11 +40,11 @@ class MetricFamilies:
         self._known: dict[tuple[str, str], FamilySpec | None] = {}
 
     def of(self, signal: Signal, aggregate: str | None) -> Told:
-        """What is told of a signal that is aggregated so: totals and numbers of readings have no bounds."""
+        """What is told of a signal that is aggregated so: totals, numbers of readings and spreads have no bounds."""
         rule = self._rule(signal.name.lower(), signal.unit)
         if rule is None or (signal.kind is Kind.SUM and signal.monotonic):  # counters are judged as rates
             return PLAIN
-        if rule.family in _EACH and aggregate in _COUNTING:
+        if rule.family in _EACH and aggregate in _UNBOUNDED:
             return PLAIN
         return Told(_SCALES[rule.family], rule.least)
 

@@ -141,7 +141,9 @@ class MonitorSpec(Spec):
     where: dict[str, str] = {}
     unless: dict[str, str] = {}  # any of these keeps a series out
     by: list[str] | None = None  # None: every series on its own
-    aggregate: Literal["last", "mean", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"] | None = None
+    aggregate: (
+        Literal["last", "mean", "std", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"] | None
+    ) = None
     window: WindowSpec | None = None
     detect: DetectSpec = DetectSpec(baseline={})
     for_: DurationNs = Field(default=0, ge=0, alias="for")

@@ -16,12 +16,15 @@ import numpy as np
 from tocsin.model.arrays import F8, I4, I8, Array
 from tocsin.model.rows import grown
 from tocsin.model.samples import Samples
-from tocsin.window.cells import FILL, MEAN, QUANTILE, advance, code_of
+from tocsin.window.cells import FILL, MEAN, WHOLE, advance, code_of
 from tocsin.window.quantile import weighted_quantile
 from tocsin.window.slices import Slices
 from tocsin.window.spread import Spread, Spreads
+from tocsin.window.std import weighted_std
 
-Aggregate: TypeAlias = Literal["last", "mean", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"]
+Aggregate: TypeAlias = Literal[
+    "last", "mean", "std", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"
+]  # fmt: skip
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
@@ -51,7 +54,7 @@ class Lane:
         self, *, size: int, step: int, aggregate: Aggregate, min_samples: int, dense: bool, events: bool = False
     ) -> None:
         self.size, self.step, self.aggregate = size, step, aggregate
-        self.min_samples, self.dense = min_samples, dense
+        self.min_samples, self.dense = max(min_samples, 2 if aggregate == "std" else 0), dense  # one has no spread
         self.slices = size // step
         self.closed = 0
         self._newest = 0  # end of the newest slice: falls behind `closed` while nothing comes
@@ -132,7 +135,7 @@ class Lane:
         self.closed = self._newest = end
         n = len(self.groups)
         group, value, seen = np.empty(n, "i4"), np.empty(n), np.empty(n, "i8")
-        if self._code == QUANTILE:
+        if self._code == WHOLE:
             self._keep(end // self.step, left, samples, local)
         m = advance(
             local, samples.time, samples.value, samples.weight, end, left, self.size, self.step, self._code,
@@ -146,10 +149,13 @@ class Lane:
         if not m:
             return None
         pick = group[:m]
-        if self._code != QUANTILE:
+        if self._code != WHOLE:
             spread = None if self._spreads is None else self._spreads.of(pick, end // self.step)
             return Closed(end, self._rows[pick], value[:m], seen[:m], spread=spread)
-        parts, share = self._parts(end // self.step), QUANTILES[self.aggregate]
+        parts = self._parts(end // self.step)
+        if self.aggregate == "std":
+            return Closed(end, self._rows[pick], weighted_std(Samples.concat(parts), n)[pick], seen[:m])
+        share = QUANTILES[self.aggregate]
         value = weighted_quantile(Samples.concat(parts), len(self.groups), share)[pick]
         return Closed(end, self._rows[pick], value[:m], seen[:m], (Slices(end, self.step, share, parts, self._local),))
 
@@ -175,7 +181,7 @@ class Lane:
         self._weight = grown(self._weight, n, 0.0).astype("f8", copy=False)
         self._seen = grown(self._seen, n, 0).astype("i8", copy=False)
 
-    # -- quantiles need the samples themselves ---------------------------------------------------------------------
+    # -- quantiles and spreads need the samples themselves ---------------------------------------------------------------------
 
     def _keep(self, number: int, left: int, samples: Samples, local: I4) -> None:
         for back in range(left):
@@ -199,7 +205,7 @@ class Lane:
         if self._spreads is not None:
             state |= self._spreads.snapshot(n)
         state |= {f"pending.{k}": v for k, v in Samples.concat(self.pending).columns().items()}
-        if self._code == QUANTILE:
+        if self._code == WHOLE:
             for i, raw in enumerate(self._raw):
                 state |= {f"raw{i}.{k}": v for k, v in raw.columns().items()}
         return state
@@ -218,7 +224,7 @@ class Lane:
             self._spreads.restore(state, len(self.groups))
         pending = Samples.of_columns(_prefixed(state, "pending."))
         self.pending = [pending] if len(pending) else []
-        if self._code == QUANTILE:
+        if self._code == WHOLE:
             self._raw = [Samples.of_columns(_prefixed(state, f"raw{i}.")) for i in range(self.slices)]
 
 

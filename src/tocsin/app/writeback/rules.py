@@ -23,7 +23,10 @@ LIMITS_HOLD: Final = "1h"
 """For how long the last learned limits are taken for good when no new ones come."""
 LEAST_RATE_S: Final = 120
 """Shortest range of a rate: two scrapes a minute apart must lie within it."""
-_OVER_TIME = {"last": "last_over_time", "min": "min_over_time", "max": "max_over_time", "count": "count_over_time"}
+_OVER_TIME = {
+    "last": "last_over_time", "min": "min_over_time", "max": "max_over_time", "count": "count_over_time",
+    "std": "stddev_over_time",
+}  # fmt: skip
 _ACROSS = {"sum": "sum", "min": "min", "max": "max", "count": "sum", "rate": "sum", "last": "max"}
 _HEAD = """# Rules for Prometheus, written by `tocsin rules`; write them anew when the configuration changes.
 # Group tocsin-verdicts speaks for Tocsin; tocsin-health says when it doesn't speak; tocsin-standby holds fixed and
