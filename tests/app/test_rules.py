@@ -153,5 +153,5 @@ def test_the_command_writes_what_the_configuration_says(tmp_path):
 
 def test_a_learned_limit_of_a_spread_is_held_against_the_spread():
     monitor = "{name: restless, signal: pressure, aggregate: std, window: {size: 60s, step: 10s}}"
-    config = parse_config(f"monitors: [{monitor}]", "tocsin.yaml", {})
+    config = parse_config(f"monitors: [{monitor}]", "tocsin.yaml", {}).config
     assert "stddev_over_time(pressure[60s])" in rules_text(config)
