@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
 from tocsin.engine.budget import calibration_of
 from tocsin.engine.partition import Partition
+from tocsin.engine.passed import Passed, Stumbles, told
 from tocsin.engine.runner import FINDINGS, FOLDED, HELD_BACK, LATE, LEFT_OUT, SNAPSHOT_EVERY_NS
 from tocsin.engine.score_metrics import ScoreMetrics, show_calibration
 from tocsin.engine.snapshot import Keeper, Snapshots
-from tocsin.model.errors import Corrupt
+from tocsin.model.errors import Corrupt, Overloaded, Unreachable
+from tocsin.model.frame import Frame
 from tocsin.model.log import Output, Tick
 from tocsin.model.routed import LeaseLost, Owner, Routed
 from tocsin.model.series import Catalog
@@ -55,6 +57,24 @@ class Feed(Protocol):
     def rejoin(self) -> None:
         """Become a new member, after a lease was lost."""
 
+    def seek(self, partition: int, offset: int) -> None:
+        """Read a partition from `offset` on once more.
+
+        Raises
+        ------
+        Unreachable
+            The client can't.
+        """
+
+    def bury(self, record: Routed, catalog: Catalog, origin: int, reason: str) -> None:
+        """Keep an entry of partition `origin` that can't be folded where people look for it; durable when it returns.
+
+        Raises
+        ------
+        Overloaded
+            The brokers do not take it.
+        """
+
     def close(self) -> None:
         """Leave the group."""
 
@@ -78,10 +98,19 @@ class _Held:
     written: int
     keeper: Keeper
     snapshot_at: int
+    passed: Passed
     late: int = 0
     left_out: int = 0
     outputs: list[Output] = field(default_factory=list)
     leased: int = -1
+    since: list[Routed] = field(default_factory=list)
+
+
+class _Stumble(NamedTuple):
+    """Where a fold failed, half way through an entry."""
+
+    record: Routed
+    error: Exception
 
 
 class Group:
@@ -94,8 +123,10 @@ class Group:
         snapshots: Callable[[int], Snapshots],
         bounds: Callable[[int], tuple[int, int]],
         stopwatch: Stopwatch | None = None,
+        stumbles: Stumbles | None = None,
     ) -> None:
         self._stopwatch = stopwatch or Stopwatch()
+        self._stumbles = stumbles or Stumbles()
         self._scores = ScoreMetrics()
         self._feed = feed
         self._findings = findings
@@ -128,9 +159,11 @@ class Group:
         for number in partitions:
             catalog = self.catalogs[number] = Catalog()
             snapshots = self._snapshots(number)
-            fold, offset = _restored(snapshots, catalog, *self._bounds(number), self._stopwatch)
+            first, end = self._bounds(number)
+            fold, offset = _restored(snapshots, catalog, first, end, self._stopwatch)
             written = self._findings.last_cause(number)
-            self._held[number] = _Held(fold, offset, written, Keeper(snapshots), fold.received)
+            passed = snapshots.passed(first)
+            self._held[number] = _Held(fold, offset, written, Keeper(snapshots), fold.received, passed)
             self._held[number].late, self._held[number].left_out = fold.late(), fold.left_out()
             found[number] = offset
         self._show()
@@ -176,20 +209,35 @@ class Group:
         """Fold what came, and write what there is to say; how many entries it was."""
         records = self._feed.poll(self, self.catalogs)
         due: set[int] = set()
+        stumbled: dict[int, _Stumble] = {}
         for number, record in records:
             held = self._held.get(number)
-            if held is None or record.offset < held.offset:
+            if held is None or record.offset < held.offset or number in stumbled:
                 continue
-            self._fold(held, record)
+            try:
+                self._fold(held, record)
+            except MemoryError:
+                raise  # whatever entry comes next would be the one to blame
+            except Exception as error:  # noqa: BLE001 - whatever it is, the same entry fails at every worker
+                stumbled[number] = _Stumble(record, error)
+                continue
             if isinstance(record.entry, Tick) and held.fold.received - held.snapshot_at >= SNAPSHOT_EVERY_NS:
                 due.add(number)
         try:
-            self._write()
+            written = self._write()
+            self._save(due - stumbled.keys())
+            for number, stumble in stumbled.items():
+                self._recover(number, stumble, sure=written)
         except LeaseLost:
             self.lost(self.partitions)
             self._feed.rejoin()
             return len(records)
-        for number in sorted(due & self._held.keys()):
+        for number, held in self._held.items():
+            self._count(number, held)
+        return len(records)
+
+    def _save(self, due: Collection[int]) -> None:
+        for number in sorted(due):
             held = self._held[number]
             if held.outputs:
                 continue  # a snapshot never goes before what was written
@@ -197,19 +245,46 @@ class Group:
             held.keeper.save(held.offset, held.fold.snapshot())
         if due:
             self._show()
-        for number, held in self._held.items():
-            self._count(number, held)
-        return len(records)
 
     def _fold(self, held: _Held, record: Routed) -> None:
-        output = held.fold.fold(record)
+        output = None if record.offset in held.passed else held.fold.fold(record)
         held.offset = record.offset + 1
         FOLDED.inc()
+        if isinstance(record.entry, Frame) and record.offset not in held.passed:
+            held.since.append(record)
         if output is not None:
+            if output.tick:
+                held.since.clear()
             if output.cause <= held.written:
                 HELD_BACK.inc()
             else:
                 held.outputs.append(output)
+
+    def _recover(self, number: int, stumble: _Stumble, *, sure: bool) -> None:
+        """Restore a state that is half changed, and fold again; an entry that failed often enough is passed over first."""
+        held, (record, error) = self._held[number], stumble
+        enough = self._stumbles.enough(number, record.offset)
+        _log.error(
+            "an entry can't be folded; the state is restored",
+            partition=number,
+            offset=record.offset,
+            reason=told(error),
+        )
+        held.keeper.wait()
+        if enough and sure and self._feed.lease({number: held.offset}):  # only who owns it says what all pass over
+            blamed = self._stumbles.blamed(record, held.since, held.passed, error)
+            try:
+                for each in blamed:
+                    self._feed.bury(each, self.catalogs[number], number, told(error))
+                held.passed.add([each.offset for each in blamed], told(error))
+            except (OSError, Unreachable, Overloaded) as away:
+                _log.error("an entry can't be kept as a dead letter; it is tried again", reason=str(away))
+        try:
+            self._feed.seek(number, self.assigned([number])[number])
+        except Unreachable:
+            self.lost(self.partitions)
+            self._feed.rejoin()
+            raise
 
     def _count(self, number: int, held: _Held) -> None:
         late, left_out = held.fold.late(), held.fold.left_out()

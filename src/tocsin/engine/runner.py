@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event
 
+import structlog
+
 from tocsin.engine.budget import calibration_of
+from tocsin.engine.passed import Stumbles, told
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.score_metrics import ScoreMetrics, show_calibration
 from tocsin.engine.snapshot import Keeper, Snapshots
+from tocsin.journal.dictionary import SeriesTexts
+from tocsin.journal.messages import pack_message
 from tocsin.model.errors import Corrupt
+from tocsin.model.frame import Frame
 from tocsin.model.log import Log, LogRecord, Output, Tick
 from tocsin.model.series import Catalog
 from tocsin.selfmon.metrics import counter, gauge
@@ -35,6 +41,8 @@ LEFT_OUT = counter(
     "Models, classes, features and segments of records beyond their caps: counted under (other) or not on their own",
 )
 
+_log = structlog.get_logger(__name__)
+
 SNAPSHOT_EVERY_NS = 60 * 10**9
 BATCH = 512
 
@@ -49,14 +57,23 @@ class Runner:
         snapshots: Snapshots,
         catalog: Catalog,
         stopwatch: Stopwatch | None = None,
+        stumbles: Stumbles | None = None,
     ) -> None:
         self._input = input_log
         self._output = output_log
+        self._snapshots = snapshots
+        self._catalog = catalog
         self._keeper = Keeper(snapshots)
+        self._passed = snapshots.passed(input_log.first())
+        self._stumbles = stumbles or Stumbles()
+        self._since: list[LogRecord] = []
         self._written = last_cause(output_log)
         self._stopwatch = stopwatch or Stopwatch()
         self._scores = ScoreMetrics()
-        self.pipeline, self.offset = _restored(snapshots, input_log, catalog, self._stopwatch)
+        self._restore()
+
+    def _restore(self) -> None:
+        self.pipeline, self.offset = _restored(self._snapshots, self._input, self._catalog, self._stopwatch)
         self._show()
         self._snapshot_at = self.pipeline.received
         self._late = self.pipeline.late()
@@ -67,7 +84,14 @@ class Runner:
         records = self._input.read(self.offset, BATCH)
         outputs: list[Output] = []
         for record in records:
-            output = self._fold(record)
+            try:
+                output = self._fold(record)
+            except MemoryError:
+                raise  # whatever entry comes next would be the one to blame
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the same at the next start
+                self._write(outputs)
+                self._recover(record, error)
+                return len(records)
             self.offset = record.offset + 1
             if output is not None:
                 if output.cause <= self._written:
@@ -91,10 +115,31 @@ class Runner:
         return len(records)
 
     def _fold(self, record: LogRecord) -> Output | None:
+        if record.offset in self._passed:
+            return None
         if not isinstance(record.entry, Tick):
+            if isinstance(record.entry, Frame):
+                self._since.append(record)
             return self.pipeline.fold(record)
         with self._stopwatch.tick:
-            return self.pipeline.fold(record)
+            output = self.pipeline.fold(record)
+        self._since.clear()
+        return output
+
+    def _recover(self, record: LogRecord, error: Exception) -> None:
+        """Restore a state that is half changed, and fold again; an entry that failed often enough is passed over first."""
+        _log.error("an entry can't be folded; the state is restored", offset=record.offset, reason=told(error))
+        if self._stumbles.enough(0, record.offset):
+            blamed = self._stumbles.blamed(record, self._since, self._passed, error)
+            try:
+                for each in blamed:
+                    self._snapshots.bury(each.offset, pack_message(each.entry, SeriesTexts(self._catalog)))
+                self._passed.add([each.offset for each in blamed], told(error))
+            except OSError as full:
+                _log.error("an entry can't be kept as a dead letter; it is tried again", reason=str(full))
+        self._since = []
+        self._keeper.wait()
+        self._restore()
 
     def _show(self) -> None:
         show_calibration([calibration_of(self.pipeline.roster.watches.values())])

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import structlog
 
+from tocsin.engine.passed import Passed
 from tocsin.model.arrays import Array
 from tocsin.model.errors import Corrupt, TooLarge, Unreachable
 from tocsin.model.shelf import Shelf
@@ -136,6 +137,14 @@ class Snapshots:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
+
+    def passed(self, first: int = 0) -> Passed:
+        """Entries of the log that are passed over; those before `first` are forgotten."""
+        return Passed(self._shelf, first)
+
+    def bury(self, offset: int, message: bytes) -> None:
+        """Keep an entry that is passed over beside the snapshots, as a message, where the log itself goes on to forget it."""
+        self._shelf.write(f"{offset:020d}.dead", lambda file: file.write(message))
 
     def _names(self) -> list[str]:
         return sorted((name for name in self._shelf.names() if name.endswith(_END)), reverse=True)

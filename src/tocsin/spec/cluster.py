@@ -67,6 +67,9 @@ class ClusterSpec(KafkaAccess):
     `snapshots` is a directory, `s3://BUCKET/PREFIX`, or the word `topic`: the topic `PREFIX.snapshots`. `shared` is a directory with what all machines must agree on
     besides: `redaction.key` and `keys.json`. Without it, that is the directory of snapshots.
 
+    An entry of the log that can't be folded is tried `tries` times and then passed over and kept in `PREFIX.dead`; more
+    than `passed_over` of what a partition keeps stop the worker.
+
     `control` is the address of control, which replicas hand on to what they can't do.
 
     A tenant is one shard, unless `shard_by` names attributes of resources: then each value of the first one that a
@@ -85,6 +88,9 @@ class ClusterSpec(KafkaAccess):
     control: Annotated[str, AfterValidator(_control)] = ""
     session: DurationNs = Field(default=30 * SECOND, ge=6 * SECOND, le=1800 * SECOND)
     retention: DurationNs = Field(default=7 * 86_400 * SECOND, ge=3600 * SECOND)
+
+    tries: int = Field(default=3, ge=1, le=100)
+    passed_over: int = Field(default=100, ge=0, le=100_000)
 
     @property
     def shared_dir(self) -> str:

@@ -15,6 +15,7 @@ from tocsin.app.engines import IDLE_S, no_verdict
 from tocsin.app.logs import INPUT, OUTPUT
 from tocsin.app.progress import Progress
 from tocsin.engine.group import Group
+from tocsin.engine.passed import Stumbles
 from tocsin.engine.snapshot import Snapshots
 from tocsin.journal.kafka.feed import GroupFeed
 from tocsin.journal.kafka.findings import FindingsTopic
@@ -78,6 +79,7 @@ class WorkerEngine(EdgeOnly):
             snapshots,
             lambda number: bounds(self._asker, topics.log, number),
             Stopwatch(time.perf_counter),
+            Stumbles(spec.tries, spec.passed_over),
         )
 
     def run(self) -> None:

@@ -17,6 +17,7 @@ from tocsin.app.cluster.links import topics_of
 from tocsin.app.cluster.shelves import GROWTH, Shelves, shelves_of
 from tocsin.engine.group import Group
 from tocsin.engine.partition import divided
+from tocsin.engine.passed import Stumbles
 from tocsin.journal.dictionary import SeriesTexts
 from tocsin.journal.kafka.envelope import headers_of
 from tocsin.journal.kafka.findings import FindingsTopic
@@ -76,7 +77,7 @@ def grow(spec: ClusterSpec, *, pause: Callable[[float], None] = time.sleep) -> G
     _note(shelves, growth)
     _alone(topics, spec.group, lambda _: None)  # a worker that did not see the note is a member by now
     if not growth.ends:
-        growth = replace(growth, ends=_fold_rest(topics, shelves, growth))
+        growth = replace(growth, ends=_fold_rest(topics, shelves, growth, Stumbles(spec.tries, spec.passed_over)))
         _note(shelves, growth)
     if not growth.laid:
         _lay_down_new(shelves, growth)
@@ -138,7 +139,7 @@ def _ends(topics: Topics) -> Sequence[int]:
         consumer.close()
 
 
-def _fold_rest(topics: Topics, shelves: Shelves, growth: _Growth) -> list[int]:
+def _fold_rest(topics: Topics, shelves: Shelves, growth: _Growth, stumbles: Stumbles) -> list[int]:
     """Fold what is left as a worker would, and leave a snapshot of each old partition at its end; these ends."""
     old = replace(topics, partitions=growth.before)
     writer = TopicWriter(topics.settings)
@@ -146,7 +147,7 @@ def _fold_rest(topics: Topics, shelves: Shelves, growth: _Growth) -> list[int]:
     try:
         feed = RestFeed(old, _ends(old)[: growth.before], writer)
         findings = FindingsTopic(old, writer, threading.Event())
-        group = Group(feed, findings, shelves.of, lambda number: bounds(consumer, old.log, number))
+        group = Group(feed, findings, shelves.of, lambda number: bounds(consumer, old.log, number), stumbles=stumbles)
         while not feed.done:
             group.step()
         states = group.states()

@@ -10,9 +10,11 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from tocsin.journal.kafka.envelope import Headers, routed_of
+from tocsin.journal.dictionary import SeriesTexts
+from tocsin.journal.kafka.envelope import Headers, headers_of, routed_of
 from tocsin.journal.kafka.topics import QUIET, Topics
 from tocsin.journal.kafka.writer import Parcel, TopicWriter
+from tocsin.journal.messages import pack_message
 from tocsin.model.errors import Corrupt, Unreachable
 from tocsin.model.routed import LeaseLost, Owner, Routed
 from tocsin.model.series import Catalog
@@ -51,6 +53,21 @@ def read_or_bury(
         _MISPLACED.inc()  # from before the log had so many partitions: another one knows what that shard has learned
         return None
     return routed
+
+
+def bury_entry(
+    record: Routed, catalog: Catalog, topics: Topics, dead: TopicWriter, partition: int, reason: str
+) -> None:
+    """Keep an entry of a partition in the dead topic, as it lies in the log, with origin and reason; durable on return.
+
+    Raises
+    ------
+    Overloaded
+        The brokers do not take it.
+    """
+    headers = headers_of(record.shard, record.edge, record.place)
+    headers += [("tocsin-reason", reason[:200]), ("tocsin-origin", f"{topics.log}/{partition}/{record.offset}")]
+    dead.write([Parcel(topics.dead, 0, pack_message(record.entry, SeriesTexts(catalog)), headers)]).result()
 
 
 class GroupFeed:
@@ -147,6 +164,23 @@ class GroupFeed:
         self._consumer.close()
         self._consumer = self._joined()
         self._alone_since = time.monotonic()
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Read a partition from `offset` on once more.
+
+        Raises
+        ------
+        Unreachable
+            The client can't.
+        """
+        try:
+            self._consumer.seek(TopicPartition(self._topics.log, partition, offset))
+        except KafkaException as error:
+            raise Unreachable(f"{self._topics.log}/{partition}: {error.args[0].str()}") from error
+
+    def bury(self, record: Routed, catalog: Catalog, origin: int, reason: str) -> None:
+        """Keep an entry of partition `origin` that can't be folded in the dead topic; see `bury_entry`."""
+        bury_entry(record, catalog, self._topics, self._dead, origin, reason)
 
     def close(self) -> None:
         """Leave the group, handing over what is held."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
-from confluent_kafka import TopicPartition
 
 from tocsin.journal.kafka.envelope import cause_of
 from tocsin.journal.kafka.topics import asker, bounds
@@ -45,6 +45,19 @@ class PlacesReader:
     def release(self, topic: str, partition: int) -> None:
         """Read on in a partition that was held."""
         self._consumer.resume([TopicPartition(topic, partition)])
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read a partition from `offset` on once more.
+
+        Raises
+        ------
+        Unreachable
+            The client can't.
+        """
+        try:
+            self._consumer.seek(TopicPartition(topic, partition, offset))
+        except KafkaException as error:
+            raise Unreachable(f"{topic}/{partition}: {error.args[0].str()}") from error
 
     def close(self) -> None:
         """Stop reading."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tocsin.journal.kafka.feed import read_or_bury
+from tocsin.journal.kafka.feed import bury_entry, read_or_bury
 from tocsin.journal.kafka.reader import PlacesReader
 from tocsin.journal.kafka.topics import Topics
 from tocsin.journal.kafka.writer import TopicWriter
@@ -63,6 +63,16 @@ class RestFeed:
 
     def rejoin(self) -> None:
         """There is no group to join."""
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Read a partition from `offset` on once more."""
+        assert self._reader is not None
+        self._at[partition], self._quiet = offset, 0
+        self._reader.seek(self._topics.log, partition, offset)
+
+    def bury(self, record: Routed, catalog: Catalog, origin: int, reason: str) -> None:
+        """Keep an entry of partition `origin` that can't be folded in the dead topic; see `bury_entry`."""
+        bury_entry(record, catalog, self._topics, self._dead, origin, reason)
 
     def close(self) -> None:
         """Stop reading."""
