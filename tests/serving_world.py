@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -257,6 +260,76 @@ class House:
     def of(self, monitor, phase="open"):
         """Findings of a monitor in a phase, oldest first."""
         return [row for row in self.findings if row["monitor"] == monitor and row["phase"] == phase]
+
+
+ENGINES = {
+    "vllm": {},
+    "sglang": {
+        "vllm:num_requests_running": "sglang:num_running_reqs",
+        "vllm:num_requests_waiting": "sglang:num_queue_reqs",
+        "vllm:kv_cache_usage_perc": "sglang:token_usage",
+        "vllm:prompt_tokens_total": "sglang:prompt_tokens_total",
+        "vllm:generation_tokens_total": "sglang:generation_tokens_total",
+        "vllm:request_success_total": "sglang:num_requests_total",
+        "vllm:num_preemptions_total": "sglang:num_retractions_total",
+    },
+    "tgi": {
+        "vllm:num_requests_running": "tgi_batch_current_size",
+        "vllm:num_requests_waiting": "tgi_queue_size",
+        "vllm:kv_cache_usage_perc": "",
+        "vllm:prompt_tokens_total": "tgi_request_input_length_sum",
+        "vllm:generation_tokens_total": "tgi_request_generated_tokens_sum",
+        "vllm:request_success_total": "tgi_request_success",
+        "vllm:num_preemptions_total": "",
+    },
+}
+"""By engine: what it calls the readings that vLLM's page has; "" for what it lacks."""
+
+
+class NamedHouse(House):
+    """A house whose server speaks by the names of another engine."""
+
+    def __init__(self, packs, server=None, *, engine, **of):
+        self.engine = engine
+        super().__init__(packs, server, **of)
+
+    def pages(self):
+        names, found = ENGINES[self.engine], super().pages()
+        found["vllm"] = [
+            (Signal(told, signal.unit, signal.kind, signal.monotonic, signal.cumulative), labels, value)
+            for signal, labels, value in found["vllm"]
+            if (told := names.get(signal.name, signal.name))
+        ]
+        return found
+
+    def alike(self):
+        return NamedHouse(self.packs, engine=self.engine, gpu=self.gpu, gateway=self.gateway, config=self.config)
+
+
+@contextmanager
+def door(server: Server):
+    """The address of an HTTP server that answers as vLLM's does: `/health` says 200 as long as the process lives."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            lying = server.wedged and server.gauges_lie
+            running = 0 if lying else len(server.running)
+            texts = {"/health": "", "/metrics": f"vllm:num_requests_running {running}\n"}
+            self.send_response(200 if self.path in texts else 404)
+            self.end_headers()
+            self.wfile.write(texts.get(self.path, "").encode())
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{http.server_port}"
+        finally:
+            http.shutdown()
+            thread.join()
 
 
 def gauge(name, labels, value):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from urllib.request import urlopen
 
 import pytest
 
-from serving_world import House, Request, S, Server
+from serving_world import ENGINES, House, NamedHouse, Request, S, Server, door
 from tocsin.spec.packs import load_packs
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
@@ -33,7 +34,11 @@ def evidence(finding):
 def test_a_wedged_engine_whose_health_is_good_and_that_says_it_runs_nothing(house):
     house.server.wedged = house.server.gauges_lie = True
     began = house.now
-    house.live(120)
+    with door(house.server) as address:
+        house.live(60)
+        with urlopen(f"{address}/health") as health, urlopen(f"{address}/metrics") as page:
+            assert (health.status, page.read()) == (200, b"vllm:num_requests_running 0\n")
+        house.live(60)
     (found,) = house.of("engine-stalled")
     assert found["received"] - began <= 60 * S
     proof = evidence(found)
@@ -92,3 +97,20 @@ def test_an_engine_whose_page_is_gone_is_not_called_stalled(house):
     house.server.wedged = True
     house.live(300)
     assert house.of("engine-stalled") == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_whatever_the_engine_is_called_by(engine):
+    packs = [pack for pack in load_packs() if pack.name in (NAMES - {"vllm"}) | {engine}]
+    calm = NamedHouse(packs, engine=engine)
+    calm.live(1500)
+    assert calm.of("engine-stalled") == []
+    house = calm.after(calm.freeze())
+    house.server.ask(Request(9_000 * 60, 20))  # a minute of prefill, in which nothing is counted, is work
+    house.live(200)
+    assert house.of("engine-stalled") == []
+    house = calm.after(calm.freeze())
+    house.server.wedged = house.server.gauges_lie = True
+    began = house.now
+    house.live(70)
+    assert [found["received"] - began <= 60 * S for found in house.of("engine-stalled")] == [True]

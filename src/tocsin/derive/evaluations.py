@@ -1,4 +1,4 @@
-"""What people and judges say of answers, in events of spans and in log records, as rows like those of spans.
+"""What people, judges and guards say of answers, in events of spans and in log records, as rows like those of spans.
 
 So one rule reads them all: an evaluation that is a span of its own, one that is an event of the call it is about, and
 one that comes later as a log record with the ids of that call.
@@ -17,14 +17,14 @@ import pyarrow.compute as pc
 from tocsin.model.frame import Frame, FrameKind, frame_of
 from tocsin.spec.pack import PackSpec
 
-FIELDS: Final = ("evaluation_score", "evaluation_label")
+FIELDS: Final = ("evaluation_score", "evaluation_label", "guard_denied", "threat_class")
 MOST_EVENTS: Final = 64
 """Events of one span that are looked at."""
 _NAME: Final = "evaluation"
 
 
 class Evaluations:
-    """Finds evaluations by the names that packs have for their score and label."""
+    """Finds evaluations by the names that packs have for what they say."""
 
     def __init__(self, packs: Sequence[PackSpec]) -> None:
         found = [name for pack in packs for each in pack.mappings if each.field in FIELDS for name in each.names]

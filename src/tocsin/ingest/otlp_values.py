@@ -6,10 +6,13 @@ import base64
 import json
 import math
 from collections.abc import Iterable
-from typing import Any
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import yaml
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -19,6 +22,7 @@ from tocsin.ingest.identify import Pairs, Recent
 
 _CACHED_VALUES = 50_000
 _CACHED_BYTES = 128
+_SERVICE: Final = "service.name"
 
 
 def _plain(value: AnyValue) -> object:
@@ -77,6 +81,22 @@ def _parse(message: Any, raw: bytes) -> Any:
         raise Unusable("bad_attribute") from bad
 
 
+def _named(resource: dict[str, str]) -> Pairs:
+    """Attributes of a resource, with a service's name by packs/service_names.yaml where it has none of its own."""
+    names, unnamed = _service_names()
+    own = resource.get(_SERVICE, "")
+    if not own or own.partition(":")[0] == unnamed:
+        told = next((resource[name] for name in names if resource.get(name)), "")
+        resource |= {_SERVICE: told} if told else {}
+    return tuple(resource.items())
+
+
+@cache
+def _service_names() -> tuple[list[str], str]:
+    found = yaml.safe_load(files("tocsin.packs").joinpath("service_names.yaml").read_text(encoding="utf-8"))
+    return found["names"], found["unnamed"]
+
+
 class Values:
     """Turns raw attributes into text pairs, remembering the small ones; thread-safe."""
 
@@ -133,7 +153,7 @@ class Values:
             parsed = _parse(Resource, raw)
             if len(raw) > self._label_bytes:
                 raise Unusable("labels_too_large")
-            found = tuple({item.key: text_of(item.value) for item in parsed.attributes}.items())
+            found = _named({item.key: text_of(item.value) for item in parsed.attributes})
             self._resources.put(raw, found)
         return found
 
