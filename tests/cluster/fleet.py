@@ -102,14 +102,14 @@ class Fleet:
         self.wire = Wire(port)
         return self.wire.address
 
-    def start(self, count=1):
+    def start(self, count=1, program=PROGRAM, arguments=()):
         """Start workers; they are ready when this returns."""
         file = self.path / "spec.json"
         file.write_text(json.dumps(self.spec_fields))
         fresh = []
         for _ in range(count):
             log = (self.path / f"worker-{len(self.workers)}.log").open("wb")
-            command = [sys.executable, str(PROGRAM), str(file)]
+            command = [sys.executable, str(program), str(file), *arguments]
             fresh.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env={**os.environ}))
             self.workers.append(fresh[-1])
             log.close()
