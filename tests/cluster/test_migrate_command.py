@@ -119,7 +119,7 @@ def config_of(fleet, **more):
 
 def migrate(config, data, *options):
     env = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
-    command = [sys.executable, "-c", "from tocsin.cli.main import main; main()", "migrate", "--config", str(config)]
+    command = [sys.executable, "-c", "from tocsin.cli.main import main; main()", "migrate", "--to", str(config)]
     return subprocess.run(
         [*command, "--data", str(data), *options], capture_output=True, text=True, timeout=300, check=False, env=env
     )
@@ -139,7 +139,7 @@ def a_machine(path, tenants=("main",)):
 def test_the_command_moves_what_was_learned_state_telemetry_and_keys(fleet, server, there, tmp_path):
     data, place = a_machine(tmp_path / "data"), StatePlace(server.empty())
     telemetry = {"url": there.url, "cluster": "one"}
-    said = migrate(config_of(fleet, state={"url": place.url}, telemetry=telemetry), data)
+    said = migrate(config_of(fleet, state={"url": place.url}, telemetry=telemetry).as_uri(), data)
     assert said.returncode == 0, said.stderr
     lines = said.stderr.splitlines()
     assert lines[0].startswith("learned: 2 series, now a snapshot of partition 1")
@@ -193,6 +193,8 @@ def test_the_command_refuses_a_machine_that_runs_another_key_and_a_configuration
     (shared / "redaction.key").write_bytes(b"another" * 5)
     other = migrate(config, data)
     assert (other.returncode, "is not the key of" in other.stderr) == (2, True)
+    away = migrate("kafka://broker:9092/tocsin", data)
+    assert (away.returncode, "not a file" in away.stderr) == (2, True)
     config.write_text("{}")
     alone = migrate(config, data)
     assert (alone.returncode, "there is no `cluster:` to move to" in alone.stderr) == (2, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -18,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def migrate(
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="tocsin.yaml of the cluster.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="Where the cluster's tocsin.yaml lies: a path or file:// URL.")
+    ],
     data: Data = None,
     *,
     learn_anew: Annotated[
@@ -34,7 +37,7 @@ def migrate(
     from tocsin.spec.load import load_config  # noqa: PLC0415 - heavy
     from tocsin.spec.packs import load_packs  # noqa: PLC0415 - heavy
 
-    place, env = data_dir(data), environment()
+    config, place, env = _file_of(to), data_dir(data), environment()
     found = load_config(config, env, load_packs()).config
     if found.cluster is None:
         raise BadConfig(f"{config}: there is no `cluster:` to move to; see docs/cluster.md")
@@ -57,3 +60,17 @@ def migrate(
     say(
         f"start `tocsin worker --config {config}` on each machine, and `tocsin control --config {config} --data {place}`"
     )
+
+
+def _file_of(url: str) -> Path:
+    """The file that a URL names; brokers, snapshots, state and telemetry of a cluster are known from it alone.
+
+    >>> str(_file_of("tocsin.yaml")), str(_file_of("file:///etc/a%20b.yaml"))
+    ('tocsin.yaml', '/etc/a b.yaml')
+    """
+    parts = urlsplit(url)
+    if not parts.scheme:
+        return Path(url)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        raise BadConfig(f"{url}: not a file; say where the cluster's tocsin.yaml lies, which names brokers and stores")
+    return Path(unquote(parts.path))
