@@ -1,9 +1,11 @@
 """What goes out to each destination, byte for byte; `TOCSIN_GOLDEN=write` writes the files anew."""
 
+import asyncio
 import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,11 +15,30 @@ from tocsin.model.codec import incident_from_json
 from tocsin.model.message import TraceExample
 from tocsin.model.series import Series, Signal
 from tocsin.notify import alertmanager, base, console, jira, linear, mail, opsgenie, pagerduty, slack, teams
-from tocsin.spec.destination import JiraDestination
+from tocsin.notify.base import Context
+from tocsin.notify.jira_service_management import JiraServiceManagement
+from tocsin.spec.destination import JiraDestination, JiraServiceManagementDestination
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "notify"
 BASE = "https://tocsin.example"
 JIRA = JiraDestination(name="j", type="jira", url="https://x.example", project="OPS", email="a@b.c", token="t")
+
+
+class Asked:
+    """Takes every request, and keeps it."""
+
+    async def post(self, url, body, headers):
+        self.got = [url, headers, json.loads(body)]
+        return SimpleNamespace(status=202)
+
+
+def asked(message):
+    """Address, headers and body of what Jira Service Management is asked."""
+    spec = JiraServiceManagementDestination(name="j", type="jira_service_management", api_key="K")
+    to = JiraServiceManagement(spec, Context(BASE))
+    to._client = Asked()
+    asyncio.run(to.send(message, "", 0))
+    return to._client.got
 
 
 def rendered(kind, message):
@@ -27,6 +48,7 @@ def rendered(kind, message):
         "slack": lambda: slack.payload(message, BASE),
         "pagerduty": lambda: pagerduty.payload(message, "KEY", BASE),
         "opsgenie": lambda: opsgenie.request(message, BASE),
+        "jira_service_management": lambda: asked(message),
         "jira": lambda: jira.issue(message, JIRA, BASE),
         "linear": lambda: [linear.issue_id(message), linear.markdown(message, BASE)],
         "teams": lambda: teams.payload(message, BASE),
@@ -48,7 +70,20 @@ def mail_parts(found):
 
 @pytest.mark.parametrize("action", ["trigger", "acknowledge", "resolve"])
 @pytest.mark.parametrize(
-    "kind", ["webhook", "slack", "pagerduty", "alertmanager", "console", "email", "opsgenie", "jira", "linear", "teams"]
+    "kind",
+    [
+        "webhook",
+        "slack",
+        "pagerduty",
+        "alertmanager",
+        "console",
+        "email",
+        "opsgenie",
+        "jira",
+        "linear",
+        "teams",
+        "jira_service_management",
+    ],
 )
 def test_payload_is_as_golden(kind, action):
     got = rendered(kind, messages()[action])
