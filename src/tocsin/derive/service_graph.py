@@ -32,6 +32,7 @@ from tocsin.derive.call_links import (
     links,
     ordered,
 )  # fmt: skip
+from tocsin.derive.edge_drift import EdgeDrift
 from tocsin.derive.fields import Coded, Fields, coded, joined
 from tocsin.derive.graph_samples import PEERS, WORKS, Out, Slice, put
 from tocsin.model.arrays import I8
@@ -73,6 +74,7 @@ class Graph:
     mask: int = 0
     callee: dict[tuple[int, int, int], int] = field(default_factory=dict)
     edges: dict[int, dict[int, None]] = field(default_factory=dict)
+    drift: EdgeDrift = field(default_factory=EdgeDrift)
     late: int = 0
     left_out: int = 0
 
@@ -175,6 +177,7 @@ class ServiceGraph:
             shown = Slice.of(spans, found, callee, ends, end)
             _edges(graph, shown)
             put(out, graph.edges, shown)
+            graph.drift.take(shown, out)
         graph.spans = spans[spans[:, END] > until - KEEP_NS]
         if graph.mask and len(graph.spans) < MOST_SPANS // 8:
             graph.mask >>= 1
@@ -200,6 +203,7 @@ class ServiceGraph:
                 "fresh": sum(map(len, g.fresh)),
                 "callee": [[*key, callee] for key, callee in g.callee.items()],
                 "edges": [[caller, *callees] for caller, callees in g.edges.items()],
+                "drift": g.drift.snapshot(),
                 "marks": [g.closed, g.mask, g.late, g.left_out],
             }
             for tenant, g in self.graphs.items()
@@ -222,6 +226,7 @@ class ServiceGraph:
                 mask,
                 {(a, b, c): callee for a, b, c, callee in told["callee"]},
                 {caller: dict.fromkeys(callees) for caller, *callees in told["edges"]},
+                EdgeDrift.restored(told.get("drift", ((), ()))),  # a snapshot may be older
                 late,
                 left_out,
             )
