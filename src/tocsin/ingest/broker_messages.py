@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+import structlog
+
 from tocsin.ingest.decoded import Refusals
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.jsonl import decode_points
 from tocsin.ingest.otlp import OtlpReceiver
-from tocsin.model.errors import BadInput
+from tocsin.model.errors import BadInput, TocsinError
 from tocsin.model.frame import Frame
 from tocsin.model.series import MAIN_TENANT
+
+_log = structlog.get_logger(__name__)
 
 Format: TypeAlias = Literal["auto", "points", "metrics", "traces", "logs"]
 _OTLP_TOPIC: Final = re.compile(r"(?:.*[._-])?otlp[._-](metrics|traces|spans|logs)")
@@ -47,6 +51,14 @@ def signal_of(topic: str, form: Format) -> str | None:
     if found is None:
         return None
     return "traces" if found[1] == "spans" else found[1]
+
+
+def _fault_of_ours(source: str, fault: Exception) -> str:
+    """The reason of a message that this program, not its sender, is to blame for."""
+    if isinstance(fault, MemoryError | OSError | TocsinError):
+        raise fault  # it may go well the next time
+    _log.error("a message can't be read by a fault of this program; it is left out", source=source, exc_info=fault)
+    return "internal"
 
 
 class MessageReader:
@@ -101,6 +113,9 @@ class MessageReader:
         except BadInput as fault:
             bad[number] = fault.code
             return
+        except Exception as fault:  # noqa: BLE001 - reading is pure: it would fail at this message again and again
+            bad[number] = _fault_of_ours(self.source, fault)
+            return
         frames += found.frames
         for key, rows in found.reasons.items():
             reasons[key] = reasons.get(key, 0) + rows
@@ -118,7 +133,15 @@ class MessageReader:
         received = self._edge.received()
         lines = {number: messages[number].value.splitlines() for number in numbers}
         every = [line for number in numbers for line in lines[number]]
-        found = decode_points(every, self._edge, self.tenant, self.source, received, self._resource)
+        try:
+            found = decode_points(every, self._edge, self.tenant, self.source, received, self._resource)
+        except Exception as fault:  # noqa: BLE001 - as above; each is read alone, so that one takes no other with it
+            if len(numbers) == 1:
+                bad[numbers[0]] = _fault_of_ours(self.source, fault)
+                return
+            for number in numbers:
+                self._points([number], messages, frames, reasons, bad)
+            return
         frames += found.frames
         for key, rows in found.reasons.items():
             reasons[key] = reasons.get(key, 0) + rows
