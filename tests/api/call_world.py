@@ -15,6 +15,9 @@ NAMES: dict[str, list[str]] = {
     "customer": ["acme", HOSTILE],
     "service": ["support-bot"],
     "provider": ["vllm", "openai"],
+    "region": ["eu-west-1"],
+    "user": ["anna", HOSTILE],
+    "session": ["s-1"],
 }
 
 

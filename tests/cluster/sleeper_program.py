@@ -7,8 +7,6 @@ import os
 import signal
 import sys
 
-import worker_program
-
 from tocsin.app.cluster import engines
 from tocsin.journal.kafka.feed import GroupFeed
 from tocsin.model.log import Tick
@@ -29,6 +27,8 @@ class Sleeper(GroupFeed):
 
 
 if __name__ == "__main__":
+    from worker_program import main  # beside this file: found when it is run, not when it is collected
+
     Sleeper.sleeps_at = int(sys.argv[2])
     engines.GroupFeed = Sleeper
-    worker_program.main(sys.argv[1])
+    main(sys.argv[1])

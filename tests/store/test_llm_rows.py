@@ -12,6 +12,7 @@ from tocsin.spec.packs import load_packs
 from tocsin.store.llm_rows import OTHERS, CallsAsked, LlmRows
 
 BOT = [("service.name", "bot")]
+WHO = {"user.id": "u-2", "gen_ai.conversation.id": "s-2", "cloud.region": "eu-west-1"}
 
 
 def call(n: int, model: str, tokens: int, *, version="v1", at_s: float = 0, took_s: float = 1.0, **more) -> dict:
@@ -54,7 +55,7 @@ def rows(world: World) -> LlmRows:
     found = {"gen_ai.operation.name": "retrieval", "gen_ai.retrieval.document_count": "4"}
     spans = [
         call(1, "small", 100),
-        call(2, "small", 300, version="v2", at_s=60, took_s=3),
+        call(2, "small", 300, version="v2", at_s=60, took_s=3, attributes=WHO),
         call(3, "large", 50, at_s=61, status="error", attributes=failed),
         call(4, "tiny", 5, at_s=62),
         call(5, "small", 7, at_s=-1),
@@ -109,6 +110,13 @@ def test_errors_retrieval_and_names_are_told(rows: LlmRows):
     assert found["similarity"] == 0.8
     names = rows.names("main", T0, T0 + 120 * SECOND)
     assert (names["model"], names["customer"]) == (["large", "small", "tiny"], ["acme", "beta"])
+
+
+def test_calls_are_told_by_region_user_and_session(rows: LlmRows):
+    for by, name in (("region", "eu-west-1"), ("user", "u-2"), ("session", "s-2")):
+        assert [(row["name"], row["calls"]) for row in rows.groups("main", asked(by=by))] == [("", 3), (name, 1)]
+        assert rows.totals("main", asked(where={by: name}))["input_tokens"] == 300
+        assert rows.names("main", T0, T0 + 120 * SECOND)[by] == [name]
 
 
 def test_feedback_finds_its_call_by_the_id_of_the_answer(rows: LlmRows):

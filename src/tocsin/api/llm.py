@@ -1,4 +1,4 @@
-"""Calls of language models: tokens, cost, latency, errors, retrieval and feedback by model, prompt version or customer."""
+"""Calls of language models: tokens, cost, latency, errors, retrieval and feedback by model, prompt version, customer, region or user."""
 
 from __future__ import annotations
 
@@ -54,6 +54,9 @@ def llm(
     customer: Annotated[str, Query(max_length=2000, description="the application's own tenant")] = "",
     service: Name = "",
     provider: Name = "",
+    region: Name = "",
+    user: Annotated[str, Query(max_length=2000, description="as it is stored: a pseudonym, if users are redacted")] = "",
+    session: Name = "",
     start: From = None,
     end: To = None,
     last_s: LastSeconds = _SIX_HOURS_S,
@@ -66,6 +69,9 @@ def llm(
         "customer": customer,
         "service": service,
         "provider": provider,
+        "region": region,
+        "user": user,
+        "session": session,
     }
     asked = CallsAsked(first, last, by, {name: value for name, value in chosen.items() if value})
     frame: Json = {"from": first / NS, "to": last / NS, "by": by}

@@ -17,7 +17,7 @@ from tocsin.store.queries import rows_of
 from tocsin.store.schema import DATABASE
 
 Row: TypeAlias = dict[str, Any]
-By: TypeAlias = Literal["model", "prompt_version", "customer", "service", "provider"]
+By: TypeAlias = Literal["model", "prompt_version", "customer", "service", "provider", "region", "user", "session"]
 
 COLUMNS: Final[Mapping[str, str]] = {
     "model": "if(request_model != '', request_model, response_model)",
@@ -25,6 +25,9 @@ COLUMNS: Final[Mapping[str, str]] = {
     "customer": "customer",
     "service": "service",
     "provider": "provider",
+    "region": "region",
+    "user": "user",
+    "session": "session",
 }
 """What calls are grouped and chosen by."""
 OTHERS: Final = "\x01"

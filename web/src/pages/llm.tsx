@@ -1,4 +1,4 @@
-// Language models: tokens, cost, latency, errors, retrieval and feedback by model, prompt version, customer or service.
+// Language models: tokens, cost, latency, errors, retrieval and feedback by model, prompt version, customer, service, region, user or session.
 import { query } from "../api";
 import { Pick, RangeChoice, useRange } from "../fields";
 import { count, quantity } from "../format";
@@ -21,7 +21,8 @@ interface Answer {
   names: Record<string, string[]>;
 }
 
-const BY: Record<string, string> = { model: "model", prompt_version: "prompt version", customer: "customer", service: "service", provider: "provider" };
+const BY: Record<string, string> = { model: "model", prompt_version: "prompt version", customer: "customer", service: "service", provider: "provider", region: "region", user: "user", session: "session" };
+const UNSEARCHED = new Set(["provider", "region", "user", "session"]); // traces aren't found by these
 const DRAWN: [Drawn, string, string, string][] = [
   ["calls", "Calls", "{call}", ""], ["errors", "Failed calls", "{call}", ""], ["input_tokens", "Tokens in", "{token}", ""], ["output_tokens", "Tokens out", "{token}", ""],
   ["cost_usd", "Cost", "USD", ""], ["p95_s", "Latency, 95 % within", "s", ""], ["p50_s", "Latency, half within", "s", ""], ["ttft_p95_s", "First token, 95 % within", "s", ""],
@@ -106,7 +107,7 @@ function Groups({ it }: { it: Answer }) {
   const { params } = usePlace();
   const into = (name: string): string => query("/llm", { ...Object.fromEntries(params), [it.by]: name || undefined });
   const traces = (name: string): string => query("/traces", { [it.by]: name || undefined, from: it.from.toFixed(0), to: it.to.toFixed(0), order: "slowest" });
-  const searchable = it.by !== "provider";
+  const searchable = !UNSEARCHED.has(it.by);
   return (
     <Panel title={`By ${BY[it.by]}`} id="groups" note={it.more ? "the 50 with most calls" : undefined}>
       <div class="scroll" tabIndex={0} role="region" aria-label={`Table of calls by ${BY[it.by]}`}>
@@ -133,7 +134,7 @@ function Errors({ it }: { it: Answer }) {
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of errors">
           <table class="few">
             <thead><tr><th scope="col">Class</th><th scope="col">{BY[it.by]![0]!.toUpperCase() + BY[it.by]!.slice(1)}</th><th scope="col" class="num">Calls</th><th scope="col">Last</th></tr></thead>
-            <tbody>{it.errors.map((row, i) => <tr key={i}><th scope="row"><A to={query("/traces", { error_class: row.error_class, ...(it.by === "provider" ? {} : { [it.by]: row.name || undefined }), from: it.from.toFixed(0), to: it.to.toFixed(0) })}><Said text={row.error_class.replaceAll("_", " ")} /></A></th><td class="text"><Said text={nameOf(row.name, it.by)} most={60} /></td><td class="num">{whole(row.calls)}</td><td><Time at={row.last} /></td></tr>)}</tbody>
+            <tbody>{it.errors.map((row, i) => <tr key={i}><th scope="row"><A to={query("/traces", { error_class: row.error_class, ...(UNSEARCHED.has(it.by) ? {} : { [it.by]: row.name || undefined }), from: it.from.toFixed(0), to: it.to.toFixed(0) })}><Said text={row.error_class.replaceAll("_", " ")} /></A></th><td class="text"><Said text={nameOf(row.name, it.by)} most={60} /></td><td class="num">{whole(row.calls)}</td><td><Time at={row.last} /></td></tr>)}</tbody>
           </table>
         </div>
       )}
