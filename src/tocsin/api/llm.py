@@ -55,7 +55,9 @@ def llm(
     service: Name = "",
     provider: Name = "",
     region: Name = "",
-    user: Annotated[str, Query(max_length=2000, description="as it is stored: a pseudonym, if users are redacted")] = "",
+    user: Annotated[
+        str, Query(max_length=2000, description="as it is stored: a pseudonym, if users are redacted")
+    ] = "",
     session: Name = "",
     start: From = None,
     end: To = None,
@@ -64,15 +66,9 @@ def llm(
     """Give what calls of models took, cost and brought, by group and over time, beside the time before."""
     first, last = span_ns(start, end, deps.clock.now(), last_s)
     chosen = {
-        "model": model,
-        "prompt_version": prompt_version,
-        "customer": customer,
-        "service": service,
-        "provider": provider,
-        "region": region,
-        "user": user,
-        "session": session,
-    }
+        "model": model, "prompt_version": prompt_version, "customer": customer, "service": service,
+        "provider": provider, "region": region, "user": user, "session": session,
+    }  # fmt: skip
     asked = CallsAsked(first, last, by, {name: value for name, value in chosen.items() if value})
     frame: Json = {"from": first / NS, "to": last / NS, "by": by}
     if deps.calls is None:
