@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from engine.graph_world import Node, World, lived, opened
+from tocsin.derive import edge_drift
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.snapshot import pack, unpack
 from tocsin.model.finding import Phase
@@ -83,6 +84,16 @@ def test_what_is_new_ends_and_is_known_from_then_on():
     found = drifted(calls("b", "d", "e"), minutes=34)
     phases = [each.phase for each in found if each.monitor == "service-new-edge" and each.phase is not Phase.UPDATE]
     assert phases == [Phase.OPEN, Phase.CLOSE]
+
+
+def test_calls_of_edges_beyond_the_most_are_counted(monkeypatch):
+    monkeypatch.setattr(edge_drift, "MOST_EDGES", 2)
+    graph = World(copy.deepcopy(NODES), rate=1.2)
+    pipeline = Pipeline(Catalog())
+    lived(graph, 0.05, every=30, pipeline=pipeline)
+    (drift,) = (each.drift for each in pipeline.graph.graphs.values())
+    assert len(drift.edges) == 2
+    assert pipeline.graph.left_out > 0
 
 
 @pytest.mark.parametrize("change", [calls("b", "d", "e"), calls("a", "b")], ids=["new", "vanished"])

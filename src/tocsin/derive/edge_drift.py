@@ -145,13 +145,16 @@ class EdgeDrift:
     edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
     callers: dict[int, Caller] = field(default_factory=dict)
 
-    def take(self, shown: Slice, out: Out) -> None:
-        """Learn a slice, and tell what is new and what is missing."""
+    def take(self, shown: Slice, out: Out) -> int:
+        """Learn a slice, and tell what is new and what is missing; calls of edges beyond `MOST_EDGES`, which are not learned."""
         requests = _counted(shown.service)
         reached = _counted(shown.service[np.unique(shown.owner << CODE_BITS | shown.callee) >> CODE_BITS])
         calls = _calls(shown)
-        for pair in calls:
-            if pair not in self.edges and len(self.edges) < MOST_EDGES:
+        left_out = 0
+        for pair, n in calls.items():
+            if pair not in self.edges and len(self.edges) >= MOST_EDGES:
+                left_out += n
+            elif pair not in self.edges:
                 self.edges[pair] = Edge(shown.end, shown.end, self._learned(pair[0], shown.end))
         for caller, n in requests.items():
             known = self.callers.setdefault(caller, Caller(shown.end))
@@ -164,6 +167,7 @@ class EdgeDrift:
             self._tell(out, pair, edge, n, shown.end)
             if shown.end - edge.last > FORGET_NS:
                 del self.edges[pair]
+        return left_out
 
     def _learned(self, caller: int, end: int) -> bool:
         known = self.callers.get(caller)

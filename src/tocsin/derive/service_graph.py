@@ -177,7 +177,7 @@ class ServiceGraph:
             shown = Slice.of(spans, found, callee, ends, end)
             _edges(graph, shown)
             put(out, graph.edges, shown)
-            graph.drift.take(shown, out)
+            graph.left_out += graph.drift.take(shown, out)
         graph.spans = spans[spans[:, END] > until - KEEP_NS]
         if graph.mask and len(graph.spans) < MOST_SPANS // 8:
             graph.mask >>= 1

@@ -10,8 +10,17 @@ import numpy as np
 from tocsin.model.arrays import F8, I4, I8
 from tocsin.stats.jit import njit
 
-MEAN, SUM, COUNT, RATE, MIN, MAX, LAST, WHOLE = range(8)
-_CODES: Final = {"mean": MEAN, "sum": SUM, "count": COUNT, "rate": RATE, "min": MIN, "max": MAX, "last": LAST}
+MEAN, SUM, COUNT, RATE, MIN, MAX, LAST, QUANTILE = range(8)
+_CODES: Final = {
+    "mean": MEAN,
+    "std": MEAN,
+    "sum": SUM,
+    "count": COUNT,
+    "rate": RATE,
+    "min": MIN,
+    "max": MAX,
+    "last": LAST,
+}
 FILL: Final = (0.0, 0.0, 0.0, 0.0, math.inf, -math.inf, math.nan, 0.0)
 """What a slice's value starts from, by code."""
 FORGET_NS: Final = 24 * 3600 * 10**9
@@ -20,8 +29,8 @@ _FILLS = np.array(FILL)
 
 
 def code_of(aggregate: str) -> int:
-    """Number of an aggregate as the kernel knows it; those that need the samples themselves are one."""
-    return _CODES.get(aggregate, WHOLE)
+    """Number of an aggregate as the kernel knows it; all quantiles are one, and a spread is gathered beside its mean."""
+    return _CODES.get(aggregate, QUANTILE)
 
 
 @njit()
@@ -104,7 +113,7 @@ def advance(  # noqa: PLR0917 - a kernel takes its columns
         if not dense and count < min_samples:
             continue
         out_group[m], out_seen[m] = g, count
-        if code != WHOLE:
+        if code != QUANTILE:
             out_value[m] = _combined(value[g], weight[g], now, code, size)
         m += 1
     return m

@@ -16,11 +16,10 @@ import numpy as np
 from tocsin.model.arrays import F8, I4, I8, Array
 from tocsin.model.rows import grown
 from tocsin.model.samples import Samples
-from tocsin.window.cells import FILL, MEAN, WHOLE, advance, code_of
+from tocsin.window.cells import FILL, QUANTILE, advance, code_of
 from tocsin.window.quantile import weighted_quantile
 from tocsin.window.slices import Slices
 from tocsin.window.spread import Spread, Spreads
-from tocsin.window.std import weighted_std
 
 Aggregate: TypeAlias = Literal[
     "last", "mean", "std", "sum", "min", "max", "count", "rate", "p50", "p90", "p95", "p99"
@@ -70,7 +69,8 @@ class Lane:
         self._weight: F8 = np.zeros((0, self.slices))
         self._seen: I8 = np.zeros((0, self.slices), "i8")
         self._raw: list[Samples] = [Samples.empty() for _ in range(self.slices)]
-        self._spreads = Spreads(self.slices) if events and self._code == MEAN else None
+        told = aggregate == "std" or (events and aggregate == "mean")
+        self._spreads = Spreads(self.slices) if told else None
 
     def push(self, samples: Samples) -> None:
         """Take samples whose `row` is the group's row; those of a closed window are late, and counted."""
@@ -135,7 +135,7 @@ class Lane:
         self.closed = self._newest = end
         n = len(self.groups)
         group, value, seen = np.empty(n, "i4"), np.empty(n), np.empty(n, "i8")
-        if self._code == WHOLE:
+        if self._code == QUANTILE:
             self._keep(end // self.step, left, samples, local)
         m = advance(
             local, samples.time, samples.value, samples.weight, end, left, self.size, self.step, self._code,
@@ -149,12 +149,12 @@ class Lane:
         if not m:
             return None
         pick = group[:m]
-        if self._code != WHOLE:
+        if self._code != QUANTILE:
             spread = None if self._spreads is None else self._spreads.of(pick, end // self.step)
+            if spread is not None and self.aggregate == "std":
+                return Closed(end, self._rows[pick], np.sqrt(spread.variance), seen[:m])
             return Closed(end, self._rows[pick], value[:m], seen[:m], spread=spread)
         parts = self._parts(end // self.step)
-        if self.aggregate == "std":
-            return Closed(end, self._rows[pick], weighted_std(Samples.concat(parts), n)[pick], seen[:m])
         share = QUANTILES[self.aggregate]
         value = weighted_quantile(Samples.concat(parts), len(self.groups), share)[pick]
         return Closed(end, self._rows[pick], value[:m], seen[:m], (Slices(end, self.step, share, parts, self._local),))
@@ -181,7 +181,7 @@ class Lane:
         self._weight = grown(self._weight, n, 0.0).astype("f8", copy=False)
         self._seen = grown(self._seen, n, 0).astype("i8", copy=False)
 
-    # -- quantiles and spreads need the samples themselves ---------------------------------------------------------------------
+    # -- quantiles need the samples themselves ---------------------------------------------------------------------
 
     def _keep(self, number: int, left: int, samples: Samples, local: I4) -> None:
         for back in range(left):
@@ -205,7 +205,7 @@ class Lane:
         if self._spreads is not None:
             state |= self._spreads.snapshot(n)
         state |= {f"pending.{k}": v for k, v in Samples.concat(self.pending).columns().items()}
-        if self._code == WHOLE:
+        if self._code == QUANTILE:
             for i, raw in enumerate(self._raw):
                 state |= {f"raw{i}.{k}": v for k, v in raw.columns().items()}
         return state
@@ -224,7 +224,7 @@ class Lane:
             self._spreads.restore(state, len(self.groups))
         pending = Samples.of_columns(_prefixed(state, "pending."))
         self.pending = [pending] if len(pending) else []
-        if self._code == WHOLE:
+        if self._code == QUANTILE:
             self._raw = [Samples.of_columns(_prefixed(state, f"raw{i}.")) for i in range(self.slices)]
 
 
