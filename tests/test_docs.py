@@ -29,6 +29,7 @@ COUNTED = (
     "_refits",
     "_records",
     "_messages",
+    "_models",
     "_streams",
     "_up",
     "_bad",

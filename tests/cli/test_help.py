@@ -18,6 +18,7 @@ GOLDEN = Path(__file__).with_name("help")
 COMMANDS = [
     "", "serve", "run", "worker", "control", "replica", "migrate", "repartition", "demo", "check", "review", "rollout", "oncall", "rules", "incidents", "explain", "ack", "feedback", "merge", "split", "silence", "silences", "unsilence", "event", "export", "import", "import records", "key", "key create", "key redaction", "key list",
     "key revoke", "audit", "audit list", "audit verify", "backup", "restore", "score", "drift", "train", "gate", "ab", "diagnose", "bench", "doctor", "incident", "incident export", "replay", "plan", "apply", "rollback", "drill", "shadow",
+    "retraining", "retraining list", "retraining put-off", "retraining take-up",
     "actions", "actions list", "actions show", "actions propose", "actions approve", "actions reject", "actions undo", "actions stop", "actions resume",
 ]  # fmt: skip
 

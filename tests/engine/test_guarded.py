@@ -7,7 +7,7 @@ from engine.worlds import T0, S, fold_all, records, said
 from onnx_files import mean_model
 from tocsin.calibrate.inputs import Inputs
 from tocsin.detect.ewma import Ewma
-from tocsin.engine.budget import calibration_of
+from tocsin.engine.budget import FOREIGN, calibration_of
 from tocsin.engine.guarded import Guarded
 from tocsin.engine.pipeline import Pipeline
 from tocsin.engine.snapshot import pack, unpack
@@ -54,7 +54,7 @@ def world(fallback, *, days=19, drift_day=15, spike=True):
     return catalog, records(entries)
 
 
-def told(outputs, catalog):
+def told(outputs, catalog, signal="tocsin.calibration.inputs_drifted"):
     found, points = [], []
     for out in outputs:
         for frame in out.frames:
@@ -64,7 +64,7 @@ def told(outputs, catalog):
                 points += [
                     row["value"]
                     for row in frame.rows()
-                    if catalog[row["series"]].signal.name == "tocsin.calibration.inputs_drifted"
+                    if catalog[row["series"]].signal.name == signal
                 ]
     return found, points
 
@@ -93,6 +93,15 @@ def test_without_a_fallback_the_model_goes_on_and_what_it_is_given_becomes_the_r
     assert explained["judged_by_baseline"] == 0.0
     assert explained["input_drifts"] >= 1.0
     assert watch.detector.drifted() == 0
+    assert watch.detector.foreign() == 1.0  # its new reference made it no other model
+
+
+def test_the_share_of_series_that_it_was_not_made_for_is_a_point_a_day_once_it_is_known():
+    catalog, entries = world("baseline")
+    _, shares = told(fold_all(Pipeline(catalog), entries), catalog, FOREIGN)
+    assert set(shares) == {0.0, 1.0}
+    assert shares == sorted(shares)
+    assert len(shares) < 19  # nothing is said before there are two weeks
 
 
 def test_a_restart_changes_nothing():

@@ -11,6 +11,7 @@ from tocsin.api.call_ports import Calls
 from tocsin.api.model_ports import LiveExperiments, Models
 from tocsin.api.origin import LOOPBACK_HOSTS
 from tocsin.api.replay_ports import Replays
+from tocsin.api.retraining_ports import Retraining
 from tocsin.api.routing_ports import Maintenance, Routing
 from tocsin.api.session_ports import SessionBook
 from tocsin.api.trace_ports import Traces
@@ -281,6 +282,7 @@ class Deps:
     teams: Callable[[], Sequence[TeamSpec]] = tuple
     routing: Routing | None = None
     maintenance: Maintenance | None = None
+    retraining: Retraining | None = None
     ready: Callable[[], Sequence[str]] = field(default=list)
     models: Models | None = None
     traces: Traces | None = None

@@ -14,6 +14,7 @@ from tocsin.api.incidents import ALL_STATES
 from tocsin.api.ports import Deps
 from tocsin.api.present import Document, feedback_document, summary
 from tocsin.api.problem import RESPONSES
+from tocsin.api.retraining import standings
 from tocsin.api.review_board import NOBODY, board, paged, pagers_of, place_document, why_quiet
 from tocsin.api.times import NS
 from tocsin.incident.rota import owner_of
@@ -138,6 +139,7 @@ def review(access: Reader, deps: DepsIn, days: Annotated[int, Query(ge=1, le=140
             "to": time_to_json(now),
             "days": days,
             "teams": [reckoned(team, fired, days / 7, counted.get(team.name, {})) for team in teams],
+            "models": standings(deps, access.tenant),
             "board": board(rows),
             "incidents": rows,
         }

@@ -44,6 +44,7 @@ from tocsin.app.remedy_world import RemedyWorld
 from tocsin.app.replays.captures import Captures
 from tocsin.app.replays.ports import Replays
 from tocsin.app.responding import Responding
+from tocsin.app.retraining import Retraining
 from tocsin.app.review_digest import ReviewDigest
 from tocsin.app.routing import RoutingView, rota_of, rules_of
 from tocsin.app.selfcheck import SelfCheck, looks_of_cold
@@ -109,8 +110,7 @@ class Cold:
         self._try = self.stumbles.attempt
         self.packs = load_packs()
         self.file = ConfigFile(settings, environment(), self.packs)
-        config = self.file.start()
-        self.began_with = config
+        self.began_with = config = self.file.start()
         self.telemetry = open_telemetry(config, environment(), settings.data_dir)
         place = state_place(config, environment(), settings.data_dir)
         self.state, self.lead = place.open(), place.lead(SENDING)
@@ -133,6 +133,7 @@ class Cold:
         self.trials = TrialWatch(self.experiments, self.days.tenants, config, self.clock, points)
         groups = GroupRows(self.telemetry.db)
         self.groups = GroupWatch(groups, self.state, self.days.tenants, self.packs, config, self.clock, points)
+        self.retraining = Retraining(self.state, self.telemetry, self.file, self.days.tenants, settings, self.clock)
         self.captures = Captures(settings.data_dir)
         self.meaning = Meaning(config, settings.config_path)
         labels = label_sender(settings.hot_socket, settings.internal_secret)
@@ -161,13 +162,13 @@ class Cold:
         return StoreWriter(self.telemetry, input_log, output_log, catalog, self.mapper, self.clock)
 
     def _joining(self) -> Joining:
+        outcomes, touched = Outcomes(self.telemetry.db), partial(self.writer.touched, "records")
         send = sender(self.settings.hot_socket, self.settings.internal_secret)
-        outcomes = Outcomes(self.telemetry.db)
-        return Joining(outcomes, self.state, lambda: self.writer.touched("records"), send, self.clock)
+        return Joining(outcomes, self.state, touched, send, self.clock)
 
     def _judge(self, config: Config) -> Judge:
         send = evaluation_sender(self.settings.hot_socket, self.settings.internal_secret)
-        rows, stored = AnswerRows(self.telemetry.db), lambda: self.writer.touched("spans")
+        rows, stored = AnswerRows(self.telemetry.db), partial(self.writer.touched, "spans")
         return Judge(config.llm.judge, rows, self.state, stored, send, self.clock)
 
     def _correlating(self, config: Config) -> Correlating:
@@ -258,6 +259,7 @@ class Cold:
             self._try("groups", self.groups.step)
             self._try("trials", self.trials.step)
             self._try("review", digest.step)
+            self._try("retraining", self.retraining.step)
 
     def keep_responding(self) -> None:
         """The thread that carries actions: the only one that begins any."""
@@ -267,8 +269,7 @@ class Cold:
         self.responding.close()
 
     def _tell_progress(self) -> int:
-        output = min(self.writer.offset("output"), self.correlating.offset)
-        progress = Progress(self.writer.offset("input"), output)
+        progress = Progress(self.writer.offset("input"), min(self.writer.offset("output"), self.correlating.offset))
         if progress != getattr(self, "_told", None):
             progress.write(self.settings.data_dir)
             self._told = progress
@@ -276,8 +277,7 @@ class Cold:
 
     def loops(self) -> dict[str, Callable[[], None]]:
         """What goes on until the stop, each in a thread of its own."""
-        keep = self.stumbles.keep
-        said = Speech(self.deps(), self.notices, self.deliveries.known, self.senders.all)
+        keep, said = self.stumbles.keep, Speech(self.deps(), self.notices, self.deliveries.known, self.senders.all)
         return {
             "store": self.keep_storing,
             "correlate": self.keep_correlating,
@@ -331,6 +331,7 @@ class Cold:
             teams=lambda: self.file.config.teams,
             routing=self.routing,
             maintenance=self.maintenance,
+            retraining=self.retraining,
             actions=self.responding,
             backup=self.backup,
             replays=self.replays,
@@ -345,8 +346,7 @@ async def _serve(cold: Cold, child: Child) -> None:
     app, health = control_app(cold.deps()), (lambda: cold.health.found)
     internal = Internal(app, settings.internal_secret, scores=cold.scores, health=health)
     listener = Listener(internal, uds=settings.cold_socket)
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
     def stop() -> None:
         loop.call_soon_threadsafe(ended.set)

@@ -45,6 +45,10 @@ class KeptModels:
         except OSError:
             return None
 
+    def digest(self, path: str) -> str:
+        """The SHA-256 of the model that a path has in force, hex; empty: none was good yet."""
+        return self._index().get(path, "")
+
     def remember(self, models: Mapping[str, bytes]) -> None:
         """Keep these, by path, and no others."""
         if not models and not self._path.exists():

@@ -8,7 +8,7 @@ import typer
 
 from tocsin.cli.client import Server
 from tocsin.cli.options import DEFAULT_URL, AsJson, Key, Url
-from tocsin.cli.output import document, say, table
+from tocsin.cli.output import document, say, table, when
 
 _SAID = {"real_problem": "real", "false_alarm": "false alarm"}
 _KEPT = {"yes": "kept", "no": "over budget", "unsaid": "kept, unless more than that of the unsaid were false"}
@@ -39,6 +39,11 @@ def review(
         say(_route(route))
     for team in found["teams"]:
         say(_sentence(team))
+    for model in found["models"]:
+        for reason in model["reasons"]:
+            say(
+                f"the model of {model['monitor']} is due to be trained again since {when(reason['at'])}: {reason['text']}"
+            )
     if any(not each["said"] for each in shown):
         say("say what each was: `tocsin feedback ID real` or `tocsin feedback ID false-alarm`")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
@@ -28,6 +29,8 @@ Reading: TypeAlias = tuple[str, dict[str, str], float]
 DAY_NS: Final = 86_400 * 10**9
 WEEK_NS: Final = 7 * DAY_NS
 WEEKS_KEPT: Final = 20
+FOREIGN: Final = "tocsin.calibration.inputs_foreign"
+"""Signal of the share of a monitor's series that are given what its model was not made for, once a day."""
 NAMES: Final = tuple(
     f"{age}-{tail}" for age in ("fresh", "young", "settled") for tail in ("light", "middling", "heavy")
 )
@@ -167,6 +170,7 @@ class TeamBudgets:
     def __init__(self, ownership: Ownership) -> None:
         self._budgets: dict[str, AlertBudget] = {}
         self._refits = self._drifted = 0
+        self._foreign: dict[str, float] = {}
         self.promise(ownership)
 
     def promise(self, ownership: Ownership) -> None:
@@ -224,7 +228,9 @@ class TeamBudgets:
 
     def inspect(self, watches: Iterable[Watch]) -> None:
         """Count how often calibration was fitted anew, and series whose model is given what it doesn't know."""
+        watches = list(watches)
         self._refits, self._drifted = calibration_of(watches)
+        self._foreign = foreign_of(watches)
 
     def turn(self, received: int) -> bool:
         """Whether a new day has begun; if so, levels are read anew from all that was counted."""
@@ -237,7 +243,8 @@ class TeamBudgets:
             ("tocsin.calibration.refits", {}, float(self._refits)),
             ("tocsin.calibration.inputs_drifted", {}, float(self._drifted)),
         ]
-        return [*found, *counted]
+        shares: list[Reading] = [(FOREIGN, {"monitor": name}, share) for name, share in self._foreign.items()]
+        return [*found, *counted, *shares]
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as a tree of copies, by team."""
@@ -257,6 +264,16 @@ def calibration_of(watches: Iterable[Watch]) -> tuple[int, int]:
         refits += int(watch.calibrator.drifts.sum())
         drifted += watch.detector.drifted() if isinstance(watch.detector, Guarded) else 0
     return refits, drifted
+
+
+def foreign_of(watches: Iterable[Watch]) -> dict[str, float]:
+    """Share of the series of each monitor that its model was not made for, where two weeks tell; see `Guarded.foreign`."""
+    found: dict[str, float] = {}
+    for watch in watches:
+        share = watch.detector.foreign() if isinstance(watch.detector, Guarded) else math.nan
+        if not math.isnan(share):
+            found[watch.spec.name] = max(share, found.get(watch.spec.name, 0.0))
+    return dict(sorted(found.items()))
 
 
 def forget(team: str) -> None:

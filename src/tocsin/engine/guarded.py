@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -110,6 +111,15 @@ class Guarded(Composed):
     def drifted(self) -> int:
         """Rows whose input has drifted and is not what it was yet."""
         return int(np.count_nonzero(self.inputs.state[: self.inputs.size]))
+
+    def foreign(self) -> float:
+        """Share of rows with two weeks of values that are given what the model was not made for; NaN without such rows.
+
+        Those that have drifted and, where the model goes on with a new reference, those that ever have.
+        """
+        known = np.isfinite(self.inputs.distance[: self.inputs.size, 0])
+        moved = self.inputs.state if self.fallback else self.inputs.drifts
+        return float(np.mean(moved[: self.inputs.size][known] > 0)) if known.any() else math.nan
 
     def _fallen(self, rows: I4) -> Mask:
         if not self.fallback:

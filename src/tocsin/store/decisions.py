@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
+from tocsin.model.codec import incident_from_json
 from tocsin.model.decision import VERDICTS, Applied, Feedback, Silence
 from tocsin.model.errors import BadInput
-from tocsin.store.audit import AuditEntry, append_audit, read_audit, verify_audit
+from tocsin.model.incident import Incident
+from tocsin.store.audit import AuditEntry, append_audit, read_actions, read_audit, verify_audit
 from tocsin.store.rows import IncidentEvent, get_incident, put_events
 from tocsin.store.sql import Sql
-from tocsin.store.tables import FEEDBACK, SILENCES, SPECS
+from tocsin.store.tables import FEEDBACK, INCIDENTS, SILENCES, SPECS
 
 _LIMIT = 10_000
 
@@ -93,6 +95,24 @@ class Decisions(Sql):
             rows = connection.execute(query.order_by(table.seq).limit(_LIMIT)).all()
         return [Feedback(row.incident_id, row.time, row.verdict, row.by, row.note) for row in rows]
 
+    def judged(self, tenant: str, since: int = 0) -> list[tuple[Incident, Feedback]]:
+        """Incidents opened at `since` (ns) or later that people judged, each with the last word, oldest word first."""
+        last = (
+            sa.select(sa.func.max(FEEDBACK.c.seq)).where(FEEDBACK.c.tenant == tenant).group_by(FEEDBACK.c.incident_id)
+        )
+        same = sa.and_(INCIDENTS.c.tenant == FEEDBACK.c.tenant, INCIDENTS.c.id == FEEDBACK.c.incident_id)
+        query = sa.select(FEEDBACK, INCIDENTS.c.document).join(INCIDENTS, same).where(FEEDBACK.c.seq.in_(last))
+        query = query.where(FEEDBACK.c.tenant == tenant, INCIDENTS.c.opened_at >= since).order_by(FEEDBACK.c.seq)
+        with self._reading() as connection:
+            rows = connection.execute(query.limit(_LIMIT)).all()
+        return [
+            (
+                incident_from_json(json.loads(row.document)),
+                Feedback(row.incident_id, row.time, row.verdict, row.by, row.note),
+            )
+            for row in rows
+        ]
+
     def add_spec(self, tenant: str, kind: str, body: bytes, sha256: str, *, by: str, at: int) -> bool:
         """Record a configuration that was put into force; False: it is the one recorded last."""
         table = SPECS.c
@@ -117,6 +137,11 @@ class Decisions(Sql):
         """Append to the audit trail; each entry carries the digest of the one before."""
         with self._begin() as connection:
             append_audit(connection, at, tenant, actor, action, subject, detail)
+
+    def acted(self, actions: Sequence[str], since: int = 0) -> list[AuditEntry]:
+        """Audit entries of some actions from a time (ns) on, of all tenants, oldest first."""
+        with self._reading() as connection:
+            return read_actions(connection, actions, since)
 
     def audit_trail(self, tenant: str | None = None, limit: int = 1000) -> list[AuditEntry]:
         """Audit entries, newest first."""
