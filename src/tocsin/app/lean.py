@@ -23,3 +23,9 @@ class _Absent(MetaPathFinder):
 def without_pandas() -> None:
     """Let Arrow do without pandas, which it would load at its first conversion: a second and 60 MB in a first request."""
     sys.meta_path.insert(0, _Absent("pandas"))
+
+
+def without_colours() -> None:
+    """Let the log and the migrations do without rich and pygments: they paint tracebacks that are written as plain text here."""
+    for name in ("rich", "pygments"):
+        sys.meta_path.insert(0, _Absent(name))

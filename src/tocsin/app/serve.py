@@ -15,7 +15,6 @@ import structlog
 
 from tocsin.app.datadir import lock_data_dir
 from tocsin.app.keys import KeyRing
-from tocsin.app.logs import share_redaction_key
 from tocsin.app.passing import passing_dir, sweep
 from tocsin.app.ports import bind, holder
 from tocsin.app.settings import ServeSettings, is_loopback
@@ -61,6 +60,8 @@ def serve(
         stack.callback(os.close, lock)
         listeners = _listen(wanted, stack)
         if loaded is not None and loaded.config.cluster is not None:
+            from tocsin.app.logs import share_redaction_key  # noqa: PLC0415 - heavy, and most have no cluster
+
             shared = Path(loaded.config.cluster.shared_dir)
             share_redaction_key(wanted.data_dir, shared)
             wanted = wanted.model_copy(update={"shared_dir": shared})

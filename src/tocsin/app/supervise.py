@@ -23,8 +23,8 @@ from tocsin.app.settings import SUPERVISOR_FILE, ServeSettings
 
 HOT, COLD = "hot", "cold"
 MODULES: Mapping[str, Sequence[str]] = {
-    HOT: (sys.executable, "-m", "tocsin.app.hot"),
-    COLD: (sys.executable, "-m", "tocsin.app.cold"),
+    HOT: (sys.executable, "-m", "tocsin.app.start", "tocsin.app.hot"),
+    COLD: (sys.executable, "-m", "tocsin.app.start", "tocsin.app.cold"),
 }
 WORKER: Mapping[str, Sequence[str]] = {HOT: MODULES[HOT]}
 """A worker of a cluster has no cold process."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tocsin.app.defaults import OTLP_GRPC_PORT, OTLP_HTTP_PORT, PORT
+from tocsin.app.lean import without_colours
 from tocsin.cli.options import Data, data_dir
 from tocsin.cli.output import line, say
 from tocsin.model.errors import BadInput
@@ -126,6 +127,7 @@ def replica(
     insecure: Insecure = False,
 ) -> None:
     """Serve pages and API beside control, from the stores that it writes; what changes something goes on to control."""
+    without_colours()
     from tocsin.app.replica.process import run_replica  # noqa: PLC0415 - heavy
     from tocsin.app.settings import environment  # noqa: PLC0415 - heavy
     from tocsin.selfmon.clock import SystemClock  # noqa: PLC0415 - heavy
@@ -154,6 +156,7 @@ def _checked(url: str) -> str:
 
 
 def _start(settings: ServeSettings, file: Path | None, duration_s: float | None) -> None:
+    without_colours()
     from tocsin.app.serve import serve as serve_until_signal  # noqa: PLC0415 - heavy
     from tocsin.app.settings import environment  # noqa: PLC0415 - heavy
     from tocsin.app.supervise import MODULES, WORKER  # noqa: PLC0415 - heavy
