@@ -37,7 +37,7 @@ def scored(server, after):
     noise = np.random.default_rng(1).normal(size=30)
     points = [(now - (30 - k) * 10**9, 100.0 + float(noise[k]), {}) for k in range(30)]
     assert server.http.post("/v1/metrics", json=request("api", gauge("load", points, "1"))).status_code == 200
-    rows = lambda: [r for r in server.rows("scores") if r["score"] is not None and r["monitor"] == "modelled"]  # noqa: E731
+    rows = lambda: [r for r in server.export("scores") if r["score"] is not None and r["monitor"] == "modelled"]  # noqa: E731
     return until(lambda: [row for row in rows() if row["time"] > after], 30)
 
 
