@@ -38,6 +38,7 @@ from tocsin.ingest.log_calls import LoggedCalls
 from tocsin.ingest.places import Places
 from tocsin.ingest.redact import Redactor, Rule
 from tocsin.ingest.senders import Senders
+from tocsin.ingest.span_vectors import SpanVectors
 from tocsin.ingest.token_counts import TokenCounts
 from tocsin.model.errors import DiskFull, Overloaded, TocsinError, Unreachable
 from tocsin.model.log import Control
@@ -75,7 +76,7 @@ class Hot:
         rules = [Rule(rule.name, rule.pattern, rule.replacement) for rule in self.config.redaction.rules]
         redactor = Redactor(rules, self.config.redaction.keep_content, redaction_key(settings.data_dir))
         lines = [pack.call_lines for pack in self.packs if pack.call_lines is not None]
-        self.lines = LoggedCalls(TokenCounts(redactor), lines, self.config.llm.call_lines)
+        self.lines = LoggedCalls(SpanVectors(TokenCounts(redactor)), lines, self.config.llm.call_lines)
         self.edge = Edge(self.machine.sink, self.catalog, self.clock, self.lines, edge_limits(self.config))
         tail = self.machine.tail()
         self.edge.recover(tail)
