@@ -48,6 +48,13 @@ print({{"rich", "pygments"}} & set(sys.modules))"""
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.parametrize("process", ["hot", "cold"])
+def test_kernels_wait_until_it_is_known_where_they_are_kept(process):
+    code = f"import sys, tocsin.app.{process}; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_who_only_supervises_loads_neither_numbers_nor_columns():
     code = "import sys, tocsin.app.serve; print({'numpy', 'pyarrow', 'numba', 'sqlalchemy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,10 +1,9 @@
-"""The cold process: stores, incidents, pages and their API. `python -m tocsin.app.cold --run DIR`."""
+"""The cold process: stores, incidents, pages and their API. `python -m tocsin.app.start tocsin.app.cold --run DIR`."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -27,7 +26,6 @@ from tocsin.app.internal import Internal, fetch_exposition, fetch_notices
 from tocsin.app.joining import Joining
 from tocsin.app.judging.judge import Judge
 from tocsin.app.keys import KeyRing
-from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import read_logs, redaction_key
 from tocsin.app.machines import Machines
@@ -372,7 +370,6 @@ def main(argv: Sequence[str]) -> int:
     child = Child.of(argv)
     set_up("cold")
     die_with_any_thread()
-    without_pandas()
     try:
         cold = Cold(child.settings)
     except TocsinError as bad:
@@ -394,7 +391,3 @@ def main(argv: Sequence[str]) -> int:
         cold.lead.close()
         cold.state.close()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,10 +1,9 @@
-"""The hot process: edge and engine. `python -m tocsin.app.hot --run DIR`, started by the supervisor."""
+"""The hot process: edge and engine. `python -m tocsin.app.start tocsin.app.hot --run DIR`, started by the supervisor."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -20,7 +19,6 @@ from tocsin.app.front import Front, NoForeignPages, SupervisorCollector, unknown
 from tocsin.app.handover import assessed_frame, evaluations_frame, outcomes_frame
 from tocsin.app.internal import Internal
 from tocsin.app.keys import KeyRing
-from tocsin.app.lean import without_pandas
 from tocsin.app.listener import Listener
 from tocsin.app.logs import redaction_key
 from tocsin.app.machine import machine_of
@@ -347,7 +345,6 @@ def main(argv: Sequence[str]) -> int:
     settings = child.settings
     set_up("hot")
     die_with_any_thread()
-    without_pandas()
     cache_kernels(settings.data_dir)
     SupervisorCollector(settings).register()
     try:
@@ -371,7 +368,3 @@ def main(argv: Sequence[str]) -> int:
         looking.join()
         hot.close()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -17,7 +17,6 @@ from tocsin.app.meaning import meaning_problems
 from tocsin.app.reference_files import with_references
 from tocsin.detect.model_file import MODEL_BYTES
 from tocsin.detect.onnx_model import OnnxModel
-from tocsin.engine.watch import check_detector
 from tocsin.model.errors import BadConfig
 from tocsin.spec.explain import place
 from tocsin.spec.load import Loaded, load_config
@@ -90,6 +89,8 @@ def with_models(loaded: Loaded, kept: KeptModels | None = None) -> Modelled:
         A model is missing, not to be trusted, or doesn't fit its monitor, and the monitor has no fallback; or a
         detector can't be made.
     """
+    from tocsin.engine.watch import check_detector  # noqa: PLC0415 - compiles kernels, of which a process without the engine runs none
+
     monitors = list(loaded.config.monitors)
     pipeline = _is_pipeline(parse(loaded.text, loaded.file))
     wrong: list[tuple[int, str]] = []

@@ -13,8 +13,8 @@ import structlog
 from tocsin.api.retraining_ports import ModelStanding
 from tocsin.app.models import KeptModels
 from tocsin.app.settings import ServeSettings
-from tocsin.engine.budget import FOREIGN
 from tocsin.engine.match import Matcher
+from tocsin.engine.own_signals import FOREIGN
 from tocsin.incident.retraining import standing
 from tocsin.model.clock import Clock
 from tocsin.model.series import MAIN_TENANT, Series

@@ -16,7 +16,6 @@ from tocsin.model.arrays import F8, I8, Mask
 from tocsin.model.frame import Frame
 from tocsin.model.text import one_line
 from tocsin.spec.entity_key import ENTITY_CHARS
-from tocsin.stats.log_mask import masked
 
 STEPS: Final = 5
 """Stretches of the time looked at after an onset, by which the usual is told from earlier trouble."""
@@ -148,6 +147,8 @@ def resources(frames: Sequence[Frame], keys: Sequence[str]) -> set[tuple[tuple[s
 
 def seen(table: pa.Table) -> Seen:
     """Columns of what `compact` gave."""
+    from tocsin.stats.log_mask import masked  # noqa: PLC0415 - compiles a kernel, which waits for the first incident
+
     services, names = (_coded(table.column(name)) for name in ("service", "name"))
     ids = {
         name: _fixed(table.column(name), size) for name, size in (("trace_id", 16), ("span_id", 8), ("parent_id", 8))

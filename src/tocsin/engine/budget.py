@@ -12,6 +12,7 @@ import numpy as np
 
 from tocsin.calibrate.budget import AGES, EASIEST, FAMILIES, HARDEST, SHAPES, Counted
 from tocsin.engine.guarded import Guarded
+from tocsin.engine.own_signals import FOREIGN
 from tocsin.engine.teams import Ownership
 from tocsin.engine.watch import Watch
 from tocsin.model.arrays import F8, I4
@@ -29,8 +30,6 @@ Reading: TypeAlias = tuple[str, dict[str, str], float]
 DAY_NS: Final = 86_400 * 10**9
 WEEK_NS: Final = 7 * DAY_NS
 WEEKS_KEPT: Final = 20
-FOREIGN: Final = "tocsin.calibration.inputs_foreign"
-"""Signal of the share of a monitor's series that are given what its model was not made for, once a day."""
 NAMES: Final = tuple(
     f"{age}-{tail}" for age in ("fresh", "young", "settled") for tail in ("light", "middling", "heavy")
 )

@@ -13,7 +13,6 @@ from tocsin.model.arrays import I8
 from tocsin.model.frame import Frame, FrameKind
 from tocsin.model.log import LogRecord, Output
 from tocsin.model.record import OUTCOMES_SOURCE
-from tocsin.stats.log_mask import shapes
 from tocsin.store.genai import SpanMapper
 from tocsin.store.naming import SeriesNames
 from tocsin.store.schema import BY_NAME
@@ -86,6 +85,8 @@ class Batch:
         if kind is FrameKind.SPANS:
             columns.update(self._mapper.columns(columns))
         if kind is FrameKind.LOGS:
+            from tocsin.stats.log_mask import shapes  # noqa: PLC0415 - compiles a kernel, which waits for the first line
+
             columns["shape"] = pa.array(shapes(columns["body"]))
         return pa.Table.from_batches([_laid_out(kind.value, columns, n)])
 
