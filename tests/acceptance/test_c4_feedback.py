@@ -1,13 +1,14 @@
-"""C4: more than a tenth of thumbs down within an hour is found, joined to its traces, with the segment it comes from."""
+"""C4: more than a tenth of thumbs down within an hour, or worse stars, are found, joined to traces, with their segment."""
 
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from llm_world import HOUR, MINUTE, MONDAY, S, folded, genai_packs, spans_frame
 from tocsin.model.finding import Phase
-from tocsin.model.frame import FrameKind, frame_of
+from tocsin.model.frame import Frame, FrameKind, frame_of
 
 pytestmark = pytest.mark.acceptance
 
@@ -92,3 +93,83 @@ def test_c4_thumbs_down_beyond_a_tenth_within_an_hour(way):
     assert labels == ({"model": "answers"} if way == "records" else {"service.name": "bot"}) | {"feedback": "thumbs"}
     if way != "records":
         assert found[-1][1].evidence["segment"] == "prompt.version=v2"
+
+
+STARS = np.array([0.03, 0.05, 0.12, 0.3, 0.5])
+WORSE = np.array([0.2, 0.25, 0.25, 0.2, 0.1])
+TOPICS = ("billing", "delivery", "returns")
+
+
+def graded(way, seed, *, worse="returns", hours=GOOD_HOURS + 1):
+    """Hours of answers with stars, their scale told or not, or a share; in the last hour those of one topic are worse."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for k in range(hours * 60 * 2):
+        at, topic = MONDAY + k * MINUTE // 2 + S, TOPICS[k % 3]
+        bad = k >= GOOD_HOURS * 120 and topic == worse
+        stars = int(rng.choice(5, p=WORSE if bad else STARS)) + 1
+        told = {
+            "stars": {"gen_ai.evaluation.score.value": stars},
+            "stars of five": {
+                "gen_ai.evaluation.score.value": stars,
+                "gen_ai.evaluation.score.min": 1,
+                "gen_ai.evaluation.score.max": 5,
+            },
+            "text": {"gen_ai.evaluation.score.value": f"{stars}/5"},
+            "share": {"gen_ai.evaluation.score.value": round((stars - 1) / 4, 2)},
+        }[way]
+        event = {"name": EVENT, "time": at, "attributes": {"gen_ai.evaluation.name": "user_rating", **told}}
+        rows.append((at, chat("v1") | {"topic": topic}, {"trace": k + 1, "span": k + 1, "events": [event]}))
+    size = PIECE * 2
+    return [spans_frame(rows[k : k + size]) for k in range(0, len(rows), size)]
+
+
+@pytest.mark.parametrize("way", ["stars", "stars of five", "text", "share"])
+def test_c4_worse_grades_of_one_topic(way):
+    found, _ = folded(graded(way, 7), genai_packs("feedback-negative", "feedback-grades"), every=PIECE * MINUTE)
+    assert {each.monitor for _, each in found} == {"feedback-grades"}
+    at, first = found[0]
+    assert first.phase is Phase.OPEN
+    assert MONDAY + GOOD_HOURS * HOUR < at <= MONDAY + (GOOD_HOURS + 1) * HOUR
+    assert dict(first.series.labels) == {"service.name": "bot", "feedback": "user_rating"}
+    last = found[-1][1]
+    assert last.evidence["segment"] == "topic=returns"
+    scale, usual = {"share": ("0 to 1", 0.8), "text": ("0 to 5", 4.2)}.get(way, ("1 to 5", 4.2))
+    assert last.evidence["scale"] == scale
+    assert last.evidence["usual"] == pytest.approx(usual, abs=0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_grades_as_ever_say_nothing(seed):
+    frames = graded("stars", 100 + seed, worse="nothing", hours=30)
+    assert not folded(frames, genai_packs("feedback-negative", "feedback-grades"), every=PIECE * MINUTE)[0]
+
+
+def test_stars_of_records_by_region():
+    rng = np.random.default_rng(2)
+    frames = []
+    for hour in range(GOOD_HOURS + 1):
+        rows = []
+        for k in range(120):
+            region = "eu" if k % 2 else "us"
+            p = WORSE if hour == GOOD_HOURS and region == "us" else STARS
+            rows.append(
+                (
+                    MONDAY + hour * HOUR + k * MINUTE // 2 + S,
+                    hour * 1000 + k,
+                    False,
+                    region,
+                    int(rng.choice(5, p=p)) + 1,
+                )
+            )
+        frame = records([row[:3] for row in rows]).batch
+        tags = [[("region", row[3])] for row in rows]
+        feedback = [json.dumps({"rating": row[4], "clicked": True}) for row in rows]
+        for name, values in (("tags", tags), ("feedback", feedback)):
+            place = frame.schema.get_field_index(name)
+            frame = frame.set_column(place, frame.schema.field(place), pa.array(values, frame.schema.field(place).type))
+        frames.append(Frame(FrameKind.RECORDS, "main", "otlp/bot", frame))
+    found, _ = folded(frames, genai_packs("feedback-negative", "feedback-grades"))
+    assert {each.monitor for _, each in found} == {"feedback-grades"}
+    assert found[-1][1].evidence["segment"] == "cloud.region=us"
+    assert dict(found[0][1].series.labels) == {"model": "answers", "feedback": "rating"}

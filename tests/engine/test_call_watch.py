@@ -263,6 +263,43 @@ def test_votes_are_joined_to_the_call_of_their_trace():
     assert dict(found[0][1].series.labels)["service.name"] == "bot"
 
 
+def grades(rng, hours, *, start=0, n=60, mean=4.2, topic="billing", **scale):
+    given = np.clip(np.round(rng.normal(mean, 0.8, (hours, n))), 1, 5)
+    return [
+        Vote(
+            MONDAY + (start + h) * HOUR + k * MINUTE, "", f"{topic}{start + h}-{k}", "rating", False, "bot", "gpt-4o", "v1",
+            "acme", topic, graded=True, both=given[h, k] == 1, grade=float(given[h, k]), **scale,
+        )
+        for h in range(hours)
+        for k in range(n)
+    ]  # fmt: skip
+
+
+def test_grades_after_a_snapshot_are_judged_as_if_there_was_none():
+    rng = np.random.default_rng(3)
+    first, then = grades(rng, 30), [*grades(rng, 1, start=30), *grades(rng, 1, start=30, mean=2.0, topic="returns")]
+    whole = watching()
+    followed(whole, (), first)
+    cut = watching()
+    cut.restore(unpack(pack(whole.snapshot())))
+    one, _ = followed(whole, (), then)
+    two, _ = followed(cut, (), then)
+    assert one == two
+    assert named(one) == {"feedback-grades"}
+    assert one[-1][1].evidence["segment"] == "topic=returns"
+
+
+def test_a_few_ones_and_a_scale_that_is_told_later():
+    rng = np.random.default_rng(5)
+    watch = watching()
+    assert not followed(watch, (), grades(rng, 10, mean=1.0))[0]  # 1 alone may be a yes; it is as ever
+    told = grades(rng, 30, start=10, low=1.0, high=5.0)
+    assert not followed(watch, (), told)[0]
+    found, _ = followed(watch, (), grades(rng, 1, start=40, mean=2.5, low=1.0, high=5.0))
+    assert named(found) == {"feedback-grades"}
+    assert found[0][1].evidence["scale"] == "1 to 5"
+
+
 def test_a_snapshot_carries_on_where_it_was_taken():
     rng = np.random.default_rng(9)
     world = [

@@ -33,6 +33,8 @@ TEXT_FIELDS: Final = (
     "canary",
 )
 NUMBER_FIELDS: Final = ("input_tokens", "output_tokens", "cost_usd")
+LATER_FIELDS: Final = ("region", "topic")
+"""Texts behind the numbers: snapshots of before end there."""
 _LONGEST: Final = 200
 _TOOL: Final = "execute_tool"
 
@@ -74,6 +76,8 @@ class Call(NamedTuple):
     input_tokens: float
     output_tokens: float
     cost_usd: float
+    region: str = ""
+    topic: str = ""
 
     def place(self) -> tuple[int, str, str]:
         """What calls are put in order by."""
@@ -114,7 +118,8 @@ def calls_of(frames: Sequence[Frame], fields: Fields) -> list[list[Call]]:
     times = [np.concatenate([frame.i8(name) for frame in frames])[at].tolist() for name in ("time", "start")]
     said = [_texts(column, at) for column in texts]
     told = [fields.numbers(name)[at].tolist() for name in NUMBER_FIELDS]
-    for place, *rest in zip(number, *times, *ids, failed, counted, *said, *told, strict=True):
+    later = [_texts(fields[name], at) for name in LATER_FIELDS]
+    for place, *rest in zip(number, *times, *ids, failed, counted, *said, *told, *later, strict=True):
         found[place].append(Call(*rest))
     return found
 

@@ -60,8 +60,9 @@ class CallWatch:
 
     def _take(self, tenant: str, call: Call) -> None:
         self.agents.take(tenant, call)
-        if call.is_model:
+        if call.is_model or call.topic:
             self.votes.about(tenant, call)
+        if call.is_model:
             self.spending.take(tenant, call)
             self.prompts.take(tenant, call)
             self.answers.take(tenant, call)

@@ -11,14 +11,15 @@ from tocsin.assess.votes import Share, Tally, log10_tail
 from tocsin.derive.calls import Call
 from tocsin.derive.votes import Vote
 from tocsin.engine.call_episodes import Episodes
+from tocsin.engine.grade_watch import GradeWatch
 from tocsin.model.series import Signal
 from tocsin.model.text import one_line
 
 BAD: Final = Signal("gen_ai.feedback.negative_ratio", "1")
-SEGMENTS: Final = ("prompt.version", "gen_ai.request.model", "tenant.id")
+SEGMENTS: Final = ("prompt.version", "gen_ai.request.model", "tenant.id", "topic", "cloud.region")
 MOST_TALLIES: Final = 1_000
 MOST_TRACES: Final = 20_000
-"""Traces whose service, model, prompt version and tenant are remembered for the votes that come later."""
+"""Traces of which what votes are told apart by is remembered for those that come later."""
 LEVEL_LOG10: Final = -5.0
 EVERY_NS: Final = 60 * 10**9
 CALM_RATIO: Final = 0.8
@@ -28,8 +29,9 @@ _Of = tuple[str, str, str]
 """Tenant, service or model, name of the vote."""
 _Segment = tuple[str, str]
 _WHOLE: Final = ("", "")
-_About = tuple[str, str, str, str]
-"""Service, prompt version, model, customer."""
+_About = tuple[str, ...]
+"""Service, prompt version, model, customer, topic, region."""
+_NOTHING: Final[_About] = ("",) * 6
 
 
 class VoteWatch:
@@ -42,27 +44,35 @@ class VoteWatch:
         self._traces: OrderedDict[tuple[str, str], _About] = OrderedDict()
         self._touched: dict[_Of, int] = {}
         self._judged = 0
-        self.left_out = 0
+        self._left_out = 0
+        self.grades = GradeWatch(episodes)
+
+    @property
+    def left_out(self) -> int:
+        """Votes and grades of segments beyond the most, or beyond any scale."""
+        return self._left_out + self.grades.left_out
 
     def about(self, tenant: str, call: Call) -> None:
         """Remember what a trace is about."""
         key = (tenant, call.trace)
-        before = self._traces.pop(key, ("", "", "", ""))
-        told = (call.service, call.version, call.model, call.customer)
-        self._traces[key] = (
-            told[0] or before[0], told[1] or before[1], told[2] or before[2], told[3] or before[3],
-        )  # fmt: skip
+        before = self._traces.pop(key, _NOTHING)
+        told = (call.service, call.version, call.model, call.customer, call.topic, call.region)
+        self._traces[key] = tuple(new or old for new, old in zip(told, before, strict=True))
         if len(self._traces) > MOST_TRACES:
             self._traces.popitem(last=False)
 
     def take(self, tenant: str, vote: Vote) -> None:
         """Take a vote in, joined to the call it is about where that is known."""
-        known = self._traces.get((tenant, vote.trace), ("", "", "", "")) if vote.trace.strip("0") else ("", "", "", "")
+        known = self._traces.get((tenant, vote.trace), _NOTHING) if vote.trace.strip("0") else _NOTHING
         service = known[0] or vote.service
-        told = (vote.version or known[1], vote.model or known[2], vote.customer or known[3])
+        own = (vote.version, vote.model, vote.customer, vote.topic, vote.region)
+        told = [new or old for new, old in zip(own, known[1:], strict=True)]
         of = (tenant, service or f"model:{vote.model}", vote.name)
         self._touched[of] = max(self._touched.get(of, 0), vote.time)
-        for segment in (_WHOLE, *((key, value) for key, value in zip(SEGMENTS, told, strict=True) if value)):
+        segments = [_WHOLE, *((key, value) for key, value in zip(SEGMENTS, told, strict=True) if value)]
+        if vote.graded:
+            self.grades.take(of, segments, vote)
+        for segment in segments if vote.both or not vote.graded else ():
             self._tally(of, segment, vote)
 
     def _tally(self, of: _Of, segment: _Segment, vote: Vote) -> None:
@@ -70,7 +80,7 @@ class VoteWatch:
         tally = tallies.get(segment)
         if tally is None:
             if self._size >= MOST_TALLIES:
-                self.left_out += 1
+                self._left_out += 1
                 return
             self._size += 1
             tally = tallies[segment] = Tally()
@@ -83,22 +93,25 @@ class VoteWatch:
         self._judged = received // EVERY_NS
         limit = self._episodes.limit(BAD.name)
         touched, self._touched = self._touched, {}
-        if limit >= 1.0:
-            return  # nobody asks, or for more than all
         for of, at in touched.items():
-            tallies = self._tallies.get(of, {})
-            last = max((tally.last for tally in tallies.values()), default=0)
-            shares = {
-                segment: share
-                for segment, tally in tallies.items()
-                if tally.last == last or segment == _WHOLE
-                if (share := tally.share(limit)) is not None
-            }
-            self._judge(of, at, shares, limit)
+            if self.grades.graded(of):
+                self.grades.judge(of, _labels(of), at)
+            elif limit < 1.0:  # somebody asks, and not for more than all
+                self._judge(of, at, self._shares(of, limit), limit)
+
+    def _shares(self, of: _Of, limit: float) -> dict[_Segment, Share]:
+        """Shares of the whole and of the segments that had votes just now."""
+        tallies = self._tallies.get(of, {})
+        last = max((tally.last for tally in tallies.values()), default=0)
+        return {
+            segment: share
+            for segment, tally in tallies.items()
+            if tally.last == last or segment == _WHOLE
+            if (share := tally.share(limit)) is not None
+        }
 
     def _judge(self, of: _Of, at: int, shares: Mapping[_Segment, Share], limit: float) -> None:
-        labels = {("service.name" if not of[1].startswith("model:") else "model"): of[1].removeprefix("model:")}
-        labels["feedback"] = of[2]
+        labels = _labels(of)
         bad = {key: each for key, each in shares.items() if each.bad_ratio > limit and each.log10_p < LEVEL_LOG10}
         whole = shares.get(_WHOLE)
         if not bad:
@@ -150,6 +163,7 @@ class VoteWatch:
             "traces": [[*key, *about] for key, about in self._traces.items()],
             "touched": [[*of, at] for of, at in self._touched.items()],
             "judged": self._judged,
+            "grades": self.grades.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -157,6 +171,15 @@ class VoteWatch:
         self._tallies, self._size = {}, len(state["tallies"])
         for tenant, service, name, key, value, told in state["tallies"]:
             self._tallies.setdefault((tenant, service, name), {})[key, value] = Tally.of(told)
-        self._traces = OrderedDict(((a, b), (c, d, e, f)) for a, b, c, d, e, f in state["traces"])
+        # snapshots of before knew no topic and no region
+        told = ((tenant, trace, (*about, *_NOTHING)[: len(_NOTHING)]) for tenant, trace, *about in state["traces"])
+        self._traces = OrderedDict(((tenant, trace), about) for tenant, trace, about in told)
         self._touched = {(tenant, service, name): at for tenant, service, name, at in state["touched"]}
         self._judged = state["judged"]
+        if "grades" in state:
+            self.grades.restore(state["grades"])
+
+
+def _labels(of: _Of) -> dict[str, str]:
+    named = ("service.name", of[1]) if not of[1].startswith("model:") else ("model", of[1].removeprefix("model:"))
+    return {named[0]: named[1], "feedback": of[2]}
