@@ -32,10 +32,10 @@ class KeepAll:
 class World:
     """An edge on a manual clock and a log in memory."""
 
-    def __init__(self, redactor=None, now=NOW, **limits):
+    def __init__(self, redactor=None, now=NOW, log=None, **limits):
         self.clock = ManualClock(now)
         self.catalog = Catalog()
-        self.log = MemoryLog()
+        self.log = log or MemoryLog()
         self.edge = Edge(self.log, self.catalog, self.clock, redactor or KeepAll(), Limits(**limits))
 
     def frames(self, kind=None):

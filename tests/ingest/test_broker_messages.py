@@ -10,6 +10,7 @@ from tocsin.ingest import broker_messages
 from tocsin.ingest.broker_messages import Message, MessageReader
 from tocsin.ingest.jsonl import decode_points
 from tocsin.ingest.otlp import OtlpReceiver
+from tocsin.ingest.places import offsets_place
 from tocsin.model.errors import Overloaded
 
 
@@ -45,3 +46,33 @@ def test_what_may_go_well_the_next_time_is_not_held_against_a_message(monkeypatc
     monkeypatch.setattr(broker_messages, "decode_points", failing)
     with pytest.raises(type(passing)):
         reader().read([point(1.0)])
+
+
+def test_what_redaction_stumbles_over_is_found_among_the_messages_handed_in(monkeypatch):
+    one, told = reader(), []
+    monkeypatch.setattr(broker_messages, "_log", SimpleNamespace(error=lambda *_, **what: told.append(what)))
+
+    def redacted(frames):
+        if any(77 in frame.f8("value") for frame in frames):
+            raise ValueError("a secret of somebody")
+        return list(frames)
+
+    monkeypatch.setattr(one._edge, "redacted", redacted)
+    messages = [point(1.5), point(77), point(77), point(2.5)]
+    left, done = one.submit(messages, one.read(messages), offsets_place("bus", {}))
+    assert done.result() >= 0
+    assert left.bad == {1: "internal", 2: "internal"}
+    assert sum(len(frame) for frame in left.frames) == 2
+    assert [(each["source"], each["error"]) for each in told] == [("bus", "ValueError")]  # once, and not its words
+    assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize("fault", [OSError("disk"), ValueError("a fault of the log")])
+def test_a_fault_that_no_message_is_to_blame_for_goes_on(monkeypatch, fault):
+    def failing(*_):
+        raise fault
+
+    one = reader()
+    monkeypatch.setattr(one._edge, "_append", failing)
+    with pytest.raises(type(fault), match=str(fault)):
+        one.submit([point(1.0)], one.read([point(1.0)]), offsets_place("bus", {}))

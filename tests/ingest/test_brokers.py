@@ -12,7 +12,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from brokers import PREFIX, KafkaBroker, RedisServer
-from ingest_world import NOW, World, gauge_request, log_request, span_request
+from ingest_world import NOW, KeepAll, World, gauge_request, log_request, span_request
 from tocsin.ingest.broker_messages import Message, MessageReader
 from tocsin.ingest.kafka import Cluster, read_topics
 from tocsin.ingest.otlp import OtlpReceiver
@@ -22,6 +22,7 @@ from tocsin.model.errors import Overloaded
 from tocsin.model.frame import FrameKind
 from tocsin.model.log import Control
 from tocsin.selfmon.metrics import exposition
+from tocsin.testing.memory_log import MemoryLog
 
 pytestmark = pytest.mark.system
 _names = itertools.count()
@@ -158,6 +159,57 @@ def test_what_cannot_be_read_is_counted_buried_and_passed(kafka, name):
 def _bad(reason):
     line = f'tocsin_ingest_broker_bad_messages_total{{reason="{reason}",source="bus"}} '
     return sum(float(each.removeprefix(line)) for each in exposition().decode().splitlines() if each.startswith(line))
+
+
+class SharedMemoryLog(MemoryLog):
+    """A log that several write, which leaves out what came twice by its place."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = set()
+
+    def append_from(self, entries, place):
+        known = place in self.places
+        self.places.add(place)
+        return self.append([] if known else entries)
+
+
+class Stumbling(KeepAll):
+    """A redactor with a fault: it fails at one value."""
+
+    def frames(self, frames):
+        assert all(76 not in frame.f8("value") for frame in frames if frame.kind is FrameKind.POINTS)
+        return super().frames(frames)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_message_that_redaction_stumbles_over_is_left_out_and_ends_no_reader(kafka, name, shared):
+    async def scenario():
+        world = World(Stumbling(), log=SharedMemoryLog() if shared else None)
+        dead = kafka.topic(f"{name}-dead")
+        sent(kafka, kafka.topic(name), [point(1.0), point(76), point(2.0)])
+        before = _bad("internal")
+        async with running(reading(kafka, world, name, group=name, dead_letter=dead)) as task:
+            await until(lambda: len(world.rows()) >= 2 and _bad("internal") == before + 1, task)
+            sent(kafka, name, [point(3.0)])
+            await until(lambda: len(world.rows()) >= 3, task)
+        async with running(reading(kafka, buried := World(), dead, group=name)) as task:
+            await until(buried.rows, task)
+        assert (values(world), values(buried)) == ([1.0, 2.0, 3.0], [76.0])
+
+    play(scenario())
+
+
+def test_an_entry_of_a_stream_that_redaction_stumbles_over_is_left_out(redis, name):
+    async def scenario():
+        world = World(Stumbling())
+        for value in (1.0, 76.0, 2.0):
+            redis.client.xadd(name, {"data": point(value)})
+        async with running(streams(redis, world, name)) as task:
+            await until(lambda: len(world.rows()) >= 2 and _read_all(redis.client, name), task)
+        assert values(world) == [1.0, 2.0]
+
+    play(scenario())
 
 
 def test_a_full_log_loses_nothing(kafka, name, monkeypatch):

@@ -82,7 +82,7 @@ class Edge:
         Overloaded
             The log is full; nothing was taken.
         """
-        clean = [frame for frame in self._redactor.frames(frames) if len(frame)]
+        clean = self.redacted(frames)
         if not clean:
             done: Future[int] = Future()
             done.set_result(-1)
@@ -101,6 +101,10 @@ class Edge:
         for frame, max_event in zip(clean, latest, strict=True):
             self._count(frame, received - max_event)
         return future
+
+    def redacted(self, frames: Sequence[Frame]) -> list[Frame]:
+        """What is appended of frames: without what must not be written, and without those that have no rows."""
+        return [frame for frame in self._redactor.frames(frames) if len(frame)]
 
     @property
     def shared(self) -> SharedLog | None:

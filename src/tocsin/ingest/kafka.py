@@ -14,7 +14,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from tocsin.ingest.broker_messages import Contents, Message, MessageReader
+from tocsin.ingest.broker_messages import Contents, Message, MessageReader, together
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.places import Places, offsets_place
 from tocsin.model.errors import Overloaded, Unreachable
@@ -129,12 +129,14 @@ class _Member:
 
     def _taken(self, consumer: Consumer, found: Sequence[KafkaMessage]) -> Contents | None:
         """Append what messages hold, and up to where they go, as one unit; None: it was told to stop before."""
-        contents = self._reader.read([Message(message.topic() or "", message.value() or b"") for message in found])
+        messages = [_message(each) for each in found]
+        contents = self._reader.read(messages)
         ends = {(message.topic() or "", message.partition() or 0): (message.offset() or 0) + 1 for message in found}
         place = offsets_place(self._reader.source, ends)
         while not self._stop.is_set():
             try:
-                self._edge.submit(contents.frames, place).result()
+                contents, done = self._reader.submit(messages, contents, place)
+                done.result()
             except Overloaded as full:
                 self._wait(consumer, full.retry_after_s)
             else:
@@ -144,19 +146,19 @@ class _Member:
 
     def _taken_each(self, consumer: Consumer, found: Sequence[KafkaMessage]) -> Contents | None:
         """Append each message with its own place, which readers of a shared log know again; None: told to stop before."""
-        read = [self._reader.read([Message(message.topic() or "", message.value() or b"")]) for message in found]
+        read = [self._reader.read([_message(each)]) for each in found]
         while not self._stop.is_set():
             try:
                 waiting = [
-                    self._edge.submit(contents.frames, self._place(message))
-                    for message, contents in zip(found, read, strict=True)
+                    self._reader.submit([_message(each)], contents, self._place(each))
+                    for each, contents in zip(found, read, strict=True)
                 ]
-                for each in waiting:
-                    each.result()
+                for _, done in waiting:
+                    done.result()
             except Overloaded as full:  # all once more: what is there already is known by its place
                 self._wait(consumer, full.retry_after_s)
             else:
-                return _together(read)
+                return together([contents for contents, _ in waiting])
         return None
 
     def _place(self, message: KafkaMessage) -> Place:
@@ -236,11 +238,5 @@ class _Member:
             _log.warning(event, source=self._reader.source, **what)
 
 
-def _together(read: Sequence[Contents]) -> Contents:
-    """What single messages hold, as what all of them do."""
-    reasons: dict[tuple[str, str], int] = {}
-    for contents in read:
-        for key, rows in contents.reasons.items():
-            reasons[key] = reasons.get(key, 0) + rows
-    bad = {number: next(iter(contents.bad.values())) for number, contents in enumerate(read) if contents.bad}
-    return Contents(tuple(frame for contents in read for frame in contents.frames), reasons, bad)
+def _message(message: KafkaMessage) -> Message:
+    return Message(message.topic() or "", message.value() or b"")

@@ -11,7 +11,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from tocsin.ingest.broker_messages import Message, MessageReader
+from tocsin.ingest.broker_messages import Contents, Message, MessageReader
 from tocsin.ingest.edge import Edge
 from tocsin.ingest.places import Places, ids_place
 from tocsin.model.errors import Overloaded, Unreachable
@@ -166,19 +166,10 @@ class _Consumer:
         new = [entry for entry in entries if not self._places.has(source, entry.stream, entry.id)]
         readable = [(entry, entry.value) for entry in new if entry.value is not None]
         messages = [Message(entry.stream, value) for entry, value in readable]
-        contents = await asyncio.to_thread(self._reader.read, messages)
         ids: dict[str, list[str]] = {}
         for entry in entries:
             ids.setdefault(entry.stream, []).append(entry.id)
-        place = ids_place(source, ids)
-        while True:
-            try:
-                await asyncio.wrap_future(self._edge.submit(contents.frames, place))
-                self._places.note(place)
-                break
-            except Overloaded as full:
-                # nothing more is read meanwhile: the stream keeps it
-                await asyncio.sleep(full.retry_after_s)
+        contents = await self._appended(messages, ids)
         for entry in new:
             _ENTRIES.labels(source, entry.stream).inc()
             if entry.value is None:
@@ -190,6 +181,29 @@ class _Consumer:
         for stream, listed in ids.items():
             await self._client.xack(stream, self._group.name, *listed)
         self._places.forget(source, ids)
+
+    async def _appended(self, messages: Sequence[Message], ids: Mapping[str, Sequence[str]]) -> Contents:
+        """Append what messages hold and which entries they were; waits for a log that is full."""
+        place = ids_place(self._reader.source, ids)
+        contents = await asyncio.to_thread(self._reader.read, messages)
+        while True:
+            try:
+                contents, done = self._reader.submit(messages, contents, place)
+                await asyncio.wrap_future(done)
+            except Overloaded as full:
+                # nothing more is read meanwhile: the stream keeps it
+                await asyncio.sleep(full.retry_after_s)
+                await self._keep(ids)
+            else:
+                self._places.note(place)
+                return contents
+
+    async def _keep(self, ids: Mapping[str, Sequence[str]]) -> None:
+        """Say that entries are still ours, so that nobody takes them over who would append them as well."""
+        for stream, listed in ids.items():
+            await self._client.xclaim(
+                stream, self._group.name, self._name, min_idle_time=0, message_ids=list(listed), justid=True
+            )
 
     def _bad(self, entry: Entry, reason: str) -> None:
         _BAD.labels(self._reader.source, reason).inc()
