@@ -19,11 +19,8 @@ from tocsin.model.frame import Frame
 from tocsin.model.log import Entry, Tick
 from tocsin.model.shelf import Shelf
 from tocsin.selfmon.metrics import counter
+from tocsin.spec.cluster import PASSED_OVER, TRIES
 
-TRIES: Final = 3
-"""So often an entry is folded before it is passed over."""
-MOST: Final = 100
-"""So many entries of what the log keeps are passed over; more, and the fault is not theirs."""
 FAILED = counter("tocsin_engine_fold_failures_total", "Times that folding an entry failed and the state was restored")
 PASSED = counter("tocsin_engine_passed_entries_total", "Entries that the fold fails at, passed over for good")
 _NAME: Final = "passed.json"
@@ -99,7 +96,7 @@ def _read(shelf: Shelf) -> Mapping[int, str]:
 class Stumbles:
     """How often folding failed at an entry, by log; in this life of the process."""
 
-    def __init__(self, tries: int = TRIES, most: int = MOST) -> None:
+    def __init__(self, tries: int = TRIES, most: int = PASSED_OVER) -> None:
         self._tries = tries
         self._most = most
         self._last: dict[int, tuple[int, int]] = {}

@@ -16,6 +16,10 @@ Attribute = Annotated[str, Field(min_length=1, max_length=200)]
 S3: Final = "s3://"
 TOPIC: Final = "topic"
 """What `snapshots` says for the topic `PREFIX.snapshots`; a directory of that name is `./topic`."""
+TRIES: Final = 3
+"""So often an entry of a log is folded before it is passed over; on one machine as well."""
+PASSED_OVER: Final = 100
+"""So many entries of what a log keeps are passed over; more, and the fault is not theirs."""
 _BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/=-]*)?")
 
 
@@ -89,8 +93,8 @@ class ClusterSpec(KafkaAccess):
     session: DurationNs = Field(default=30 * SECOND, ge=6 * SECOND, le=1800 * SECOND)
     retention: DurationNs = Field(default=7 * 86_400 * SECOND, ge=3600 * SECOND)
 
-    tries: int = Field(default=3, ge=1, le=100)
-    passed_over: int = Field(default=100, ge=0, le=100_000)
+    tries: int = Field(default=TRIES, ge=1, le=100)
+    passed_over: int = Field(default=PASSED_OVER, ge=0, le=100_000)
 
     @property
     def shared_dir(self) -> str:
