@@ -6,7 +6,7 @@ import pytest
 from acceptance.house import House
 from acceptance.stack import SECOND, START, Hook, play
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.soak]  # a fall of predictions is found too in test_a10_late_labels.py
 
 STEP_S = 30
 NORMAL_S = 100 * 60

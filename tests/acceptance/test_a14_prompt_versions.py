@@ -57,6 +57,7 @@ def test_a14_a_dearer_version_opens_one_incident_that_names_it():
     assert "v3" in incident.causes[0].what
 
 
+@pytest.mark.soak
 def test_a14_versions_that_change_nothing_open_nothing():
     found, incidents = lived({})
     assert not [each for _, each in found if each.monitor.startswith("prompt-")]

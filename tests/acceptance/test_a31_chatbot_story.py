@@ -34,7 +34,7 @@ def story(seed, *arguments):
 
 @pytest.mark.timeout(1000)
 def test_a31_one_incident_whose_first_cause_is_the_prompt():
-    story(STORY_SEED, "--history-days", "0.5")  # with two days of it, as shipped: below
+    story(STORY_SEED, "--history-days", "0.25")  # with two days of it, as shipped: below
 
 
 @pytest.mark.soak

@@ -14,7 +14,7 @@ from tocsin.correlate.summary import Summariser
 from tocsin.model.incident import IncidentState
 from tocsin.store.trace_rows import TraceAsked, TraceRows
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.soak]  # its parts: test_d12_told.py, test_c9_variant.py
 
 PAST_S, CALM_S = 9_000, 300
 CONFIG = """

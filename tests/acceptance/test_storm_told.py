@@ -43,7 +43,9 @@ async def storm(path, hook, labels):
         await stack.close()
 
 
-@pytest.mark.parametrize("labels", [{}, {"host.name": "node-1"}], ids=["of strangers", "on one host"])
+@pytest.mark.parametrize(
+    "labels", [pytest.param({}, marks=pytest.mark.soak), {"host.name": "node-1"}], ids=["of strangers", "on one host"]
+)
 def test_a_storm_of_ten_thousand_findings_in_ten_seconds_is_told_as_a_handful_of_incidents(tmp_path, labels):
     hook = Hook()
     try:

@@ -85,7 +85,7 @@ def held(got, weeks):
         assert got.found[b, good].mean() >= 0.95, (budget, dict(zip(got.names, got.found[b], strict=True)))
 
 
-@pytest.mark.parametrize("series", [700, pytest.param(2_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("series", [350, pytest.param(2_000, marks=pytest.mark.soak)])
 @pytest.mark.timeout(1200)
 def test_budgets_hold_on_stationary_series_and_spikes_are_found(series):
     held(simulate(series, 2), 2)

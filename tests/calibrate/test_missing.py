@@ -62,7 +62,7 @@ def test_a_series_that_stays_off_or_on_far_too_long_is_found(period, lasts, jitt
 
 def test_runs_of_pure_chance_are_no_news_however_their_lengths_vary():
     rng = np.random.default_rng(5)
-    values = np.where(rng.random((14 * 1440, 40)) < 0.02, 100.0, 0.0) + rng.normal(size=(14 * 1440, 40))
+    values = np.where(rng.random((7 * 1440, 40)) < 0.02, 100.0, 0.0) + rng.normal(size=(7 * 1440, 40))
     path = Path(40, 60, of_series=200).run(values)
     assert len([k for k, _ in path.opened if k >= 1440]) <= 2
 

@@ -21,11 +21,20 @@ def false_episodes(weeks, seed, series_each=10):
     return path.opened, by_name
 
 
-def test_two_weeks_of_ordinary_life_of_200_series_page_within_3_a_week_once_the_first_hours_are_over():
-    opened, by_name = false_episodes(weeks=2, seed=11)
+def held_for_two_weeks(each):
+    opened, by_name = false_episodes(weeks=2, seed=11, series_each=each)
     # a job that multiplies its load fivefold each hour is news in its first hours, and life from then on
     assert len([at for at, _ in opened if at >= 240]) <= 6, by_name
     assert len(opened) <= 20, by_name
+
+
+def test_two_weeks_of_ordinary_life_of_100_series_page_within_3_a_week_once_the_first_hours_are_over():
+    held_for_two_weeks(5)
+
+
+@pytest.mark.soak
+def test_two_weeks_of_ordinary_life_of_200_series_page_within_3_a_week_once_the_first_hours_are_over():
+    held_for_two_weeks(10)
 
 
 @pytest.mark.soak

@@ -40,6 +40,7 @@ def fleet(tmp_path, store):
     fleet.close()
 
 
+@pytest.mark.soak  # as from the topic: test_snapshot_topic.py
 def test_a_worker_that_takes_over_goes_on_from_the_bucket(fleet, world, alone):
     fleet.start(2)
     faults = Faults(fleet, 1)

@@ -205,7 +205,13 @@ def test_daily_life_goes_on_without_an_incident(house, packs):
     assert [each.title for each in other.incidents.values()] == []
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(each, marks=[pytest.mark.soak] if each in ("cpu", "io", "network", "throughput") else [])
+        for each in FAULTS
+    ],
+)
 def test_one_incident_names_the_fault(house, packs, fault):
     now, hours, word = FAULTS[fault]
     other = house.after(packs)

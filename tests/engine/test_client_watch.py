@@ -36,8 +36,9 @@ def world_with(kind, seed, rows=900):
     return [list(world.arrivals(day)) for day in days]
 
 
-def test_normal_traffic_of_thirty_worlds_raises_nothing():
-    for seed in range(30):
+@pytest.mark.parametrize("worlds", [10, pytest.param(30, marks=pytest.mark.soak)])
+def test_normal_traffic_of_many_worlds_raises_nothing(worlds):
+    for seed in range(worlds):
         world = World(seed, clients=(2, 5, 12)[seed % 3], columns=(3, 4, 6)[seed // 10])
         found = watched([list(world.arrivals(world.normal(day, 700))) for day in range(2)])
         assert found == [], (seed, [(each.monitor, each.evidence["deviation"]) for each in found])

@@ -51,7 +51,7 @@ def opened(at, value, one=None, flavour="event"):
     return found
 
 
-@pytest.mark.parametrize("wrong", [0.002, 0.02])
+@pytest.mark.parametrize("wrong", [pytest.param(0.002, marks=pytest.mark.soak), 0.02])
 def test_what_is_rare_comes_in_handfuls_now_and_then(wrong):
     assert [hours for seed in range(12) for hours in opened(*life(seed, wrong))] == []
 
@@ -61,7 +61,7 @@ def test_without_it_chance_opens():
     assert [hours for seed in range(6) for hours in opened(*life(seed, 0.002), flavour="gauge")]
 
 
-@pytest.mark.parametrize(("wrong", "later"), [(0.002, 0.35), (0.02, 0.35)])
+@pytest.mark.parametrize(("wrong", "later"), [(0.002, 0.35), pytest.param(0.02, 0.35, marks=pytest.mark.soak)])
 def test_what_has_changed_opens_within_the_half_hour(wrong, later):
     found = [opened(*life(seed, wrong, later=later)) for seed in range(6)]
     assert all(8 < hours[0] < 8.5 for hours in found)

@@ -147,7 +147,9 @@ def _let_go() -> None:
             thread.join(60)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, 1, pytest.param(2, marks=pytest.mark.soak), pytest.param(3, marks=pytest.mark.soak)]
+)
 def test_a_runner_killed_at_any_place_says_everything_once(tmp_path: Path, seed):
     catalog = Catalog()
     rng = np.random.default_rng(seed)

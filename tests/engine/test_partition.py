@@ -86,7 +86,7 @@ def test_a_partition_that_moves_to_another_worker_relearns_nothing(catalog, cut)
     assert head + said(told(second, rows[cut:]), catalog) == whole
 
 
-@pytest.mark.parametrize(("cut", "wanted"), [(300, 4), (1251, 2), (1290, 6)])
+@pytest.mark.parametrize(("cut", "wanted"), [(300, 4), pytest.param(1251, 2, marks=pytest.mark.soak), (1290, 6)])
 def test_a_partition_that_is_divided_goes_on_as_if_it_were_one(catalog, cut, wanted):
     """Shards 0 to 4 of one partition of one; afterwards each is folded where its number says, with what came twice."""
     parts = {shard: spiking(catalog, tenant=f"t{shard}", seed=shard) for shard in range(5)}

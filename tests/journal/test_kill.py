@@ -5,7 +5,7 @@ import pytest
 from tocsin.testing.journal_child import JournalVictim
 from tocsin.testing.kill import kill_repeatedly
 
-KILLS = int(os.environ.get("TOCSIN_KILLS", "8"))
+KILLS = int(os.environ.get("TOCSIN_KILLS", "5"))
 
 
 @pytest.mark.parametrize("disk_name", ["real", "power"])

@@ -167,7 +167,7 @@ class Reader:
     def _run(self):
         while not self._stop.is_set():
             for path in self.PATHS:
-                self._stop.wait(0.05)  # a person's pace: what is tested is not how fast it reads
+                self._stop.wait(0.25)  # a person's pace: what is tested is not how fast it reads
                 answer = self._replica.http.get(path)
                 self.read += 1
                 if answer.status_code != 200:

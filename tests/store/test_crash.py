@@ -65,7 +65,7 @@ def kill_repeatedly(path: Path, kills: int) -> None:
 
 
 def test_killed_at_random_nothing_is_missing_and_nothing_is_there_twice(tmp_path):
-    kill_repeatedly(tmp_path / "store", 5)
+    kill_repeatedly(tmp_path / "store", 3)
 
 
 @pytest.mark.soak
