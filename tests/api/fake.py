@@ -36,7 +36,7 @@ from tocsin.app.model_health.view import ModelHealth
 from tocsin.correlate.summary import Summariser
 from tocsin.model.access import OPEN_ACCESS, Access, Scope
 from tocsin.model.clock import ManualClock
-from tocsin.model.decision import Applied, Feedback, Silence
+from tocsin.model.decision import WHOLE_TRAIL, Applied, Feedback, Silence, TrailPart
 from tocsin.model.errors import BadInput, Retryable
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.message import Message
@@ -269,13 +269,37 @@ class FakeState:
 
     def audit(self, tenant: str, actor: str, action: str, subject: str, detail: Mapping[str, object], at: int) -> None:
         entry = {"seq": len(self.trail) + 1, "time": at, "tenant": tenant, "actor": actor, "action": action}
-        self.trail.append({**entry, "subject": subject, "detail": dict(detail), "previous": "", "sha256": ""})
+        self.trail.append(
+            {
+                **entry,
+                "subject": subject,
+                "detail": dict(detail),
+                "previous": "",
+                "sha256": f"{7 * len(self.trail):064x}",
+            }
+        )
 
-    def audit_trail(self, tenant: str, limit: int) -> Sequence[Row]:
-        return [each for each in reversed(self.trail) if each["tenant"] == tenant][:limit]
+    def audit_trail(self, tenant: str, limit: int, part: TrailPart = WHOLE_TRAIL) -> Sequence[Row]:
+        mine = [each for each in reversed(self.trail) if each["tenant"] == tenant]
+        return [each for each in mine if _in_part(each, part)][:limit]
+
+    def audit_actions(self, tenant: str) -> Sequence[str]:
+        return sorted({str(each["action"]) for each in self.trail if each["tenant"] == tenant})
 
     def verify_audit(self) -> int:
         return len(self.trail)
+
+
+def _in_part(entry: Mapping[str, object], part: TrailPart) -> bool:
+    seq, time = int(str(entry["seq"])), int(str(entry["time"]))
+    return (
+        part.actor in str(entry["actor"])
+        and part.subject in str(entry["subject"])
+        and part.action in ("", entry["action"])
+        and (part.before is None or seq < part.before)
+        and (part.start is None or time >= part.start)
+        and (part.end is None or time < part.end)
+    )
 
 
 class FakeDestinations:

@@ -454,6 +454,30 @@ def test_the_trail_names_who_took_data_out_and_is_checked(client: TestClient):
     assert client.get("/api/audit/verify").json() == {"sound": True, "entries": 3, "reason": ""}
 
 
+def test_the_trail_is_turned_page_by_page_and_asked_for_in_part(client: TestClient):
+    for signal in ("points", "logs", "spans"):
+        client.get(f"/api/export/{signal}", params={"format": "csv"})
+    client.post("/api/backup")
+
+    def asked(**params: str | int) -> tuple[list[str], int | None]:
+        body = client.get("/api/audit", params=params).json()
+        assert body["actions"] == ["backup", "export"]
+        return [each["subject"] for each in body["entries"]], body["next"]
+
+    assert asked(limit=2) == (["everything", "spans"], 3)
+    assert asked(limit=2, before=3) == (["logs", "points"], None)
+    assert asked(action="export", subject="o") == (["logs", "points"], None)
+    assert asked(actor="nobody") == ([], None)
+    assert asked(**{"from": time_to_json(NOW), "to": time_to_json(NOW + NS)})[0] == [
+        "everything",
+        "spans",
+        "logs",
+        "points",
+    ]
+    assert asked(**{"from": time_to_json(NOW + NS)}) == ([], None)
+    assert client.get("/api/audit", params={"from": "yesterday"}).status_code == 400
+
+
 def test_configurations_that_were_in_force_are_listed_and_read(client: TestClient):
     [head] = client.get("/api/config/history").json()["configurations"]
     assert (head["by"], head["size_bytes"]) == ("tocsin.yaml", 15)

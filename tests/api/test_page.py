@@ -52,6 +52,8 @@ EMPTY = {
     "machines": ("/machines", "Send metrics of machines"),
     "models": ("/models", "Send a record"),
     "actions": ("/actions", "Nothing acts by itself"),
+    "review": ("/review", "Nothing fired in this time"),
+    "audit": ("/audit", "Nobody did anything yet"),
     "status": ("/status", "Nothing was dropped"),
 }
 Make = Callable[..., View]

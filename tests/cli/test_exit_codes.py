@@ -22,7 +22,7 @@ SILENCE = {
     "over": False,
     "incidents": 2,
 }
-ENTRY = {"time": "2026-01-01T00:00:00Z", "actor": "ann", "action": "silence", "subject": "sil-1", "detail": {"b": 1}}
+ENTRY = {"seq": 7, "time": "2026-01-01T00:00:00Z", "actor": "ann", "action": "silence", "subject": "sil-1", "detail": {"b": 1}}
 
 SOURCE = {"kind": "finding", "ref": "f1", "link": "/signals?signal=x"}
 SUMMARY = {
@@ -71,7 +71,7 @@ class Api(BaseHTTPRequestHandler):
         elif self.path.startswith("/api/audit/verify"):
             self._answer(200, json.dumps(self.server.audit).encode())
         elif self.path.startswith("/api/audit"):
-            self._answer(200, json.dumps({"entries": [ENTRY]}).encode())
+            self._answer(200, json.dumps({"entries": [ENTRY], "next": None, "actions": ["silence"]}).encode())
         elif self.path.startswith("/api/export/points"):
             self._answer(200, b'{"value": 1}\n', "application/jsonl")
         elif self.path.startswith("/api/export/logs"):
@@ -293,7 +293,7 @@ def test_feedback(tocsin, api):
 
 def test_audit(tocsin, api):
     done = tocsin("audit", "list", "--url", url(api))
-    assert done.stdout.splitlines()[1].split("\t")[1:] == ["ann", "silence", "sil-1", '{"b": 1}']
+    assert done.stdout.splitlines()[1].split("\t")[2:] == ["ann", "silence", "sil-1", '{"b": 1}']
     assert tocsin("audit", "verify", "--url", url(api)).returncode == 0
     api.audit = {"sound": False, "entries": None, "reason": "entry 3 was changed"}
     done = tocsin("audit", "verify", "--url", url(api))

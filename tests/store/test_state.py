@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from tocsin.model.decision import Silence
+from tocsin.model.decision import Silence, TrailPart
 from tocsin.model.errors import BadInput, Corrupt, DiskFull
 from tocsin.model.finding import Finding, Phase
 from tocsin.model.incident import Incident, IncidentState, Severity
@@ -234,6 +234,27 @@ def test_a_changed_audit_trail_is_noticed(url, tampering):
     with pytest.raises(Corrupt, match=r"entry [23]"):
         store.verify_audit()
     store.close()
+
+
+def test_parts_of_the_trail_are_found_by_who_what_and_when(state):
+    for at, (actor, action, subject) in enumerate(
+        [("ann", "silence", "s1"), ("bob", "ack", "inc-1"), ("ann%", "ack", "inc-2"), ("bob", "ack", "inc-3")]
+    ):
+        state.audit("main", actor, action, subject, {}, at)
+    state.audit("other", "eve", "export", "points", {}, 9)
+
+    def found(**part):
+        return [each.seq for each in state.audit_trail("main", part=TrailPart(**part))]
+
+    assert found() == [4, 3, 2, 1]
+    assert found(actor="ann") == [3, 1]
+    assert found(actor="%") == [3]  # what is asked for is text, no pattern
+    assert found(action="ack", subject="inc-") == [4, 3, 2]
+    assert found(action="ac") == []
+    assert found(start=1, end=3) == [3, 2]
+    assert found(before=3) == [2, 1]
+    assert state.audit_actions("main") == ["ack", "silence"]
+    assert state.audit_actions("other") == ["export"]
 
 
 def test_migrations_give_the_layout_the_program_expects(state):

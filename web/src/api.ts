@@ -65,7 +65,7 @@ export interface Status { now: string; version: string; not_ready: string[]; not
 export interface Window { id: string; name: string; match: Record<string, string[]>; starts: string; lasts_s: number | null; every: string | null; time_zone: string; calendar: boolean; holds: boolean; ends_at: string | null; planned: boolean; by: string; note: string }
 export interface Windows { windows: Window[]; now: string }
 export interface Applied { time: string; sha256: string; by: string; size_bytes: number }
-export interface AuditEntry { seq: number; time: string; actor: string; action: string; subject: string }
+export interface AuditEntry { seq: number; time: string; actor: string; action: string; subject: string; detail: Record<string, unknown>; previous: string; sha256: string }
 export interface Session { signed_in: boolean; open: boolean; tenant: string; scopes: string[] }
 
 export interface TeamReview {
@@ -76,7 +76,11 @@ export interface Reviewed extends Summary, Place { team: string; said: Feedback 
 export interface RouteReview { route: string; incidents: number; paged: number; held: number; unsaid: number }
 export interface Rollout { phase: 1 | 2 | 3; configured: boolean; words: string; since?: string; by?: string; second?: string | null; third?: string | null }
 export interface OnCall { schedule: string; people: string[]; to: string[] }
-export interface Review { from: string; to: string; days: number; teams: TeamReview[]; board: { squares: Record<Urgency, number>; routes: RouteReview[] }; incidents: Reviewed[] }
+export interface ModelStanding {
+  monitor: string; model: string; sha256: string; in_force_since: string; due: boolean; due_at: string | null; reasons: { at: string; text: string }[];
+  false_alarms: number; judged: number; missed: number; real: number; foreign_share: number | null; put_off_at: string | null; put_off_by: string;
+}
+export interface Review { from: string; to: string; days: number; teams: TeamReview[]; models: ModelStanding[]; board: { squares: Record<Urgency, number>; routes: RouteReview[] }; incidents: Reviewed[] }
 
 export class Problem extends Error {
   constructor(readonly status: number, readonly detail: string, readonly next: string) { super(detail); }

@@ -25,15 +25,17 @@ export function RangeChoice({ usual, ranges = RANGES }: { usual: string; ranges?
   );
 }
 
+const none = (names: string[]): Record<string, undefined> => Object.fromEntries(names.map((name) => [name, undefined]));
+
 /** One of some texts from telemetry; what the address asks for is shown even if it is no longer there. */
-export function Pick({ label, name, options, all }: { label: string; name: string; options: string[]; all: string }) {
+export function Pick({ label, name, options, all, resets = [] }: { label: string; name: string; options: string[]; all: string; resets?: string[] }) {
   const { params } = usePlace();
   const value = params.get(name) ?? "";
   if (!options.length && !value) return null;
   const known = value && !options.includes(value) ? [value, ...options] : options;
   return (
     <label class="pick">{label}
-      <select value={value} onChange={(event) => set({ [name]: event.currentTarget.value || undefined })}>
+      <select value={value} onChange={(event) => set({ [name]: event.currentTarget.value || undefined, ...none(resets) })}>
         <option value="">{all}</option>
         {known.map((each) => <option key={each} value={each}>{each.slice(0, 80)}</option>)}
       </select>
@@ -47,6 +49,16 @@ export function NumberField({ label, name, unit }: { label: string; name: string
   return (
     <label class="pick">{label}
       <input type="number" min="0" step="any" inputMode="decimal" value={params.get(name) ?? ""} placeholder={unit} onChange={(event) => set({ [name]: event.currentTarget.value || undefined })} />
+    </label>
+  );
+}
+
+/** A text that is asked for when it is done: on Enter or when the field is left. */
+export function Asked({ label, name, hint, pattern, resets = [] }: { label: string; name: string; hint: string; pattern?: string; resets?: string[] }) {
+  const { params } = usePlace();
+  return (
+    <label class="pick">{label}
+      <input type="search" value={params.get(name) ?? ""} placeholder={hint} pattern={pattern} autoComplete="off" spellcheck={false} onChange={(event) => { if (event.currentTarget.validity.valid) set({ [name]: event.currentTarget.value.trim() || undefined, ...none(resets) }); }} />
     </label>
   );
 }

@@ -14,7 +14,9 @@ import { A } from "./parts";
 import { go, usePlace } from "./url";
 import "./style.css";
 
-const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/traces", "Traces"], ["/graph", "Services"], ["/logs", "Logs"], ["/llm", "LLMs"], ["/machines", "Machines"], ["/models", "Models"], ["/actions", "Actions"], ["/review", "Review"], ["/status", "Status"]];
+const PAGES: [path: string, name: string][] = [["/", "Overview"], ["/signals", "Signals"], ["/traces", "Traces"], ["/graph", "Services"], ["/logs", "Logs"], ["/llm", "LLMs"], ["/machines", "Machines"], ["/models", "Models"], ["/actions", "Actions"], ["/review", "Review"], ["/audit", "Audit"], ["/status", "Status"]];
+/** Pages that only who administers can read. */
+const OWNERS = new Set(["/audit"]);
 const LINK = { connecting: "connecting", live: "live", gone: "not connected" } as const;
 
 function stored(): string | null {
@@ -82,7 +84,7 @@ function App() {
       <a class="skip" href="#main">Skip to the page</a>
       <header class="top">
         <A to="/" class="brand"><svg viewBox="0 0 16 16" width="18" height="18" aria-hidden="true"><path d="M8 1a4.5 4.5 0 0 0-4.500 4.500V9L2 12h12l-1.500-3V5.500A4.500 4.500 0 0 0 8 1zM6.500 13a1.500 1.500 0 0 0 3 0z" /></svg>Tocsin</A>
-        <nav aria-label="Pages">{PAGES.map(([to, name]) => <A key={to} to={to} aria-current={to === at ? "page" : undefined}>{name}</A>)}</nav>
+        <nav aria-label="Pages">{PAGES.filter(([to]) => !OWNERS.has(to) || (session?.scopes ?? []).includes("admin")).map(([to, name]) => <A key={to} to={to} aria-current={to === at ? "page" : undefined}>{name}</A>)}</nav>
         <span class="grow" />
         {path !== "/signin" && <span class={`link ${link}`} role="status"><i aria-hidden="true" />{LINK[link]}</span>}
         {session?.signed_in && !session.open && <button type="button" class="btn small" onClick={out}>Sign out</button>}
@@ -101,6 +103,7 @@ function App() {
 /** Pages that are large and not everybody's come when they are first asked for. */
 const LATER: Record<string, () => Promise<(props: { theme: string; scopes: string[] }) => VNode>> = {
   Actions: () => import("./pages/actions").then((page) => page.Actions),
+  "Audit trail": () => import("./pages/audit").then((page) => page.Audit),
   "Language models": () => import("./pages/llm").then((page) => page.Llm),
   Logs: () => import("./pages/logs").then((page) => page.Logs),
   Machines: () => import("./pages/machines").then((page) => page.Machines),
@@ -143,6 +146,7 @@ function Page({ path, theme, scopes, done }: { path: string; theme: string; scop
   if (path === "/models") return <Later key="models" name="Models" theme={theme} />;
   if (/^\/traces(\/[^/]+)?$/.test(path)) return <Later key="traces" name="Traces" theme={theme} />;
   if (path === "/actions") return <Later key="actions" name="Actions" theme={theme} scopes={scopes} />;
+  if (path === "/audit") return <Later key="audit" name="Audit trail" theme={theme} scopes={scopes} />;
   if (path === "/review") return <Later key="review" name="Review of alerts" theme={theme} scopes={scopes} />;
   if (path === "/status") return <Status scopes={scopes} />;
   if (path === "/signin") return <SignIn done={done} />;

@@ -90,6 +90,7 @@ def page_router(folder: Path = STATIC) -> APIRouter:
         "/models",
         "/actions",
         "/review",
+        "/audit",
         "/status",
         "/signin",
     ):

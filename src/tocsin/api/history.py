@@ -9,19 +9,41 @@ from fastapi import APIRouter, Path, Query
 from tocsin.api.access import Admin, DepsIn, Owner, Reader
 from tocsin.api.present import Document, rows_document
 from tocsin.api.problem import RESPONSES, HttpProblem
+from tocsin.api.times import parse_time_ns
 from tocsin.model.codec import Json
-from tocsin.model.decision import Applied
+from tocsin.model.decision import Applied, TrailPart
 from tocsin.model.errors import Corrupt
 from tocsin.model.times import time_to_json
 
 router = APIRouter(prefix="/api", tags=["history"], responses=RESPONSES)
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Part = Annotated[str, Query(max_length=300)]
+Time = Annotated[str | None, Query(alias="from", max_length=60, description="RFC 3339, or seconds since 1970")]
+TimeTo = Annotated[str | None, Query(alias="to", max_length=60, description="excluded")]
 
 
 @router.get("/audit", response_class=Document)
-def audit(access: Admin, deps: DepsIn, limit: Limit = 100) -> Document:
-    """List what people did, newest first: who, what, to what, when; each entry carries the digest of the one before."""
-    return Document({"entries": rows_document(deps.state.audit_trail(access.tenant, limit))})
+def audit(
+    access: Admin,
+    deps: DepsIn,
+    limit: Limit = 100,
+    actor: Part = "",
+    action: Part = "",
+    subject: Part = "",
+    start: Time = None,
+    end: TimeTo = None,
+    before: Annotated[int | None, Query(ge=1, le=1 << 62, description="only entries numbered below this")] = None,
+) -> Document:
+    """List what people did, newest first: who, what, to what, when; each entry carries the digest of the one before.
+
+    `next` is what `before` has to be for the entries that come after these; null: there are none.
+    """
+    first, last = (None if text is None else parse_time_ns(text) for text in (start, end))
+    part = TrailPart(actor, action, subject, first, last, before)
+    found = rows_document(deps.state.audit_trail(access.tenant, limit + 1, part))
+    shown = found[:limit]
+    more = shown[-1]["seq"] if len(found) > limit else None
+    return Document({"entries": shown, "next": more, "actions": list(deps.state.audit_actions(access.tenant))})
 
 
 @router.get("/audit/verify", response_class=Document)

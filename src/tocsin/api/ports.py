@@ -18,7 +18,7 @@ from tocsin.api.trace_ports import Traces
 from tocsin.incident.severity import finding_severity
 from tocsin.model.access import Authorise
 from tocsin.model.clock import Clock
-from tocsin.model.decision import Applied, Feedback, Silence, Verdict
+from tocsin.model.decision import Applied, Feedback, Silence, TrailPart, Verdict
 from tocsin.model.finding import Finding
 from tocsin.model.incident import Incident, IncidentState, Severity
 from tocsin.model.message import Message
@@ -198,8 +198,11 @@ class State(Protocol):
     def audit(self, tenant: str, actor: str, action: str, subject: str, detail: Mapping[str, object], at: int) -> None:
         """Append to the audit trail."""
 
-    def audit_trail(self, tenant: str, limit: int) -> Sequence[Row]:
+    def audit_trail(self, tenant: str, limit: int, part: TrailPart) -> Sequence[Row]:
         """Rows `seq, time, actor, action, subject, detail, previous, sha256`, newest first."""
+
+    def audit_actions(self, tenant: str) -> Sequence[str]:
+        """Every action of which there is an entry, by name."""
 
     def verify_audit(self) -> int:
         """Number of entries of the whole trail, all checked.

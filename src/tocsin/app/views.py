@@ -11,7 +11,7 @@ from tocsin.api import ports
 from tocsin.api.ports import ExportFormat, Line, Row, StripRow, Where
 from tocsin.model.arrays import F8
 from tocsin.model.codec import incident_to_json
-from tocsin.model.decision import Applied, Feedback, Silence, Verdict
+from tocsin.model.decision import Applied, Feedback, Silence, TrailPart, Verdict
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident, IncidentState
 from tocsin.model.series import MAIN_TENANT
@@ -274,9 +274,15 @@ class StateView:
         """Append to the audit trail."""
         self._state.audit(tenant, actor, action, subject, detail, at)
 
-    def audit_trail(self, tenant: str, limit: int) -> Sequence[Row]:
+    def audit_trail(self, tenant: str, limit: int, part: TrailPart) -> Sequence[Row]:
         """The audit trail, newest first."""
-        return [{**asdict(each), "detail": json.loads(each.detail)} for each in self._state.audit_trail(tenant, limit)]
+        return [
+            {**asdict(each), "detail": json.loads(each.detail)} for each in self._state.audit_trail(tenant, limit, part)
+        ]
+
+    def audit_actions(self, tenant: str) -> Sequence[str]:
+        """Actions of which there are entries."""
+        return self._state.audit_actions(tenant)
 
     def verify_audit(self) -> int:
         """Number of entries of the audit trail, all checked."""

@@ -25,17 +25,34 @@ def list_entries(
     key: Key = "",
     as_json: AsJson = False,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    who: Annotated[str, typer.Option(help="Only by those whose name holds this.")] = "",
+    action: Annotated[str, typer.Option(help="Only this action, such as silence.")] = "",
+    what: Annotated[str, typer.Option(help="Only what was done to something whose name holds this.")] = "",
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="RFC 3339, or seconds since 1970.")] = "",
+    until: Annotated[str, typer.Option("--to", metavar="TIME", help="Up to here, excluded.")] = "",
+    before: Annotated[int, typer.Option(min=0, help="Only entries numbered below this.")] = 0,
 ) -> None:
     """List who did what to what, newest first."""
-    found = Server(url, key).get("/api/audit", {"limit": limit})
+    wanted = {"actor": who, "action": action, "subject": what, "from": since, "to": until, "before": before}
+    asked = {name: value for name, value in wanted.items() if value}
+    found = Server(url, key).get("/api/audit", {"limit": limit, **asked})
     if as_json:
         document(found)
         return
     rows = [
-        [when(each["time"]), each["actor"], each["action"], each["subject"], json.dumps(each["detail"], sort_keys=True)]
+        [
+            each["seq"],
+            when(each["time"]),
+            each["actor"],
+            each["action"],
+            each["subject"],
+            json.dumps(each["detail"], sort_keys=True),
+        ]
         for each in found["entries"]
     ]
-    table(["time", "who", "action", "what", "detail"], rows)
+    table(["entry", "time", "who", "action", "what", "detail"], rows)
+    if found["next"]:
+        say(f"there are more: --before {found['next']}")
 
 
 def verify(url: Url = DEFAULT_URL, key: Key = "", as_json: AsJson = False) -> None:

@@ -35,6 +35,24 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
+class TrailPart:
+    """Which entries of the audit trail are wanted: all of what is given; times are ns, `end` excluded.
+
+    `actor` and `subject` are parts of a text, `action` is whole; `before` is the number that entries are below.
+    """
+
+    actor: str = ""
+    action: str = ""
+    subject: str = ""
+    start: int | None = None
+    end: int | None = None
+    before: int | None = None
+
+
+WHOLE_TRAIL = TrailPart()
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """A configuration that was put into force at `time` (ns): its digest and its text."""
 

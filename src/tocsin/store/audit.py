@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tocsin.model.decision import WHOLE_TRAIL, TrailPart
 from tocsin.model.errors import Corrupt
 from tocsin.store.tables import AUDIT, kept_text
 
@@ -58,12 +59,36 @@ def append_audit(
     return AuditEntry(**values)
 
 
-def read_audit(connection: Connection, tenant: str | None, limit: int) -> list[AuditEntry]:
+def read_audit(
+    connection: Connection, tenant: str | None, limit: int, part: TrailPart = WHOLE_TRAIL
+) -> list[AuditEntry]:
     """Entries of a tenant (None: all), newest first."""
-    query = sa.select(AUDIT).order_by(AUDIT.c.seq.desc()).limit(limit)
-    if tenant is not None:
-        query = query.where(AUDIT.c.tenant == tenant)
+    query = sa.select(AUDIT).where(*_conditions(tenant, part)).order_by(AUDIT.c.seq.desc()).limit(limit)
     return [AuditEntry(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def _conditions(tenant: str | None, part: TrailPart) -> Iterator[sa.ColumnElement[bool]]:
+    table = AUDIT.c
+    if tenant is not None:
+        yield table.tenant == tenant
+    if part.actor:
+        yield table.actor.contains(part.actor, autoescape=True)
+    if part.action:
+        yield table.action == part.action
+    if part.subject:
+        yield table.subject.contains(part.subject, autoescape=True)
+    if part.start is not None:
+        yield table.time >= part.start
+    if part.end is not None:
+        yield table.time < part.end
+    if part.before is not None:
+        yield table.seq < part.before
+
+
+def known_actions(connection: Connection, tenant: str) -> list[str]:
+    """Every action of which a tenant has an entry, by name."""
+    query = sa.select(AUDIT.c.action).where(AUDIT.c.tenant == tenant).distinct().order_by(AUDIT.c.action)
+    return list(connection.execute(query).scalars())
 
 
 def read_actions(connection: Connection, actions: Sequence[str], since: int) -> list[AuditEntry]:

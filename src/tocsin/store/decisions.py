@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from tocsin.model.codec import incident_from_json
-from tocsin.model.decision import VERDICTS, Applied, Feedback, Silence
+from tocsin.model.decision import VERDICTS, WHOLE_TRAIL, Applied, Feedback, Silence, TrailPart
 from tocsin.model.errors import BadInput
 from tocsin.model.incident import Incident
-from tocsin.store.audit import AuditEntry, append_audit, read_actions, read_audit, verify_audit
+from tocsin.store.audit import AuditEntry, append_audit, known_actions, read_actions, read_audit, verify_audit
 from tocsin.store.rows import IncidentEvent, get_incident, put_events
 from tocsin.store.sql import Sql
 from tocsin.store.tables import FEEDBACK, INCIDENTS, SILENCES, SPECS
@@ -143,10 +143,17 @@ class Decisions(Sql):
         with self._reading() as connection:
             return read_actions(connection, actions, since)
 
-    def audit_trail(self, tenant: str | None = None, limit: int = 1000) -> list[AuditEntry]:
+    def audit_trail(
+        self, tenant: str | None = None, limit: int = 1000, part: TrailPart = WHOLE_TRAIL
+    ) -> list[AuditEntry]:
         """Audit entries, newest first."""
         with self._reading() as connection:
-            return read_audit(connection, tenant, limit)
+            return read_audit(connection, tenant, limit, part)
+
+    def audit_actions(self, tenant: str) -> list[str]:
+        """Every action of which a tenant has an audit entry, by name."""
+        with self._reading() as connection:
+            return known_actions(connection, tenant)
 
     def verify_audit(self) -> int:
         """Number of audit entries, all checked.

@@ -1,6 +1,6 @@
 // Logs: what is said and how often, and the lines themselves.
 import { query } from "../api";
-import { Pick, RangeChoice, useRange } from "../fields";
+import { Asked, Pick, RangeChoice, useRange } from "../fields";
 import { atMost, count } from "../format";
 import { useAsk } from "../live";
 import { A, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
@@ -52,16 +52,6 @@ export function Logs() {
         </>
       )}
     </main>
-  );
-}
-
-/** A text that is asked for when it is done: on Enter or when the field is left. */
-function Asked({ label, name, hint, pattern }: { label: string; name: string; hint: string; pattern?: string }) {
-  const { params } = usePlace();
-  return (
-    <label class="pick">{label}
-      <input type="search" value={params.get(name) ?? ""} placeholder={hint} pattern={pattern} autoComplete="off" spellcheck={false} onChange={(event) => { if (event.currentTarget.validity.valid) set({ [name]: event.currentTarget.value.trim() || undefined }); }} />
-    </label>
   );
 }
 

@@ -1,5 +1,5 @@
 // The review of alerts: what fired, what people said of it, and whether each team's budget was kept.
-import { act, query, type Review as Answer, type Reviewed, type RouteReview, type TeamReview, type Verdict } from "../api";
+import { act, query, type ModelStanding, type Review as Answer, type Reviewed, type RouteReview, type TeamReview, type Verdict } from "../api";
 import { count } from "../format";
 import { useAsk } from "../live";
 import { A, Fault, Loading, Panel, Sev, Time } from "../parts";
@@ -20,6 +20,7 @@ export function Review({ scopes }: { scopes: string[] }) {
   const it = answer.data;
   const may = scopes.includes("operate") || scopes.includes("admin");
   const quiet = (it?.incidents ?? []).filter((each) => !each.paged).sort((a, b) => (b.expected_loss ?? 0) - (a.expected_loss ?? 0));
+  const due = it?.models.filter((each) => each.due).length ?? 0;
   const loud = (it?.incidents ?? []).filter((each) => each.paged);
   return (
     <main id="main">
@@ -28,13 +29,14 @@ export function Review({ scopes }: { scopes: string[] }) {
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {!it ? !answer.error && <Loading what="the review" /> : <>
         <Panel title="Budgets" id="budgets" note="false pages a week: promised, and what came"><Budgets teams={it.teams} /></Panel>
+        {it.models.length > 0 && <Panel title="Models of monitors" id="models" note={due ? `${due} due to be trained again` : "none is due to be trained again"}><Models models={it.models} may={may} /></Panel>}
         <Shadow days={days} />
         <div class="pair">
           <Panel title="Impact and confidence" id="square" note={count(it.incidents.length, "incident")}><Square squares={it.board.squares} /></Panel>
           <Panel title="By route" id="routes"><Routes routes={it.board.routes} /></Panel>
         </div>
         <Panel title="Board: what paged nobody" id="board" note={count(quiet.length, "incident")}>
-          {quiet.length === 0 ? <p class="quiet">All that fired in this time paged somebody.</p> : <ul class="list">{quiet.map((each) => <Row key={each.id} it={each} may={may} />)}</ul>}
+          {quiet.length === 0 ? <p class="quiet">{loud.length ? "All that fired in this time paged somebody." : "Nothing fired in this time."}</p> : <ul class="list">{quiet.map((each) => <Row key={each.id} it={each} may={may} />)}</ul>}
         </Panel>
         <MaintenancePanel may={may} />
         <Panel title="What paged" id="fired" note={count(loud.length, "incident")}>
@@ -42,6 +44,27 @@ export function Review({ scopes }: { scopes: string[] }) {
         </Panel>
       </>}
     </main>
+  );
+}
+
+/** What is held against the model of each monitor, and whether that is enough to train it again. */
+function Models({ models, may }: { models: ModelStanding[]; may: boolean }) {
+  const { busy, error, run } = useAct();
+  const say = (each: ModelStanding, method: string): void => void run(each.monitor, () => act(`/api/retraining/${encodeURIComponent(each.monitor)}`, undefined, method));
+  return (
+    <>
+      <ul class="list">{models.map((each) => (
+        <li key={each.monitor}>
+          <span class="line"><span class={`sev ${each.due ? "warning" : "ok"}`}><span aria-hidden="true">{each.due ? "■" : "✓"}</span> {each.due ? "train again" : each.put_off_at ? "put off" : "not due"}</span><b><bdi>{each.monitor}</bdi></b><span class="grow" />
+            {may && each.due && <button type="button" class="btn small" disabled={busy !== ""} aria-label={`Put off: ${each.monitor}`} onClick={() => say(each, "DELETE")}>put off</button>}
+            {may && each.put_off_at && <button type="button" class="btn small" disabled={busy !== ""} aria-label={`Take up again: ${each.monitor}`} onClick={() => say(each, "POST")}>take up again</button>}
+          </span>
+          {each.reasons.map((reason) => <span key={reason.text} class="note warn">since <Time at={reason.at} />: {reason.text}</span>)}
+          <span class="note"><bdi>{each.model}</bdi> <code title={`SHA-256 ${each.sha256}`}>{each.sha256.slice(0, 12)}</code> · in force since <Time at={each.in_force_since} /> · {each.false_alarms} of {each.judged} judged were false · {each.missed} of {each.real} real ones missed{each.foreign_share !== null && ` · ${Math.round(100 * each.foreign_share)} % of series given what it was not made for`}{each.put_off_at && <> · counted anew since <Time at={each.put_off_at} /> by <bdi>{each.put_off_by}</bdi></>}</span>
+        </li>
+      ))}</ul>
+      {error && <Fault error={error} />}
+    </>
   );
 }
 

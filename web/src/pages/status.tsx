@@ -114,7 +114,7 @@ function Trail() {
   const answer = useAsk<{ entries: AuditEntry[] }>("/api/audit?limit=10", 60);
   const rows = answer.data?.entries;
   return (
-    <Panel title="Who did what" id="trail" note="the last ten">
+    <Panel title="Who did what" id="trail" note={<>the last ten · <A to="/audit">all of it</A></>}>
       {answer.error && <Fault error={answer.error} again={answer.again} />}
       {!rows ? !answer.error && <Loading what="the trail" /> : rows.length === 0 ? <p class="quiet">Nobody did anything yet.</p> : (
         <ul class="list acts">{rows.map((row) => <li key={row.seq}><Time at={row.time} seconds /><span><b>{row.action.replaceAll("_", " ")}</b> <bdi>{row.subject.length > 40 ? `${row.subject.slice(0, 12)}…` : row.subject}</bdi> <span class="note">by <bdi>{row.actor}</bdi></span></span></li>)}</ul>
