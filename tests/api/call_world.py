@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.world import HOSTILE, NOW
+from tocsin.spec.spend import BudgetSpec
 from tocsin.store.llm_rows import COLUMNS, OTHERS, CallsAsked
 
 Row = Mapping[str, Any]
@@ -64,6 +65,25 @@ class FakeCalls:
     def errors(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
         rows = [("llama-3.1-70b", "rate_limit", 61), ("gpt-5-mini", "timeout", 22), (HOSTILE, "context_overflow", 3)]
         return [{"name": name, "error_class": kind, "calls": n, "last": NOW} for name, kind, n in rows if self.full]
+
+    def spent(self, tenant: str, asked: CallsAsked, match: Mapping[str, str] | None = None) -> Sequence[Row]:
+        """More by day than by night, since 40 days; a third of it of acme."""
+        if not self.full or not all(value in NAMES[name] for name, value in asked.where.items()):
+            return []
+        hour = 3600 * 10**9
+        part = 1 / 3 if match else 1.0
+        hours = range(max(asked.start, NOW - 40 * 24 * hour) // hour * hour, min(asked.end, NOW), hour)
+        return [
+            {"at": at, "usd": part * (1.4 if 7 <= at // hour % 24 < 19 else 0.3), "calls": 60, "priced": 58}
+            for at in hours
+        ]
+
+    def budgets(self) -> Sequence[BudgetSpec]:
+        """One that will be passed, one that is not."""
+        if not self.full:
+            return []
+        acme = BudgetSpec(name="acme", match={"tenant": "acme"}, usd_per_month=150)
+        return [acme, BudgetSpec(name="all-of-it", usd_per_month=2000)]
 
     def retrieval(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
         row = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -55,3 +57,31 @@ def test_without_calls_nothing_is_made_up():
     body = TestClient(control_app(deps(full=False)), base_url="http://localhost").get("/api/llm").json()
     assert (body["totals"]["calls"], body["totals"]["p95_s"], body["before"]) == (0, None, None)
     assert body["groups"] == body["lines"] == body["feedback"] == []
+
+
+def test_spending_is_told_by_hour_day_and_week_with_a_forecast_and_budgets(client: TestClient):
+    body = client.get("/api/llm/spend").json()
+    assert [len(body[name]["usd"]) for name in ("hours", "days", "weeks")] == [48, 35, 8]
+    whole_day = 12 * 1.4 + 12 * 0.3
+    assert body["days"]["usd"][-8:-1] == pytest.approx([whole_day] * 7)
+    assert body["weeks"]["usd"][-2] == pytest.approx(7 * whole_day)
+    assert body["days"]["usd"][-1] == pytest.approx(body["today_usd"])
+    assert body["usual_day_usd"] == pytest.approx(whole_day)
+    month = body["month"]
+    days = calendar.monthrange(*map(int, month["ends"].split("-")[:2]))[1]
+    assert month["spent_usd"] < month["forecast_usd"] == pytest.approx(days * whole_day, rel=0.05)
+    acme, whole = body["budgets"]
+    assert (acme["name"], acme["state"]) == ("acme", "over" if acme["spent_usd"] > 150 else "will pass")
+    assert acme["forecast_usd"] == pytest.approx(month["forecast_usd"] / 3)
+    assert whole["state"] == "within"
+    assert body["unpriced"] * 30 == body["calls"]
+
+
+def test_spending_of_nothing_is_not_foretold():
+    body = TestClient(control_app(deps(full=False)), base_url="http://localhost").get("/api/llm/spend").json()
+    assert (body["month"], body["usual_day_usd"], body["budgets"]) == (None, None, [])
+    assert set(body["days"]["usd"]) == {0.0}
+
+
+def test_spending_is_chosen_like_calls(client: TestClient):
+    assert client.get("/api/llm/spend?model=nothing-like-it").json()["month"] is None

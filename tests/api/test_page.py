@@ -34,6 +34,7 @@ PAGES = {
     "graph": ("/graph", "Who calls whom"),
     "logs": ("/logs?template=f505026a044dfd9c", "lines like"),
     "llm": ("/llm", "By model"),
+    "llm spending": ("/llm?spend=week", "will pass"),
     "machines": ("/machines", "2 on gpu-node-2"),
     "models": ("/models", "Models that sent records"),
     "model": ("/models?model=fraud&group=region&metric=feedback.clicked&ratio=1:1", "v2 against v1"),
@@ -86,6 +87,7 @@ def test_every_full_page_is_clean_and_accessible(full: World, view: Make, width:
         assert found.page.evaluate("document.documentElement.dataset.theme") == theme
         assert violations(found) == [], path
         found.check()
+        found.page.context.close()  # else it goes on reading beside the others
 
 
 @pytest.mark.parametrize(("width", "theme"), [(320, "dark"), pytest.param(1360, "light", marks=pytest.mark.soak)])
@@ -94,6 +96,7 @@ def test_every_empty_page_says_what_to_do(empty: World, view: Make, width: int, 
         found = opened(view(width, 800, theme), empty.url + path, text)
         assert violations(found) == [], path
         found.check()
+        found.page.context.close()  # else it goes on reading beside the others
     page = opened(view(), empty.url, "Send something").page
     expect(page.get_by_label("environment for OpenTelemetry", exact=True)).to_contain_text(
         f"OTEL_EXPORTER_OTLP_ENDPOINT={empty.url}"

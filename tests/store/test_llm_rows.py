@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from fnmatch import fnmatchcase
 
 import pytest
 
 from store.world import SECOND, T0, World, spans_frame
 from tocsin.model.frame import FrameKind, frame_of
 from tocsin.spec.packs import load_packs
-from tocsin.store.llm_rows import OTHERS, CallsAsked, LlmRows
+from tocsin.store.llm_rows import OTHERS, CallsAsked, LlmRows, glob_pattern
 
 BOT = [("service.name", "bot")]
 WHO = {"user.id": "u-2", "gen_ai.conversation.id": "s-2", "cloud.region": "eu-west-1"}
@@ -184,3 +186,20 @@ def test_calls_whose_length_nobody_told_have_no_latency(world: World):
     world.writer.step()
     (row,) = LlmRows(world.store.db, load_packs()).groups("main", asked())
     assert (row["calls"], row["lasted"], row["latency"]) == (2, 1, [3.0, 3.0])
+
+
+def test_costs_are_told_by_the_hour_of_what_a_budget_matches(rows: LlmRows):
+    hour = 3600 * SECOND
+    begin = T0 // hour * hour
+    assert rows.spent("main", asked()) == [{"at": begin, "usd": 1.5, "calls": 4, "priced": 3}]
+    assert rows.spent("main", asked(where={"model": "small"})) == [{"at": begin, "usd": 1.0, "calls": 2, "priced": 2}]
+    assert rows.spent("main", asked(), {"tenant": "ac*", "model": "[!s]*"}) == [
+        {"at": begin, "usd": 0.0, "calls": 1, "priced": 0}
+    ]
+    assert rows.spent("main", asked(), {"prompt_version": "v?", "service": "bo"}) == []
+
+
+@pytest.mark.parametrize("glob", ["lab-*", "m[!0-9]?", "a[^b]", "[x", "a[]b]c", "a.c", "x|y", "*"])
+def test_globs_mean_to_the_store_what_they_mean_to_budgets(glob):
+    for text in ("lab-1", "lab_1", "mxx", "m1x", "a^", "ab", "[x", "abc", "a]c", "a.c", "x", "x|y", "", "two\nlines"):
+        assert bool(re.search(glob_pattern(glob), text)) == fnmatchcase(text, glob), text

@@ -120,3 +120,5 @@ export function rarity(log10p: number | null, n: number | null): string {
   const seen = n !== null && n > 0 ? ` (${whole.format(n)} past windows)` : "";
   return n !== null && -log10p > Math.log10(Math.max(1, n)) ? `rarer than ${odds} by extrapolation${seen}` : `${odds} windows${seen}`;
 }
+
+export const usd = (value: number | null): string => (value === null ? "not known" : `$${value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: value < 1 ? 4 : 2 })}`);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from tocsin.spec.spend import BudgetSpec, Dimension
 from tocsin.store.llm_rows import CallsAsked
 
 
@@ -24,6 +25,14 @@ class Calls(Protocol):
 
     def errors(self, tenant: str, asked: CallsAsked) -> Sequence[Mapping[str, Any]]:
         """Failed calls: `name, error_class, calls, last`."""
+
+    def spent(
+        self, tenant: str, asked: CallsAsked, match: Mapping[Dimension, str] | None = None
+    ) -> Sequence[Mapping[str, Any]]:
+        """What calls cost by the hour: `at, usd, calls, priced`."""
+
+    def budgets(self) -> Sequence[BudgetSpec]:
+        """The budgets in force."""
 
     def retrieval(self, tenant: str, asked: CallsAsked) -> Sequence[Mapping[str, Any]]:
         """Retrievals by service: `calls, errors, latency, counted, documents, empty, similarity`."""

@@ -308,7 +308,7 @@ class Cold:
             telemetry=TelemetryView(self.telemetry, self.state),
             state=StateView(self.state, self.correlating.act, self.correlating.confirm, self.correlating.regroup),
             traces=TraceRows(self.telemetry.db),
-            calls=LlmRows(self.telemetry.db, self.packs),
+            calls=LlmRows(self.telemetry.db, self.packs, lambda: self.file.config.budgets),
             machines=self.machines.hosts,
             models=ModelHealth(ModelRows(self.telemetry.db), self.clock, policies=lambda: self.file.config.drift),
             days=self.days.days,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 from tocsin.model.record import OUTCOME
 from tocsin.spec.mapping import MappingSpec
 from tocsin.spec.pack import PackSpec
+from tocsin.spec.spend import BudgetSpec, Dimension
 from tocsin.store.database import Database
 from tocsin.store.queries import rows_of
 from tocsin.store.schema import DATABASE
@@ -30,6 +32,12 @@ COLUMNS: Final[Mapping[str, str]] = {
     "session": "session",
 }
 """What calls are grouped and chosen by."""
+_BUDGETED: Final[Mapping[Dimension, str]] = {
+    **{name: COLUMNS[name] for name in ("service", "user", "session", "model", "provider", "prompt_version")},
+    "tenant": COLUMNS["customer"],
+    "prompt": "prompt_name",
+}
+_HOUR_NS: Final = 3600 * 10**9
 OTHERS: Final = "\x01"
 """Name of all groups that are not drawn by themselves."""
 MOST_GROUPS: Final = 50
@@ -63,8 +71,11 @@ class CallsAsked:
 class LlmRows:
     """Calls of models in one telemetry store; each call counts once, however many spans tell of it."""
 
-    def __init__(self, db: Database, packs: Iterable[PackSpec]) -> None:
+    def __init__(
+        self, db: Database, packs: Iterable[PackSpec], budgets: Callable[[], Sequence[BudgetSpec]] = tuple
+    ) -> None:
         self._db = db
+        self.budgets = budgets
         self._evaluation = MappingSpec(field=_EVALUATION[0], names=[])
         names: dict[str, list[str]] = {name: [] for name in ("document_count", "top_similarity_score", *_EVALUATION)}
         for mapping in (mapping for pack in packs for mapping in pack.mappings if mapping.field in names):
@@ -102,6 +113,16 @@ class LlmRows:
               toInt64(count()) AS calls, max(start) AS last FROM {DATABASE}.spans WHERE {clause}
             GROUP BY grp, error_class ORDER BY calls DESC, grp, error_class LIMIT 200"""
         return _named(self._db.query(sql, {"tenant": tenant, **values}))
+
+    def spent(self, tenant: str, asked: CallsAsked, match: Mapping[Dimension, str] | None = None) -> list[Row]:
+        """What calls cost by the hour: `at` (its begin, ns), `usd`, `calls`, `priced`; `match` has globs as budgets do."""
+        clause, values = _chosen(asked, "counted")
+        for name, glob in (match or {}).items():
+            clause += f" AND match(toString({_BUDGETED[name]}), {{g_{name}:String}})"
+            values[f"g_{name}"] = glob_pattern(glob)
+        sql = f"""SELECT intDiv(start, {_HOUR_NS}) * {_HOUR_NS} AS at, sum(ifNull(cost_usd, 0)) AS usd, toInt64(count()) AS calls,
+              toInt64(countIf(isNotNull(cost_usd))) AS priced FROM {DATABASE}.spans WHERE {clause} GROUP BY at ORDER BY at"""
+        return rows_of(self._db.query(sql, {"tenant": tenant, **values}))
 
     def retrieval(self, tenant: str, asked: CallsAsked) -> list[Row]:
         """Retrievals by service: how many, how long, how many documents came, how near the best one was.
@@ -207,6 +228,23 @@ class LlmRows:
         sql = f"""SELECT {lists} FROM {DATABASE}.spans WHERE tenant = {{tenant:String}} AND counted
             AND time >= {{start:Int64}} AND time < {{end:Int64}}"""
         return rows_of(self._db.query(sql, {"tenant": tenant, "start": start, "end": end}))[0]
+
+
+def glob_pattern(glob: str) -> str:
+    r"""A glob of whole texts as the pattern of RE2.
+
+    >>> glob_pattern("lab-*"), glob_pattern("m[!0-9]?")
+    ('(?s)^lab\\-.*$', '(?s)^m[^0-9].$')
+    """
+    parts = re.split(r"(\*|\?|\[!?\]?[^]\\]*\])", glob)
+    found = [{"*": ".*", "?": "."}.get(each) or _class(each) for each in parts]
+    return f"(?s)^{''.join(found)}$"
+
+
+def _class(part: str) -> str:
+    if len(part) > 2 and part[0] == "[" and part[-1] == "]":
+        return "[^" + part[2:] if part[1] == "!" else part.replace("[^", "[\\^", 1)
+    return re.escape(part)
 
 
 def _named(found: pa.Table) -> list[Row]:

@@ -1,11 +1,12 @@
 // Language models: tokens, cost, latency, errors, retrieval and feedback by model, prompt version, customer, service, region, user or session.
 import { query } from "../api";
 import { Pick, RangeChoice, useRange } from "../fields";
-import { count, quantity } from "../format";
+import { count, quantity, usd } from "../format";
 import { useAsk } from "../live";
 import { Many } from "../many";
 import { A, Copy, Fault, Loading, Panel, Said, Time } from "../parts";
 import { set, usePlace } from "../url";
+import { Spend } from "./llm_spend";
 
 interface Measures {
   calls: number; errors: number; error_ratio: number | null; input_tokens: number; output_tokens: number; cache_read_tokens: number; estimated: number;
@@ -28,7 +29,6 @@ const DRAWN: [Drawn, string, string, string][] = [
   ["cost_usd", "Cost", "USD", ""], ["p95_s", "Latency, 95 % within", "s", ""], ["p50_s", "Latency, half within", "s", ""], ["ttft_p95_s", "First token, 95 % within", "s", ""],
 ];
 const whole = (n: number): string => n.toLocaleString("en");
-const usd = (value: number | null): string => (value === null ? "not known" : `$${value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: value < 1 ? 4 : 2 })}`);
 const s = (value: number | null): string => (value === null ? "–" : quantity(value, "s"));
 const percent = (ratio: number | null): string => (ratio === null ? "–" : `${(100 * ratio).toFixed(ratio > 0 && ratio < 0.1 ? 1 : 0)} %`);
 const three = (value: number | null, none: string): string => (value === null ? none : value.toPrecision(3));
@@ -61,12 +61,12 @@ export function Llm({ theme }: { theme: string }) {
         <div class="picks">{Object.entries(BY).map(([name, title]) => <Pick key={name} label={title[0]!.toUpperCase() + title.slice(1)} name={name} options={it?.names[name] ?? []} all="any" />)}</div>
       </Panel>
       {answer.error && <Fault error={answer.error} again={answer.again} />}
-      {!it ? !answer.error && <Loading what="calls" /> : !it.totals?.calls ? (some || Object.values(it.names).some((each) => each.length) ? <Panel title="No call is like this" id="none"><p class="quiet">Choose a longer time, or ask for less.</p></Panel> : <First />) : <Body it={it} theme={theme} />}
+      {!it ? !answer.error && <Loading what="calls" /> : !it.totals?.calls ? (some || Object.values(it.names).some((each) => each.length) ? <Panel title="No call is like this" id="none"><p class="quiet">Choose a longer time, or ask for less.</p></Panel> : <First />) : <Body it={it} theme={theme} filters={filters} />}
     </main>
   );
 }
 
-function Body({ it, theme }: { it: Answer; theme: string }) {
+function Body({ it, theme, filters }: { it: Answer; theme: string; filters: Record<string, string | undefined> }) {
   const range: [number, number] = [it.from, it.to];
   const zoom = (a: number, b: number): void => set({ from: a.toFixed(0), to: b.toFixed(0) });
   const lines = (measure: Drawn) => it.lines.map((line) => ({ name: line.others ? "all others" : nameOf(line.name, it.by), time: line.time, value: line[measure] }));
@@ -74,6 +74,7 @@ function Body({ it, theme }: { it: Answer; theme: string }) {
     <>
       <Totals now={it.totals!} before={it.before} />
       <Groups it={it} />
+      <Spend filters={filters} theme={theme} />
       <Panel title="Over time" id="over-time" note={`by ${BY[it.by]}, in steps of ${quantity(it.step_s, "s")}; drag over a chart to zoom`}>
         <div class="multiples">{DRAWN.map(([measure, title, unit, signal]) => <div key={measure}><h3>{title}</h3><Many lines={lines(measure)} unit={unit} signal={signal} range={range} theme={theme} title={title} zoom={zoom} /></div>)}</div>
       </Panel>

@@ -183,7 +183,7 @@ class Reading:
             telemetry=TelemetryView(self.telemetry, self.state),
             state=StateView(self.state, _not_here, _not_here, _not_here),
             traces=self.traces,
-            calls=LlmRows(db, self.packs),
+            calls=LlmRows(db, self.packs, lambda: config().budgets),
             machines=Machines(LatestRows(db), self.packs, lambda: config().inventory, self.clock).hosts,
             models=ModelHealth(ModelRows(db), self.clock, policies=lambda: config().drift),
             days=self.days.days,
