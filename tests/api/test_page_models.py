@@ -270,7 +270,7 @@ def test_a_model_shows_something_before_everything_is_computed(view: Make):
         made.check()
 
 
-@pytest.mark.parametrize("width", [1360, 390])
+@pytest.mark.parametrize("width", [pytest.param(1360, marks=pytest.mark.soak), 390])
 def test_names_of_ten_thousand_letters_and_of_other_directions_break_nothing(view: Make, width: int):
     name = "\u05d0\u202e<b>" + "m" * 9_990
     rows = [

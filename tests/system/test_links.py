@@ -43,7 +43,7 @@ def post(server, service, name, *points):
     assert answer.status_code == 200, answer.text
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.soak)])
 def test_a_group_of_series_and_a_series_are_opened_with_their_monitor_and_time(server, hook, view, theme):
     def slow():
         now = time.time_ns()
