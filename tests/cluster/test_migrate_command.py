@@ -158,6 +158,7 @@ def test_the_command_moves_what_was_learned_state_telemetry_and_keys(fleet, serv
     assert (shared / "redaction.key").read_bytes() == (data / "redaction.key").read_bytes()
 
 
+@pytest.mark.soak  # without the command: test_migrate.py
 def test_several_tenants_are_refused_before_anything_is_moved_unless_all_is_learned_anew(fleet, server, tmp_path):
     data, place = a_machine(tmp_path / "data", tenants=("a", "b")), StatePlace(server.empty())
     config = config_of(fleet, state={"url": place.url})
