@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from incident_world import guide
@@ -25,7 +25,7 @@ class Due:
         self.waiting = waiting
         self.settled: list[str] = []
 
-    def claim(self, now: int, limit: int = 1, lease_ns: int = 1) -> Sequence[Message]:
+    def claim(self, now: int, limit: int = 1, lease_ns: int = 1, *, without: Collection[str] = ()) -> Sequence[Message]:
         return self.waiting[:limit]
 
     def settle(

@@ -166,7 +166,7 @@ def test_a_page_never_waits_for_it(house, chat):
     trigger = messages()["trigger"]
 
     class Due:
-        def claim(self, now, limit=1, lease_ns=1):
+        def claim(self, now, limit=100, lease_ns=0, *, without=()):
             return [trigger]
 
     async def pages():

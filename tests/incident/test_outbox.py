@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from incident_world import MINUTE, SECOND, T0, World, finding
+from tocsin.incident import outbox as outbox_module
 from tocsin.incident.outbox import Outbox, backoff_ns
 from tocsin.incident.policy import Policy
 from tocsin.model.clock import ManualClock
@@ -252,6 +253,37 @@ def test_what_was_claimed_and_never_attempted_comes_again(tmp_path):
             desk.clock.advance(5 * MINUTE)
             await delivered(box)
             assert hook.got == [("trigger", "")]
+
+    asyncio.run(scene())
+
+
+def test_what_a_full_queue_can_not_take_is_neither_read_again_and_again_nor_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(outbox_module, "QUEUE", 2)
+
+    async def scene():
+        never = asyncio.Event()
+        desk, hook, other = Desk(tmp_path, "hook", "other"), Spy("hook", never), Spy("other")
+        read = []
+        claim = desk.store.claim
+        desk.store.claim = lambda *a, **k: read.append(len(found := claim(*a, **k))) or found
+        async with outbox(desk, hook, other) as box:
+            for _ in range(6):
+                desk.clock.advance(SECOND)
+                desk.incident = World().tick(NOW, finding())[0].incident
+                desk.step("update")
+                await box.drain()
+                await box.idle("other")
+            assert len(other.got) == 6
+            assert len(hook.got) == 1
+            # the first is on its way and two wait: from then on only the other's are read
+            assert read[-2:] == [1, 1]
+            attempts = [each.message.attempts for each in desk.store.pages("main", desk.incident.id)]
+            never.set()
+            for _ in range(4):
+                desk.clock.advance(5 * MINUTE)
+                await delivered(box)
+            assert [state for _, state in desk.states("hook")].count("pending") == 0
+            assert max(attempts) == 1
 
     asyncio.run(scene())
 

@@ -102,6 +102,15 @@ def test_a_claimed_message_comes_back_when_its_taker_dies(state):
         state.settle("m9", "sent", at=1)
 
 
+def test_what_is_due_to_a_full_destination_is_neither_claimed_nor_counted_as_an_attempt(state):
+    state.commit("correlate", 1, messages=[MESSAGE, replace(MESSAGE, id="m2", destination="other")])
+    assert [each.id for each in state.claim(10, lease_ns=100, without={"hook"})] == ["m2"]
+    assert state.put_off(10, {"hook", "other"}, lease_ns=100) == 1  # the other's is claimed
+    assert state.due_messages(109) == []
+    found = {each.id: each.attempts for each in state.claim(110, lease_ns=100)}
+    assert found == {"m1": 1, "m2": 2}
+
+
 def test_what_a_person_decided_stands_until_the_incident_is_reopened(state):
     state.commit("correlate", 1, incidents=[INCIDENT], events=[OPENED])
     acknowledged = state.act("main", "inc-1", "ack", by="ann", note="mine", at=20)

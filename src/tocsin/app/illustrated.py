@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -51,9 +51,16 @@ class Illustrated:
         self._done = done
         self._draw = draw
 
-    def claim(self, now: int, limit: int = BATCH, lease_ns: int = LEASE_NS) -> Sequence[Message]:
+    def claim(
+        self,
+        now: int,
+        limit: int = BATCH,
+        lease_ns: int = LEASE_NS,
+        *,
+        without: Collection[str] = (),
+    ) -> Sequence[Message]:
         """Due messages, leased, with their example traces, charts and summaries."""
-        claimed = self._store.claim(now, limit, lease_ns)
+        claimed = self._store.claim(now, limit, lease_ns, without=without)
         began = self._clock.now()
         known: dict[str, tuple[TraceExample, ...]] = {}
         drawn: dict[str, Picture | None] = {}
@@ -97,6 +104,10 @@ class Illustrated:
         except TocsinError as error:
             _WITHOUT.labels(error.code).inc()
             return ()
+
+    def put_off(self, now: int, destinations: Collection[str], lease_ns: int = LEASE_NS) -> int:
+        """Let what is due to these destinations wait for the length of a lease; gives how many that were."""
+        return self._store.put_off(now, destinations, lease_ns)
 
     def settle(
         self, message_id: str, outcome: Outcome, *, at: int, next_attempt: int | None = None, error: str = ""

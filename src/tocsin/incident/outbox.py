@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import structlog
@@ -23,6 +24,7 @@ GIVE_UP_NS = 24 * 3600 * SECOND
 SEND_LIMIT_S = 30.0
 """No attempt takes longer than this, whatever the destination does."""
 LEASE_NS = 120 * SECOND
+PUT_OFF_NS = 10 * SECOND
 LEAD_POLL_S = 0.5
 SETTLE_AGAIN_S = 1.0
 QUEUE = 200
@@ -49,8 +51,18 @@ _UNREACHED = gauge(
 class MessageStore(Protocol):
     """What the outbox needs of the state store; calls may block and come from worker threads."""
 
-    def claim(self, now: int, limit: int = BATCH, lease_ns: int = LEASE_NS) -> Sequence[Message]:
-        """Due messages, leased; `attempts` counts this one."""
+    def claim(
+        self,
+        now: int,
+        limit: int = BATCH,
+        lease_ns: int = LEASE_NS,
+        *,
+        without: Collection[str] = (),
+    ) -> Sequence[Message]:
+        """Due messages, leased, but those to some destinations; `attempts` counts this one."""
+
+    def put_off(self, now: int, destinations: Collection[str], lease_ns: int = LEASE_NS) -> int:
+        """Let what is due to these destinations wait for the length of a lease, unread; gives how many that were."""
 
     def settle(
         self, message_id: str, outcome: Outcome, *, at: int, next_attempt: int | None = None, error: str = ""
@@ -133,6 +145,7 @@ class Outbox:
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._claimed: dict[str, tuple[int, int]] = {}  # by message: term and time of the last claim
         self._newest: dict[str, list[int | str]] = {}
+        self._put_off_at = 0
         self._wake = asyncio.Event()
         self.health: dict[str, Health] = {name: Health() for name in self._destinations}
 
@@ -172,14 +185,18 @@ class Outbox:
         term, now = await asyncio.to_thread(self._term), self._clock.now()
         if not term:
             return 0
-        claimed = await asyncio.to_thread(self._store.claim, now, BATCH, LEASE_NS)
+        full = {name for name, queue in self._queues.items() if queue.full()}
+        claimed = await asyncio.to_thread(partial(self._store.claim, now, BATCH, LEASE_NS, without=full))
         for message in sorted(claimed, key=lambda each: (each.created_at, each.id)):
             await self._hand_over(message, (term, now))
+        if full and now - self._put_off_at >= PUT_OFF_NS:  # else all of it would be passed over by every claim
+            self._put_off_at = now
+            await asyncio.to_thread(self._store.put_off, now, full, LEASE_NS)
         return len(claimed)
 
-    async def idle(self) -> None:
-        """Wait until all that was claimed has been attempted."""
-        await asyncio.gather(*(queue.join() for queue in self._queues.values()))
+    async def idle(self, *names: str) -> None:
+        """Wait until all that was claimed has been attempted, of some destinations or of all."""
+        await asyncio.gather(*(queue.join() for name, queue in self._queues.items() if not names or name in names))
 
     async def close(self) -> None:
         """Stop; what was not attempted is claimed again when its lease is over."""

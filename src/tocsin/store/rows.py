@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -154,9 +154,12 @@ def queue(connection: Connection, messages: Iterable[Message]) -> None:
         )
 
 
-def due(connection: Connection, now: int, limit: int) -> list[Message]:
-    """Messages that wait and may go at `now`, oldest first."""
-    return [message_of(row) for row in connection.execute(_DUE, {"now": now, "most": limit})]
+def due(connection: Connection, now: int, limit: int, without: Collection[str] = ()) -> list[Message]:
+    """Messages that wait and may go at `now`, but those to some destinations, oldest first."""
+    values: dict[str, object] = {"now": now, "most": limit}
+    if without:
+        values["names"] = sorted(without)
+    return [message_of(row) for row in connection.execute(_DUE_TO_OTHERS if without else _DUE, values)]
 
 
 _DUE = (
@@ -165,6 +168,7 @@ _DUE = (
     .order_by(OUTBOX.c.not_before, OUTBOX.c.created_at, OUTBOX.c.id)
     .limit(sa.bindparam("most"))
 )
+_DUE_TO_OTHERS = _DUE.where(OUTBOX.c.destination.not_in(sa.bindparam("names", expanding=True)))
 
 
 def message_of(row: Any) -> Message:

@@ -47,6 +47,12 @@ _LEASE = (
     .where(OUTBOX.c.id == sa.bindparam("message"))
     .values(not_before=sa.bindparam("until"), attempts=OUTBOX.c.attempts + 1)
 )
+_PUT_OFF = (
+    OUTBOX.update()
+    .where(OUTBOX.c.state == "pending", OUTBOX.c.not_before <= sa.bindparam("now"))
+    .where(OUTBOX.c.destination.in_(sa.bindparam("names", expanding=True)))
+    .values(not_before=sa.bindparam("until"))
+)
 _LIMIT = 10_000
 
 
@@ -215,13 +221,26 @@ class StateStore(Decisions, Remedies, SessionRows):
         with self._reading() as connection:
             return due(connection, now, limit)
 
-    def claim(self, now: int, limit: int = 100, lease_ns: int = _LEASE_NS) -> list[Message]:
-        """Due messages, taken for `lease_ns`: who doesn't settle them in time lets others have them."""
+    def claim(
+        self,
+        now: int,
+        limit: int = 100,
+        lease_ns: int = _LEASE_NS,
+        *,
+        without: Collection[str] = (),
+    ) -> list[Message]:
+        """Due messages `without` those to some destinations, taken for `lease_ns`: who doesn't settle them in time lets others have them."""
         with self._begin() as connection:
-            found = due(connection, now, limit)
+            found = due(connection, now, limit, without)
             if found:
                 connection.execute(_LEASE, [{"message": each.id, "until": now + lease_ns} for each in found])
         return [replace(message, attempts=message.attempts + 1) for message in found]
+
+    def put_off(self, now: int, destinations: Collection[str], lease_ns: int = _LEASE_NS) -> int:
+        """Let what is due to these destinations wait for `lease_ns`, as if claimed, but unread; gives how many that were."""
+        with self._begin() as connection:
+            values = {"now": now, "until": now + lease_ns, "names": sorted(destinations)}
+            return connection.execute(_PUT_OFF, values).rowcount
 
     def settle(
         self, message_id: str, outcome: Outcome, *, at: int, next_attempt: int | None = None, error: str = ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Final
 
 from tocsin.incident.outbox import Outbox
@@ -66,38 +67,68 @@ class _Desk:
         self._good = _Good()
         self.box = Outbox(self.store, {GOOD: self._good} | ({DEAD: _Dead()} if dead else {}), self._clock)
         self._offset = 0
+        self.took: list[tuple[float, float]] = []
 
-    async def told_s(self, step: Transition) -> float:
-        """Seconds from the commit of an incident with its messages until the good destination has it."""
+    async def tell(self, step: Transition) -> None:
+        """Commit an incident with its messages, and note the seconds until the good destination has it, of wall and of CPU."""
         self._offset += 1
         self._clock.advance(SECOND)
         messages = self._policy.fold([step], self._clock.now(), tick=False)
         self._good.came.clear()
         self.store.commit("incidents", self._offset, incidents=[step.incident], messages=messages)
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         while not self._good.came.is_set():
             await self.box.drain()
             await asyncio.sleep(0)
-        return time.perf_counter() - began
+        self.took.append((time.perf_counter() - began, time.process_time() - spent))
+        await self.box.idle(GOOD)
+
+    async def close(self) -> None:
+        """End it."""
+        await self.box.close()
+        self.store.close()
 
 
-def added_ms(steps: list[Transition]) -> float:
-    """Median of the time to the good destination beside a dead one, less that without it, in ms; taken in turns.
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What is added to one telling, in ms: median of differences to the same telling alone, and their middle half.
 
-    `steps` open incidents; the first `WARM` are not counted.
+    `times` is the median CPU time over that of a telling alone.
+    """
+
+    wall: float
+    wall_spread: float
+    cpu: float
+    times: float
+
+    @staticmethod
+    def of(beside: _Desk, alone: _Desk) -> Added:
+        """The differences of one desk to another, telling by telling."""
+        pairs = list(zip(beside.took[WARM:], alone.took[WARM:], strict=True))
+        wall = [1000 * (each[0] - other[0]) for each, other in pairs]
+        lower, _, upper = quantiles(wall, n=4)
+        cpu = [[each[1] for each in desk.took[WARM:]] for desk in (beside, alone)]
+        added = 1000 * median(each[1] - other[1] for each, other in pairs)
+        return Added(median(wall), upper - lower, added, median(cpu[0]) / median(cpu[1]))
+
+
+def added_ms(steps: list[Transition]) -> tuple[Added, Added]:
+    """What a dead destination adds to the time until another has an incident, and a control that adds nothing.
+
+    Three desks tell the same in turns: one alone, one beside a destination that never answers, and a second one alone,
+    whose differences to the first are what the machine does by itself. `steps` open incidents; the first `WARM` are not
+    counted.
     """
     return asyncio.run(_added_ms(steps))
 
 
-async def _added_ms(steps: list[Transition]) -> float:
+async def _added_ms(steps: list[Transition]) -> tuple[Added, Added]:
     with tempfile.TemporaryDirectory() as place:
-        desks = [_Desk(Path(place) / f"{dead}.db", steps, dead=dead) for dead in (False, True)]
-        took: list[list[float]] = [[], []]
-        for step in steps:
-            for seconds, desk in zip(took, desks, strict=True):
-                seconds.append(await desk.told_s(step))
+        desks = [_Desk(Path(place) / f"{number}.db", steps, dead=number == 1) for number in range(3)]
+        for number, step in enumerate(steps):
+            for turn in range(3):  # nobody is always the first
+                await desks[(turn + number) % 3].tell(step)
         for desk in desks:
-            await desk.box.close()
-            desk.store.close()
-    alone, beside = (median(each[WARM:]) for each in took)
-    return 1000 * (beside - alone)
+            await desk.close()
+    alone, beside, control = desks
+    return Added.of(beside, alone), Added.of(control, alone)

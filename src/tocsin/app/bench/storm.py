@@ -22,6 +22,8 @@ FINDINGS: Final = 10_000
 MOST: Final = 10
 GROWTH: Final = 3.0
 """With the square of the findings it would be 4."""
+BESIDE: Final = 1.25
+"""Times the CPU time of telling one destination alone, which one that never answers may cost at most."""
 TOLD: Final = 300
 SPAN_NS: Final = 10 * 10**9
 BATCH: Final = 50
@@ -43,11 +45,20 @@ def measure(setting: Setting) -> Bench:
         _, half = _best(host, FINDINGS // 2)
         told, note = f"time of the fold beside that of half as many findings, {name}", "CPU time; 2 is in proportion"
         bench.add(Figure(told, seconds / half, "times", GROWTH, aim_high=False, note=note, promised=True))
-    added = added_ms(opened(TOLD + WARM))
-    note = f"{TOLD} incidents, one by one, to one that takes them, with and without one that never answers, in turns"
-    bench.add(Figure("a dead destination adds, median", added, "ms", 1.0, aim_high=False, note=note))
+    _add_neighbour(bench)
     bench.elapsed_s = time.monotonic() - began
     return bench
+
+
+def _add_neighbour(bench: Bench) -> None:
+    dead, control = added_ms(opened(TOLD + WARM))
+    note = f"{TOLD} incidents, one by one, in turns with one that has no such neighbour"
+    told = "until one destination is told, beside one that never answers"
+    bench.add(Figure(f"work {told}", dead.times, "times", BESIDE, aim_high=False, note=note, promised=True))
+    note = f"median of pairs; of a second one without a neighbour {control.cpu:.2f}"
+    bench.add(Figure(f"work added {told}", dead.cpu, "CPU-ms", 1.0, aim_high=False, note=note))
+    note = f"median of pairs, middle half {dead.wall_spread:.1f} wide; of a second one without a neighbour {control.wall:.1f}, {control.wall_spread:.1f} wide"
+    bench.add(Figure(f"time added {told}", dead.wall, "ms", 1.0, aim_high=False, note=note))
 
 
 def storm(host: str = "", findings: int = FINDINGS) -> tuple[int, float]:
