@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tocsin.derive.regression import WARM, Regression
+from tocsin.derive.regression import QUIET, WARM, Regression
 
 STEP = 10 * 10**9
 
@@ -17,7 +17,9 @@ def world(n, seed=0, noise=2.0):
 
 
 def folded(regression, x, y, start=0):
-    return np.array([regression.fold((start + k) * STEP, b, [a]) for k, (a, b) in enumerate(zip(x, y, strict=True))])
+    return np.array(
+        [regression.fold((start + k) * STEP, b, [a]).share for k, (a, b) in enumerate(zip(x, y, strict=True))]
+    )
 
 
 def test_the_share_is_that_of_ordinary_least_squares():
@@ -25,9 +27,10 @@ def test_the_share_is_that_of_ordinary_least_squares():
     told = folded(Regression(1), x, y)
     assert np.isnan(told[:WARM]).all()
     k = 1_999
-    weights = np.linalg.lstsq(np.stack([np.ones(k), x[:k], x[:k] ** 2], axis=1), y[:k], rcond=None)[0]
-    expected = weights @ [1, x[k], x[k] ** 2]
-    floor = 0.1 * math.sqrt(np.mean(y[:k] ** 2))
+    features = np.stack([np.ones(k + 1), x, np.sqrt(np.maximum(x, 0))], axis=1)
+    weights = np.linalg.lstsq(features[:k], y[:k], rcond=None)[0]
+    expected = weights @ features[k]
+    floor = QUIET * math.sqrt(np.mean(y[:k] ** 2))
     assert told[k] == pytest.approx((y[k] + floor) / (expected + floor), rel=2e-3)
 
 
@@ -51,7 +54,7 @@ def test_nothing_is_told_beyond_what_was_seen():
     x, y = world(1_000)
     regression = Regression(1)
     folded(regression, x, y)
-    assert math.isnan(regression.fold(1_000 * STEP, 400.0, [300.0]))
+    assert math.isnan(regression.fold(1_000 * STEP, 400.0, [300.0]).share)
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
@@ -60,8 +63,8 @@ def test_what_is_no_number_teaches_nothing(odd):
     regression = Regression(1)
     folded(regression, x, y)
     before = regression.snapshot()
-    assert math.isnan(regression.fold(500 * STEP, odd, [50.0]))
-    assert math.isnan(regression.fold(500 * STEP, 50.0, [odd]))
+    assert math.isnan(regression.fold(500 * STEP, odd, [50.0]).share)
+    assert math.isnan(regression.fold(500 * STEP, 50.0, [odd]).share)
     assert regression.snapshot() == before
 
 
@@ -77,3 +80,14 @@ def test_a_restart_changes_nothing():
 def test_a_constant_other_and_a_constant_reading_are_harmless():
     assert np.isnan(folded(Regression(1), np.full(500, 3.0), world(500)[1])).all()
     assert np.isnan(folded(Regression(1), world(500)[0], np.full(500, 3.0))).all()
+
+
+def test_what_rises_fast_at_first_and_then_no_more_is_usual_at_every_load():
+    rng = np.random.default_rng(7)
+    x = 400 * (1 + np.sin(np.arange(4_000) / 90)) * rng.uniform(0.8, 1.2, 4_000)
+    y = 100 * x / (x + 60) + rng.normal(0, 1, 4_000)
+    told = folded(Regression(1), x, y)[2_000:]
+    little = x[2_000:] < 20
+    assert little.sum() > 100
+    assert abs(told[little].mean() - 1) < 0.08
+    assert abs(told[~little].mean() - 1) < 0.02

@@ -227,11 +227,12 @@ class Joint:
         if math.isnan(value + math.fsum(others)):
             return math.nan
         usual = self.usual.setdefault((spec.name, thing.key), Regression(len(others)))
-        share = usual.fold(now, value, others)
+        share, expected = usual.fold(now, value, others)
         if not math.isnan(share):
             given = dict(zip(spec.given, others, strict=True))
             proof = {name.replace(".", "_"): each for name, each in {spec.reading: value, **given}.items()}
-            self._prove(spec, thing, {**proof, "share_of_usual": share})
+            plain = value / expected if expected > 0.0 else share
+            self._prove(spec, thing, {**proof, "usual": expected, "share_of_usual": plain})
         return share
 
     def _near(self, reading: str, thing: Thing, now: int) -> float:

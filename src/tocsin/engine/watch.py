@@ -15,6 +15,7 @@ from tocsin.calibrate.hysteresis import Hysteresis, Move, Transitions, Verdict
 from tocsin.calibrate.inputs import Inputs
 from tocsin.calibrate.quarantine import Quarantine
 from tocsin.calibrate.sampling import Sampling
+from tocsin.calibrate.waiting import Waiting
 from tocsin.detect.registry import build
 from tocsin.detect.threshold import breach
 from tocsin.engine.guarded import Guarded
@@ -65,6 +66,7 @@ class Watch:
         if spec.detect.threshold is None:
             self.detector = _detector(spec, shelf or ModelShelf())
         self.calibrator = Calibrator()
+        self.waiting = Waiting.before(self.window.size, self.window.step, spec.for_)
         self.hysteresis = Hysteresis()
         self.hold = Hold()
         self.quarantine = Quarantine()
@@ -212,12 +214,13 @@ class Watch:
             self._sure(closed, odd, band, direction),
         )  # fmt: skip
         self.hold.follow(rows, moves, needed, asked)
-        self.calibrator.learn(rows, score)
+        self.calibrator.learn(rows, self.waiting.swap(rows, score))
         for known in self.quarantine.fold(step, self.hysteresis.verdicts(rows)):
             self.detector.learn(self.placement.place(known), np.ones(len(known)))
         renewed = self.calibrator.follow(self.detector)
         if renewed.size:
             self.hold.release(renewed)
+            self.waiting.forget(renewed)
         self._learn_spread(closed)
         pane = PaneRows(
             tenant, self.spec.name, rows, step.time, closed.value, closed.samples, score, log10_p, n_eff, band
@@ -312,6 +315,7 @@ class Watch:
             "feeds": {key: sorted(feeds) for key, feeds in self.feeds.items()},
             "detector": self.detector.snapshot() if self.detector else {},
             "calibrator": self.calibrator.snapshot(),
+            "waiting": self.waiting.snapshot(),
             "hysteresis": self.hysteresis.snapshot(),
             "hold": self.hold.snapshot(),
             "quarantine": self.quarantine.snapshot(),
@@ -334,7 +338,7 @@ class Watch:
         self.calibrator.restore(state["calibrator"])
         self.hysteresis.restore(state["hysteresis"])
         self.quarantine.restore(state["quarantine"])
-        for name, part in (("hold", self.hold), ("sampling", self.sampling)):
+        for name, part in (("hold", self.hold), ("sampling", self.sampling), ("waiting", self.waiting)):
             if name in state:  # snapshots of before had none
                 part.restore(state[name])
         self.episodes.restore(state["episodes"])
