@@ -25,7 +25,7 @@ def span_of(span_id: str, parent_id: str, name: str, service: str, at_ms: float,
         "span_id": span_id, "parent_id": parent_id, "name": name, "service": service, "kind": "internal", "status": "unset",
         "status_message": "", "operation": "", "provider": "", "request_model": "", "response_model": "",
         "finish_reason": "", "error_class": "", "prompt_version": "", "peer": "", "call": False, "input_tokens": None,
-        "output_tokens": None, "total_tokens": None, "cost_usd": None, "time_to_first_token_s": None,
+        "output_tokens": None, "total_tokens": None, "cost_usd": None, "time_to_first_token_s": None, "retries": None,
         "start": BEGIN + round(at_ms * MS), "end": BEGIN + round((at_ms + took_ms) * MS), "stored_ms": NOW // MS,
     }  # fmt: skip
     return {**base, **more}
@@ -36,7 +36,7 @@ def call_of(span_id: str, parent_id: str, at_ms: float, took_ms: float, tokens: 
     known: dict[str, Any] = {
         "kind": "client", "operation": "chat", "provider": "vllm", "request_model": "llama-3.1-70b", "call": True,
         "response_model": "llama-3.1-70b", "prompt_version": "answer-v7", "finish_reason": "stop", "cost_usd": 0.0312,
-        "time_to_first_token_s": 0.41, "input_tokens": tokens[0], "output_tokens": tokens[1],
+        "time_to_first_token_s": 0.41, "retries": 2, "input_tokens": tokens[0], "output_tokens": tokens[1],
     }  # fmt: skip
     return span_of(span_id, parent_id, "chat llama-3.1-70b", "support-bot", at_ms, took_ms, **{**known, **more})
 

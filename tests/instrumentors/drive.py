@@ -32,6 +32,7 @@ from opentelemetry import trace  # noqa: E402 - reads the environment set above
 SYSTEM = "You find invoices."
 TOOL = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
 SCENES = ("plain", "stream", "tool", "fail 429", "fail 500", "fail 503", "fail context", "timeout")
+AGAIN = "again"
 
 
 def instrument():
@@ -67,7 +68,7 @@ def instrument():
         from opentelemetry.instrumentation.langchain import LangchainInstrumentor
 
         LangchainInstrumentor().instrument()
-    elif INSTRUMENTOR == "openinference":
+    elif INSTRUMENTOR in ("openinference", "openinference-httpx"):
         import importlib
 
         module = importlib.import_module(f"openinference.instrumentation.{PROVIDER}")
@@ -79,11 +80,16 @@ def instrument():
             "langchain": "LangChain",
         }
         getattr(module, names[PROVIDER] + "Instrumentor")().instrument()
+    if INSTRUMENTOR == "openinference-httpx":
+        from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+
+        HTTPXClientInstrumentor().instrument()
 
 
 def text(scene):
     """What the user asks in a scene."""
-    wanted = {"tool": "use a tool", "timeout": "be slow"}.get(scene, scene if scene.startswith("fail") else "")
+    asked = scene.startswith("fail") or AGAIN in scene
+    wanted = {"tool": "use a tool", "timeout": "be slow"}.get(scene, scene if asked else "")
     return f"Where is invoice 7? {wanted}".strip()
 
 
@@ -91,7 +97,7 @@ def openai(scene):
     """One scene with OpenAI's SDK."""
     import openai as sdk
 
-    client = sdk.OpenAI(base_url=f"{ADDRESS}/v1", max_retries=0, timeout=1.0)
+    client = sdk.OpenAI(base_url=f"{ADDRESS}/v1", max_retries=2 if AGAIN in scene else 0, timeout=1.0)
     messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text(scene)}]
     if scene == "embeddings":
         return client.embeddings.create(model="text-embedding-3-small", input="Where is invoice 7?")
@@ -193,7 +199,11 @@ def main():
     more = {
         "openai": ["embeddings"], "cohere": ["embeddings"], "bedrock": ["invoke"], "langchain": ["rag", "nothing found"],
     }.get(PROVIDER, [])  # fmt: skip
-    for scene in (*SCENES, *more):
+    if INSTRUMENTOR == "openinference-httpx":  # what is of interest here are the requests of a call that is tried again
+        scenes = ("plain", "again once", "again twice", "fail 503 again")
+    else:
+        scenes = (*SCENES, *more)
+    for scene in scenes:
         if scene == "tool" and PROVIDER in ("cohere", "bedrock"):
             continue
         with tracer.start_as_current_span(f"scene {scene}"):

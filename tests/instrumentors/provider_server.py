@@ -1,7 +1,7 @@
 """A server that speaks the HTTP APIs of OpenAI, Anthropic, Cohere and Bedrock, by their documented response schemas.
 
-What is asked says what happens: `fail 429`, `fail 500`, `fail 503`, `fail context`, `be slow`, `use a tool`. Every
-call takes the same: `WHOLE` tokens of prompt, of which `READ` come from a cache, and `ANSWER` tokens of answer.
+What is asked says what happens: `fail 429`, `fail 500`, `fail 503`, `fail context`, `be slow`, `use a tool`, `again once` and
+`again twice` (429 and 503 before the answer). Every call takes the same: `WHOLE` tokens of prompt, of which `READ` come from a cache, and `ANSWER` tokens of answer.
 Needs nothing but the standard library: it also runs where only instrumentors are installed.
 """
 
@@ -13,6 +13,7 @@ import struct
 import sys
 import threading
 import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -44,6 +45,7 @@ class Provider(BaseHTTPRequestHandler):
         if "be slow" in said:
             time.sleep(SLOW_S)
         failure = next((kind for kind in ("429", "500", "503", "context") if f"fail {kind}" in said), None)
+        failure = self.server.again(said) or failure
         if path.endswith("/chat/completions"):
             return self._openai_chat(told, said, failure)
         if path.endswith("/embeddings"):
@@ -299,6 +301,14 @@ class Server(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._ids = 0
         self._bodies = 0
+        self._tries = Counter()
+
+    def again(self, said):
+        """How this attempt fails, of what is answered only once it is asked again."""
+        most = 2 if "again twice" in said else 1 if "again once" in said else 0
+        with self._lock:
+            self._tries[said] += 1
+            return ("429", "503")[self._tries[said] - 1] if self._tries[said] <= most else None
 
     def next_id(self, prefix):
         with self._lock:

@@ -25,7 +25,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures" / "genai"
 NEW, ANTHROPIC, OLDER = "requirements.txt", "requirements-anthropic.txt", "requirements-older.txt"
-LANGCHAIN = "requirements-langchain.txt"
+LANGCHAIN, RETRIES = "requirements-langchain.txt", "requirements-retries.txt"
 TAKES = [
     *((NEW, "openlit", provider) for provider in ("openai", "anthropic", "cohere", "bedrock")),
     *((NEW, "traceloop", provider) for provider in ("openai", "anthropic", "bedrock")),
@@ -33,6 +33,7 @@ TAKES = [
     *((ANTHROPIC, instrumentor, "anthropic") for instrumentor in ("openinference", "none")),
     *((OLDER, "traceloop", provider) for provider in ("openai", "anthropic", "cohere")),
     *((LANGCHAIN, instrumentor, "langchain") for instrumentor in ("openinference", "traceloop-alone")),
+    (RETRIES, "openinference-httpx", "openai"),
     *((OLDER, instrumentor, "openai") for instrumentor in ("openai-v2", "openinference")),
 ]
 PACKAGES = {
@@ -41,6 +42,7 @@ PACKAGES = {
     "traceloop-alone": "opentelemetry-instrumentation-{provider}",
     "openai-v2": "opentelemetry-instrumentation-openai-v2",
     "openinference": "openinference-instrumentation-{provider}",
+    "openinference-httpx": "opentelemetry-instrumentation-httpx",
     "none": "{provider}",
 }
 NAMES = {"none": "{provider}-sdk", "openai-v2": "openai-v2", "traceloop-alone": "traceloop"}
@@ -94,11 +96,17 @@ def take(python: Path, instrumentor: str, provider: str) -> None:
             server.terminate()
             server.wait()
         found = merged(Path(folder))
-    target = FIXTURES / name / f"{provider}.json"
+    folder = FIXTURES.with_name("genai_retries") if requirements_of(instrumentor) == RETRIES else FIXTURES
+    target = folder / name / f"{provider}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     spans = sum(len(scope["spans"]) for one in found["resourceSpans"] for scope in one["scopeSpans"])
-    print(f"{target.relative_to(FIXTURES)}: {spans} spans", flush=True)
+    print(f"{target.relative_to(FIXTURES.parent)}: {spans} spans", flush=True)
+
+
+def requirements_of(instrumentor: str) -> str:
+    """The file of requirements that an instrumentor is first recorded with."""
+    return next(requirements for requirements, name, _ in TAKES if name == instrumentor)
 
 
 def merged(folder: Path) -> dict:

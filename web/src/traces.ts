@@ -12,7 +12,7 @@ export interface SpanRow {
   operation: string; provider: string; request_model: string; response_model: string; finish_reason: string; error_class: string; prompt_version: string; peer: string;
   at_s: number; duration_s: number; self_s: number; child_s: number; path_s: number; path: [number, number][];
   usual: { count: number; p50_s: number; p95_s: number; times: number | null; slow: boolean } | null;
-  call: boolean; own: { input_tokens: number | null; output_tokens: number | null; cost_usd: number | null; time_to_first_token_s: number | null };
+  call: boolean; own: { input_tokens: number | null; output_tokens: number | null; cost_usd: number | null; time_to_first_token_s: number | null; retries: number | null };
   below: number; hidden: { spans: number; s: number };
   with_children: { calls: number; errors: number; input_tokens: number; output_tokens: number; cost_usd: number | null };
   marks: string[];

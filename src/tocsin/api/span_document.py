@@ -18,7 +18,7 @@ _DROPPED = ("[content dropped: ", "[redacted:")
 _OWN = (
     "name", "service", "kind", "status", "status_message", "scope", "operation", "provider", "request_model",
     "response_model", "finish_reason", "error_class", "prompt_version", "input_tokens", "output_tokens", "total_tokens",
-    "cost_usd", "time_to_first_token_s",
+    "cost_usd", "time_to_first_token_s", "retries",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ _WORDS = {
     "outside": ("partly outside of the time of the parent", "clocks differ, or the parent did not wait"),
     "negative": ("with an end before the begin", "the duration is taken as 0"),
 }
+_OWN = ("input_tokens", "output_tokens", "cost_usd", "time_to_first_token_s", "retries")
 _TEXTS = (
     "name", "service", "kind", "status", "status_message", "operation", "provider", "request_model", "response_model",
     "finish_reason", "error_class", "prompt_version", "peer",
@@ -74,7 +75,7 @@ def _span(node: Node, origin: int, kept: set[str], usual: Mapping[tuple[str, str
         "path": [[(start - origin) / NS, (end - origin) / NS] for start, end in node.pieces()],
         "usual": _compared(node, usual.get((str(row["service"]), str(row["name"])))),
         "call": bool(row["call"]),
-        "own": {name: row[name] for name in ("input_tokens", "output_tokens", "cost_usd", "time_to_first_token_s")},
+        "own": {name: row[name] for name in _OWN},
         "below": node.below,
         "hidden": {"spans": sum(each.below + 1 for each in hidden), "s": sum(each.duration_ns for each in hidden) / NS},
         "with_children": {

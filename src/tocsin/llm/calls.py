@@ -53,6 +53,8 @@ _ESTIMATES = ("estimated_input_tokens", "estimated_output_tokens")
 _PROMPT_TEXT = "prompt_text"
 _STREAM = "stream"
 _REQUEST = "request_id"
+_ATTEMPT = "http_attempt"
+_SPANS = ("span_id", "parent_id")
 _SERVICE = "service.name"
 _SIGNS_OF_A_CALL = ("operation", "provider", "request_model", "response_model", "input_tokens", "output_tokens")
 _INFERENCE = frozenset({"chat", "text_completion", "generate_content", "embeddings", "rerank"})
@@ -109,7 +111,7 @@ class CallReader:
         self._names = FieldNames()
         self._values: dict[str, list[tuple[str, str]]] = {}
         self._errors = ErrorClasses()
-        known = {*TEXT_FIELDS, *COUNT_FIELDS, *NUMBER_FIELDS, *_ESTIMATES, _PROMPT_TEXT, _STREAM, _REQUEST}
+        known = {*TEXT_FIELDS, *COUNT_FIELDS, *NUMBER_FIELDS, *_ESTIMATES, _PROMPT_TEXT, _STREAM, _REQUEST, _ATTEMPT}
         for mapping in (mapping for pack in packs for mapping in pack.mappings):
             if mapping.field == "error_class":
                 self._errors.add(mapping, self._names)
@@ -157,8 +159,20 @@ class CallReader:
         request, service = (self._texts(field, found.get(field), n) for field in (_REQUEST, _SERVICE))
         named_by = _named_by(columns["scope"], texts["response_id"], request, service, at)
         counted[at] = self._doubles.first(tenant, _marked(columns, named_by, numbers, at))
+        sent = _is_text(self._texts(_ATTEMPT, found.get(_ATTEMPT), n), "sent") & ~call
+        self._try_again(tenant, columns, np.flatnonzero(sent), at, numbers)
         self._price(texts, numbers, columns["time"], at)
         return Calls(call, counted, estimated & call, texts, numbers)
+
+    def _try_again(self, tenant: str, columns: Mapping[str, Any], sent: I8, at: I8, numbers: dict[str, F8]) -> None:
+        """Count the requests `sent` of the calls `at`, where these don't say themselves how often they were tried again."""
+        halves = _ids(columns["trace_id"], 2)
+        trace = (31 * halves[:, 0]) ^ halves[:, 1]  # some senders fill only one of them
+        span, parent = (_ids(columns[name], 1)[:, 0] for name in _SPANS)
+        self._doubles.attempts.take(tenant, trace[sent], parent[sent], span[sent])
+        told = numbers["retries"][at]
+        seen = self._doubles.attempts.retries(tenant, trace[at], span[at])
+        numbers["retries"][at] = np.where(np.isnan(told), seen, told)
 
     def _name(self, names: Any, rows: I8, call: Mask, texts: dict[str, Texts]) -> None:
         """Take what the names of spans say that say nothing else, of the rows given."""

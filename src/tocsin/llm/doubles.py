@@ -12,6 +12,7 @@ from tocsin.model.arrays import F8, I8, Mask
 
 _KEPT = 32_768
 """Marks of a tenant in each of two generations: the older is dropped when the newer is full."""
+_MOST_ATTEMPTS = 100
 _MIX = 0x1E3779B97F4A7C15
 _CHILD = 0x5851F42D4C957F2D
 _BY_LINE, _BY_SPAN = 0x2545F4914F6CDD1D, 0x369DEA0F31A53F85
@@ -74,6 +75,7 @@ class Doubles:
 
     def __init__(self) -> None:
         self._marks: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
+        self.attempts = Attempts()
 
     def first(self, tenant: str, calls: Marked) -> Mask:
         """Whether each call is told of for the first time, (n,); a span that is sent again was told of before."""
@@ -111,14 +113,63 @@ class Doubles:
 
     def snapshot(self) -> dict[str, list[I8]]:
         """Copy of all state, as a tree."""
-        return {
+        marks = {
             tenant: [np.array(list(part.items()), "i8").reshape(-1, 2) for part in parts]
             for tenant, parts in self._marks.items()
         }
+        none = [np.empty((0, 2), "i8")] * 2
+        told = self.attempts.snapshot()
+        return {tenant: [*marks.get(tenant, none), told.get(tenant, none[0])] for tenant in {**marks, **told}}
 
     def restore(self, state: dict[str, list[Any]]) -> None:
+        """Take a snapshot back; those of before knew no attempts."""
+        self._marks = {tenant: (_pairs(young), _pairs(old)) for tenant, (young, old, *_) in state.items()}
+        self.attempts.restore({tenant: attempts for tenant, (_, _, *parts) in state.items() for attempts in parts})
+
+
+class Attempts:
+    """Requests over HTTP by the span that sent them: of a call that was tried again there are several.
+
+    They end before the call does, so they come before it or with it. Of the spans of each tenant that sent requests last `_KEPT` are remembered.
+    """
+
+    def __init__(self) -> None:
+        self._sent: dict[str, dict[int, set[int]]] = {}
+
+    def take(self, tenant: str, trace: I8, parent: I8, span: I8) -> None:
+        """Note requests, all (n,), by their trace, the span that sent them, and their own."""
+        sent = self._sent.setdefault(tenant, {}) if len(span) else {}
+        for mark, own in zip(_sender(trace, parent).tolist(), span.tolist(), strict=True):
+            held = sent.setdefault(mark, set())
+            if len(held) < _MOST_ATTEMPTS:
+                held.add(own)
+            if len(sent) > _KEPT:
+                del sent[next(iter(sent))]
+
+    def retries(self, tenant: str, trace: I8, span: I8) -> F8:
+        """How often each call was tried again, (n,), NaN where nothing is known of its requests."""
+        sent = self._sent.get(tenant, {})
+        found = [len(sent.get(mark, ())) for mark in _sender(trace, span).tolist()]
+        return np.array([count - 1 if count else np.nan for count in found], "f8")
+
+    def snapshot(self) -> dict[str, I8]:
+        """Copy of all state: by tenant rows of sender and request (k, 2)."""
+        return {
+            tenant: np.array([(mark, own) for mark, held in sent.items() for own in sorted(held)], "i8").reshape(-1, 2)
+            for tenant, sent in self._sent.items()
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
         """Take a snapshot back."""
-        self._marks = {tenant: (_pairs(young), _pairs(old)) for tenant, (young, old) in state.items()}
+        self._sent = {}
+        for tenant, rows in state.items():
+            sent = self._sent.setdefault(tenant, {})
+            for mark, own in rows:
+                sent.setdefault(int(mark), set()).add(int(own))
+
+
+def _sender(trace: I8, span: I8) -> I8:
+    return (trace * _MIX) ^ span
 
 
 def _pairs(rows: Iterable[Any]) -> dict[int, int]:

@@ -271,7 +271,7 @@ _TEXTS: Final = (
     "error_class",
     "prompt_version",
 )
-_NUMBERS: Final = ("input_tokens", "output_tokens", "total_tokens", "cost_usd", "time_to_first_token_s")
+_NUMBERS: Final = ("input_tokens", "output_tokens", "total_tokens", "cost_usd", "time_to_first_token_s", "retries")
 
 
 _NAMING: Final = ("service", "operation", "model", "prompt_version", "error_class", "customer")
