@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,7 @@ def measure(setting: Setting) -> Bench:
         if setting.peers and python:
             rows = max(sizes.rows_per_request, sizes.events // _PEER_SHARE)
             part = _prepared(rows, min(100, sizes.rows_per_request), 1, where / "part.load")
+            _measure_same(bench, part, where)
             _measure_peer(bench, part, python, where / "phoenix")
     bench.elapsed_s = time.monotonic() - began
     return bench
@@ -128,6 +130,27 @@ def _measure_server(bench: Bench, load: Load, where: Path, *, own_cache: bool) -
     bench.add(Figure("calls, received to stored and judged", load.rows / used["all"], "spans/CPU-s", note=note))
     split = ", ".join(f"{role} {size / 2**20:.0f}" for role, size in sorted(memory.items()))
     bench.add(Figure("resident memory after the calls", sum(memory.values()) / 2**20, "MiB", note=f"{split} MiB"))
+
+
+def _measure_same(bench: Bench, load: Load, where: Path) -> None:
+    """The calls that the peer is sent, by one connection to a server of their own, until a query finds them all."""
+    with Server(where / "same", None) as server:
+        loader = Loader(load, server.port)
+        before, began = server.cpu_s(), time.monotonic()
+        loader.send()
+        wait_until(lambda: _found(server.port) >= load.rows, _SETTLE_S, "calls found", _POLL_S)
+        used, elapsed_s = spent(server, before), time.monotonic() - began
+    note = f"the {load.rows:,} calls that Phoenix is sent, by one connection, all found after {elapsed_s:.1f} s"
+    bench.add(
+        Figure("the same calls, received to stored and judged", load.rows / used["all"], "spans/CPU-s", note=note)
+    )
+
+
+def _found(port: int) -> int:
+    """Calls that the page of language models finds."""
+    status, body = get(port, "/api/llm?last_s=3600")
+    totals = json.loads(body)["totals"] if status == HTTPStatus.OK else None
+    return int(totals["calls"]) if totals else 0
 
 
 class Phoenix(Program):
