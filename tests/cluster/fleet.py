@@ -16,6 +16,7 @@ from pathlib import Path
 from brokers import PREFIX, KafkaBroker
 from cluster.wire import Wire
 from engine.worlds import S, any_series, fold_all, records, said, spiking
+from tocsin.app.bench import cluster_worker
 from tocsin.app.cluster.links import topics_of
 from tocsin.correlate.merging import OutputMerge
 from tocsin.engine.pipeline import Pipeline
@@ -34,7 +35,7 @@ from tocsin.spec.monitor import MonitorSpec
 
 KINDS = (FrameKind.FINDINGS, FrameKind.PANES)
 TENANTS = ("a", "b", "c", "d")
-PROGRAM = Path(__file__).with_name("worker_program.py")
+PROGRAM = Path(cluster_worker.__file__)
 _names = itertools.count()
 
 

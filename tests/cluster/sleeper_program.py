@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 
+from tocsin.app.bench.cluster_worker import main
 from tocsin.app.cluster import engines
 from tocsin.journal.kafka.feed import GroupFeed
 from tocsin.model.log import Tick
@@ -27,8 +28,6 @@ class Sleeper(GroupFeed):
 
 
 if __name__ == "__main__":
-    from worker_program import main  # beside this file: found when it is run, not when it is collected
-
     Sleeper.sleeps_at = int(sys.argv[2])
     engines.GroupFeed = Sleeper
     main(sys.argv[1])

@@ -26,6 +26,7 @@ BENCHES = (
     "llm",
     "rca",
     "storm",
+    "cluster",
     "scale",
 )
 

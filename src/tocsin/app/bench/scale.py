@@ -52,7 +52,7 @@ def measure(setting: Setting) -> Bench:
         raise BadInput(f"{FIGURES} is not here: `tocsin bench ingest detect --out {FIGURES}` measures what a core does")
     way = rekeyed(setting.sizes, ())
     core, given = per_core(json.loads(FIGURES.read_text())["runs"], way), Given()
-    for figure in (*_of_rekeying(way), *_of_core(core)):
+    for figure in (*of_rekeying(way), *_of_core(core)):
         bench.add(figure)
     sizes = [sized(Load(points), core, given) for points in LOADS]
     measured = json.loads(MEASURED.read_text()) if MEASURED.exists() else []
@@ -80,7 +80,8 @@ def rekeyed(sizes: Sizes, by: Sequence[str]) -> Rekeying:
             way.close()
 
 
-def _of_rekeying(way: Rekeying) -> list[Figure]:
+def of_rekeying(way: Rekeying) -> list[Figure]:
+    """The figures of a way through the log."""
     rows = f"{way.rows_per_message:.0f} points a message, 5,000 gauges of 50 services"
     return [
         Figure("re-keying alone, writing", 1.0 / way.write_s, "points/CPU-s", note=f"divide, pack, lz4; {rows}"),

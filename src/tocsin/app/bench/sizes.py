@@ -30,6 +30,10 @@ class Sizes:
     made_series: int
     drift_repeats: int
     drift_rows: int
+    cluster_series: int
+    cluster_seconds: int
+    cluster_moved: int
+    cluster_workers: tuple[int, ...]
     kinds: tuple[str, ...] = ("points", "spans", "logs", "samples")
     own_cache: bool = True  # kernels are compiled anew, as after an installation
 
@@ -56,6 +60,10 @@ FULL = Sizes(
     made_series=30,
     drift_repeats=400,
     drift_rows=100_000,
+    cluster_series=20_000,
+    cluster_seconds=40,
+    cluster_moved=100_000,
+    cluster_workers=(1, 2, 4),
 )
 SMALL = Sizes(
     series=40,
@@ -79,5 +87,9 @@ SMALL = Sizes(
     made_series=3,
     drift_repeats=3,
     drift_rows=2_000,
+    cluster_series=800,
+    cluster_seconds=10,
+    cluster_moved=1_600,
+    cluster_workers=(1, 2),
     own_cache=False,
 )

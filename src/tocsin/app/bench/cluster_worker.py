@@ -1,7 +1,9 @@
-"""A worker's engine alone, as `tocsin worker` runs it: python worker_program.py SPEC.json
+"""A worker's engine alone, as `tocsin worker` runs it: `python -m tocsin.app.bench.cluster_worker SPEC.json`.
 
-It says `ready`, and then the port at which its metrics are read.
+It says `ready`, and then the port at which its metrics are read; SIGTERM ends it in good order.
 """
+
+from __future__ import annotations
 
 import signal
 import sys
@@ -20,7 +22,8 @@ from tocsin.spec.cluster import ClusterSpec
 from tocsin.stats.jit import compile_all
 
 
-def main(path):
+def main(path: str) -> None:
+    """Fold what the group gives until told to end."""
     set_up("worker")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -30,7 +33,8 @@ def main(path):
     shelves.check()
     links = Links(spec, Catalog(), stop)
     server, _ = start_http_server(0, "127.0.0.1", REGISTRY)
-    print("ready", server.server_port, sep="\n", flush=True)
+    sys.stdout.write(f"ready\n{server.server_port}\n")
+    sys.stdout.flush()
     WorkerEngine(links, shelves.of).run()
     links.close()
 
