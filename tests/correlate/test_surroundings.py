@@ -13,10 +13,10 @@ from tocsin.correlate.calls import MAX_EDGES, Calls
 from tocsin.correlate.diagnosis import BAR
 from tocsin.correlate.evidence import of_edges
 from tocsin.correlate.past import Past
-from tocsin.correlate.requests import graph_around
+from tocsin.correlate.requests import graph_around, thinned
 from tocsin.correlate.topology import EntityKeys
 from tocsin.model.errors import Corrupt
-from tocsin.model.frame import FrameKind
+from tocsin.model.frame import FrameKind, frame_of
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.load import parse_config
 from tocsin.spec.packs import load_packs
@@ -174,3 +174,54 @@ def test_a_log_that_cannot_be_read_costs_the_requests_and_nothing_more(monkeypat
     assert reader.spans("main", len(fold.inputs.entries) - 1, START) is None
     monkeypatch.undo()
     assert len(reader.spans("main", len(fold.inputs.entries) - 1, START)) == 32
+
+
+def lines_of(at, resource, rows=1):
+    """Log lines of one sender, that are of no request."""
+    empty = {"severity": "INFO", "severity_number": 9, "event_name": "", "trace_id": bytes(16), "span_id": bytes(8)}
+    columns = {name: [value] * rows for name, value in empty.items()}
+    columns |= {"time": [at] * rows, "body": ["hello"] * rows, "attributes": [[]] * rows}
+    return frame_of(FrameKind.LOGS, "main", "t", columns | {"resource": [list(resource.items())] * rows})
+
+
+POD = {"service.name": "shop", "k8s.pod.name": "shop-7d9f", "k8s.node.name": "node-3"}
+
+
+def pod_and_service(*lines):
+    """Incidents of a pod's restarts and its service's errors, whose series share no label."""
+    limits = [
+        {"name": name, "signal": signal, "detect": {"threshold": {"above": 5}}}
+        for name, signal in (("restarts", "pod.restarts"), ("errors", "app.errors"))
+    ]
+    packs = [pack for pack in load_packs() if pack.name == "resources"]
+    fold = Fold(EngineSpec.model_validate({"monitors": limits, "packs": packs}))
+    for minute in range(6):
+        for line in lines if minute < 3 else ():
+            fold.feed(line)
+        value = 9.0 if minute >= 4 else 0.0
+        fold.points([gauge("pod.restarts", value, k8s__pod__name="shop-7d9f")])
+        fold.points([gauge("app.errors", value, service__name="shop")])
+        fold.tick(60, "s", "t")
+    return fold
+
+
+def test_log_lines_alone_teach_which_pod_is_of_which_service_and_on_which_node():
+    assert len(pod_and_service().incidents) == 2
+    assert len(pod_and_service(lines_of(START, {"service.name": "shop"})).incidents) == 2
+    fold = pod_and_service(lines_of(START, POD))
+    [incident] = fold.incidents.values()
+    assert {finding.monitor for finding in incident.findings} == {"restarts", "errors"}
+    assert repr(fold.again()) == repr(fold.incidents)
+
+
+def test_of_many_lines_some_are_looked_at_and_reading_them_is_bounded(monkeypatch):
+    whole = lines_of(START, POD, rows=5000)
+    assert (len(thinned(whole, 128)), thinned(whole, 5000) is whole) == (128, True)
+    monkeypatch.setattr(past, "MAX_LINES", 2)
+    fold = Fold(EngineSpec(packs=[pack for pack in load_packs() if pack.name == "resources"]))
+    for number in range(5):
+        fold.feed(lines_of(START, {"service.name": "shop", "k8s.pod.name": f"shop-{number}"}))
+        fold.tick(1, "t")
+    reader = Past(fold.inputs, KEYS)
+    assert reader.spans("main", len(fold.inputs.entries) - 1, START) is None
+    assert [dict(each)["k8s.pod.name"] for each in reader.resources("main")] == ["shop-0", "shop-1"]

@@ -1,4 +1,4 @@
-"""Requests of the last while, read again from the input log when an incident asks for them; no state of its own."""
+"""Requests and resources of the last while, read again from the input log when an incident asks; no state of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 import pyarrow as pa
 
-from tocsin.correlate.requests import LEAST_SAMPLE, Seen, compact, resources, seen
+from tocsin.correlate.requests import LEAST_SAMPLE, Seen, compact, resources, seen, thinned
 from tocsin.correlate.topology import EntityKeys
 from tocsin.model.errors import Corrupt
 from tocsin.model.frame import Frame, FrameKind
@@ -22,6 +22,10 @@ MAX_SPANS: Final = 100_000
 MAX_RESOURCES: Final = 5000
 MAX_READ: Final = 1_000_000
 """Spans that are read at most while any incident is young: of what comes after nothing is looked at."""
+LINES: Final = 128
+"""Log lines of a frame whose resources are looked at, at even distances: senders say the same of each line."""
+MAX_LINES: Final = 200_000
+"""Log lines looked at altogether while any incident is young."""
 _READ: Final = 256
 _AT_ONCE: Final = 50_000
 _PROBE: Final = 4096
@@ -40,7 +44,7 @@ class Reader(Protocol):
 
 
 class Past:
-    """Reads spans of all tenants from where they are wanted up to an offset, and keeps them until `forget`.
+    """Reads spans of all tenants, and resources of theirs and of log lines, from where they are wanted up to an offset, and keeps them until `forget`.
 
     What is given depends on the log, the offset and the time asked for alone.
     """
@@ -48,7 +52,7 @@ class Past:
     def __init__(self, reader: Reader, keys: EntityKeys) -> None:
         self._keys, self._named = keys.callers, keys.related
         self._reader = reader
-        self._next = self._since = self._read_rows = 0
+        self._next = self._since = self._read_rows = self._read_lines = 0
         self._kept: dict[str, list[pa.Table]] = {}
         self._mask: dict[str, int] = {}
         self._resources: dict[str, set[tuple[tuple[str, str], ...]]] = {}
@@ -61,7 +65,7 @@ class Past:
 
     def forget(self) -> None:
         """Let go of all that was read."""
-        self._next = self._since = self._read_rows = 0
+        self._next = self._since = self._read_rows = self._read_lines = 0
         self._kept, self._mask, self._resources = {}, {}, {}
 
     def spans(self, tenant: str, upto: int, since: int) -> Seen | None:
@@ -80,7 +84,7 @@ class Past:
         return seen(pa.concat_tables(kept)) if kept else None
 
     def resources(self, tenant: str) -> list[tuple[tuple[str, str], ...]]:
-        """What told apart who did the work of the spans read so far, of each the keys that name entities."""
+        """What told apart who did the work, or spoke, in the spans and log lines read so far: the keys that name entities."""
         return sorted(self._resources.get(tenant, ()))
 
     def _begin(self, upto: int, since: int) -> int:
@@ -106,6 +110,7 @@ class Past:
 
     def _read(self, upto: int) -> None:
         found: dict[str, list[Frame]] = {}
+        said: dict[str, list[Frame]] = {}
         rows = 0
         while self._next <= upto and self._read_rows < MAX_READ:
             records = self._reader.read(self._next, _READ)
@@ -113,23 +118,33 @@ class Past:
                 break
             for record in records:
                 entry = record.entry
-                if record.offset <= upto and isinstance(entry, Frame) and entry.kind is FrameKind.SPANS:
+                if record.offset > upto or not isinstance(entry, Frame):
+                    continue
+                if entry.kind is FrameKind.SPANS:
                     found.setdefault(entry.tenant, []).append(entry)
                     rows += len(entry)
                     self._read_rows += len(entry)
+                elif entry.kind is FrameKind.LOGS and self._read_lines < MAX_LINES:
+                    said.setdefault(entry.tenant, []).append(thinned(entry, LINES))
+                    self._read_lines += min(len(entry), LINES)
             self._next = min(records[-1].offset, upto) + 1
             if rows >= _AT_ONCE:
                 self._take(found)
                 found, rows = {}, 0
         self._take(found)
+        for tenant, frames in said.items():
+            self._relate(tenant, frames)
 
     def _take(self, found: dict[str, list[Frame]]) -> None:
         for tenant, frames in found.items():
             self._keep(tenant, compact(frames, self._keys))
-            known = self._resources.setdefault(tenant, set())
-            for resource in resources(frames, self._named):
-                if len(known) < MAX_RESOURCES:
-                    known.add(resource)
+            self._relate(tenant, frames)
+
+    def _relate(self, tenant: str, frames: Sequence[Frame]) -> None:
+        known = self._resources.setdefault(tenant, set())
+        for resource in sorted(resources(frames, self._named)):
+            if len(known) < MAX_RESOURCES:
+                known.add(resource)
 
     def _keep(self, tenant: str, table: pa.Table) -> None:
         mask = self._mask.setdefault(tenant, 0)

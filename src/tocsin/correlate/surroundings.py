@@ -57,11 +57,12 @@ class Surroundings:
         self._entity = {}
 
     def learn(self, grouping: Grouping, cause: int, received: int) -> None:
-        """See in the requests up to an offset of the input log who called whom of late, and what runs on what."""
-        found = self._spans(cause, received - LEARN_FROM_NS)
-        if found is None or self._past is None:
+        """See in requests and log lines up to an offset of the input log who called whom of late, and what runs on what."""
+        if self._past is None:
             return
-        grouping.calls.learn(found.edges())
+        found = self._spans(cause, received - LEARN_FROM_NS)
+        if found is not None:
+            grouping.calls.learn(found.edges())
         for resource in self._past.resources(self.tenant):
             for pair in grouping.keys.pairs(dict(resource)):
                 grouping.topology.relate(*pair)
