@@ -22,7 +22,14 @@ SILENCE = {
     "over": False,
     "incidents": 2,
 }
-ENTRY = {"seq": 7, "time": "2026-01-01T00:00:00Z", "actor": "ann", "action": "silence", "subject": "sil-1", "detail": {"b": 1}}
+ENTRY = {
+    "seq": 7,
+    "time": "2026-01-01T00:00:00Z",
+    "actor": "ann",
+    "action": "silence",
+    "subject": "sil-1",
+    "detail": {"b": 1},
+}
 
 SOURCE = {"kind": "finding", "ref": "f1", "link": "/signals?signal=x"}
 SUMMARY = {

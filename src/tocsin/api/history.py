@@ -26,6 +26,7 @@ TimeTo = Annotated[str | None, Query(alias="to", max_length=60, description="exc
 def audit(
     access: Admin,
     deps: DepsIn,
+    *,
     limit: Limit = 100,
     actor: Part = "",
     action: Part = "",

@@ -24,6 +24,7 @@ def list_entries(
     url: Url = DEFAULT_URL,
     key: Key = "",
     as_json: AsJson = False,
+    *,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
     who: Annotated[str, typer.Option(help="Only by those whose name holds this.")] = "",
     action: Annotated[str, typer.Option(help="Only this action, such as silence.")] = "",
