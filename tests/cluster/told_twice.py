@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from contextlib import closing
 from enum import Enum
 from unittest.mock import patch
 
@@ -28,20 +29,20 @@ APART_NS = 10 * 10**9
 """Time of the log that is sent at once: less than what control waits for a partition that is behind."""
 
 
-def correlating(config, logs, catalog, url):
+def correlating(config, logs, catalog, state):
     """The loop that makes incidents, as the cold process has it, over two logs and a database."""
     inputs, outputs = logs
     reducer = Reducer(config.engine_spec(load_packs()), grader(config.loss), inputs)
-    return Correlating(outputs, catalog, StateStore(url), reducer, Policy())
+    return Correlating(outputs, catalog, state, reducer, Policy())
 
 
-def lives(loop):
+def lives(loop, state):
     """All incidents, plain, and what became of each; by what is the same for all who tell of it."""
     while loop.step():
         pass
     told = {}
-    for incident in loop._state.incidents("main", limit=1000):
-        events = loop._state.incident_events("main", incident.id)
+    for incident in state.incidents("main", limit=1000):
+        events = state.incident_events("main", incident.id)
         told[incident.id] = {
             "incident": plain(dataclasses.asdict(incident)),
             "life": [(each.kind, each.time, each.by) for each in events],
@@ -81,7 +82,8 @@ def alone(data, path):
     """Incidents of one machine, by its own logs."""
     config = load_config(data / "demo.yaml", {}, load_packs()).config
     catalog = Catalog()
-    return lives(correlating(config, read_logs(data, catalog), catalog, f"sqlite:///{path / 'alone.db'}"))
+    with closing(StateStore(f"sqlite:///{path / 'alone.db'}")) as state:
+        return lives(correlating(config, read_logs(data, catalog), catalog, state), state)
 
 
 def clustered(data, path, fleet, url, workers=2, then=lambda _: None):
@@ -91,7 +93,8 @@ def clustered(data, path, fleet, url, workers=2, then=lambda _: None):
     catalog = Catalog()
     logs = [SegmentLog(path / name, catalog, ManualClock(0)) for name in ("input", "output")]
     mirror = Mirror(fleet.topics, *logs, catalog)
-    loop = correlating(config, logs, catalog, url)
+    state = StateStore(url)
+    loop = correlating(config, logs, catalog, state)
     try:
         # the log's time goes much faster here than that of the wall: control would leave partitions behind
         with patch.object(merging, "SLOWEST_NS", merging.NEVER):
@@ -104,11 +107,10 @@ def clustered(data, path, fleet, url, workers=2, then=lambda _: None):
                         pass
                 done.result(60)
                 then(received)
-        return lives(loop)
+        return lives(loop, state)
     finally:
-        mirror.close()
-        for log in logs:
-            log.close()
+        for each in (mirror, state, *logs):
+            each.close()
 
 
 def sent(data, fleet):
