@@ -132,8 +132,9 @@ def test_a_message_that_was_never_seen_supports_and_is_named(calm):
 def test_messages_that_come_more_often_than_usual_are_found_each_by_its_own_rate(calm):
     found = after(calm, swapped, 15)
     assert {monitor for monitor, _ in found} <= {"log-message-rate", "log-mix"}
-    told = dict(found)["log-message-rate"]
-    assert told["template.1.records"] > 1.5 * told["template.1.usual"]
+    rates = [told["template.1.records"] / told["template.1.usual"] for monitor, told in found if monitor != "log-mix"]
+    assert max(rates) > 1.5
+    assert all(rate > 1.5 or rate < 0.6 for rate in rates), "what comes less often may be found as well"
 
 
 def test_a_log_that_is_written_to_five_times_as_much_is_found_as_volume(calm):
