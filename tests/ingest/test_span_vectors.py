@@ -141,8 +141,9 @@ def test_base64_is_read_as_the_same_numbers():
         "AAA=",
         "[" * 100_000,
         "9" * 600_000,
+        f"[1{400 * '0'}]",
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_is_no_vector_leaves_its_span_too_and_is_counted(value):
     before = lost()

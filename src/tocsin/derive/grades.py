@@ -73,7 +73,7 @@ def rounded(value: float) -> float | None:
     (0.35, 4.5, 85.0, None)
     """
     size = abs(value)
-    if size > _SCALES[-1][1]:
+    if not size <= _SCALES[-1][1]:  # nor NaN
         return None
     if size <= 1:
         return round(value * _FINEST) / _FINEST

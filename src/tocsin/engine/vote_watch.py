@@ -12,12 +12,12 @@ from tocsin.derive.calls import Call
 from tocsin.derive.votes import Vote
 from tocsin.engine.call_episodes import Episodes
 from tocsin.engine.grade_watch import GradeWatch
+from tocsin.engine.segment_tallies import WHOLE, Of, Segment, SegmentTallies
 from tocsin.model.series import Signal
 from tocsin.model.text import one_line
 
 BAD: Final = Signal("gen_ai.feedback.negative_ratio", "1")
 SEGMENTS: Final = ("prompt.version", "gen_ai.request.model", "tenant.id", "topic", "cloud.region")
-MOST_TALLIES: Final = 1_000
 MOST_TRACES: Final = 20_000
 """Traces of which what votes are told apart by is remembered for those that come later."""
 LEVEL_LOG10: Final = -5.0
@@ -25,10 +25,6 @@ EVERY_NS: Final = 60 * 10**9
 CALM_RATIO: Final = 0.8
 NAMED_RATIO: Final = 1.25
 NAMED_LOG10: Final = -3.0
-_Of = tuple[str, str, str]
-"""Tenant, service or model, name of the vote."""
-_Segment = tuple[str, str]
-_WHOLE: Final = ("", "")
 _About = tuple[str, ...]
 """Service, prompt version, model, customer, topic, region."""
 _NOTHING: Final[_About] = ("",) * 6
@@ -39,18 +35,16 @@ class VoteWatch:
 
     def __init__(self, episodes: Episodes) -> None:
         self._episodes = episodes
-        self._tallies: dict[_Of, dict[_Segment, Tally]] = {}
-        self._size = 0
+        self._tallies = SegmentTallies(Tally)
         self._traces: OrderedDict[tuple[str, str], _About] = OrderedDict()
-        self._touched: dict[_Of, int] = {}
+        self._touched: dict[Of, int] = {}
         self._judged = 0
-        self._left_out = 0
         self.grades = GradeWatch(episodes)
 
     @property
     def left_out(self) -> int:
         """Votes and grades of segments beyond the most, or beyond any scale."""
-        return self._left_out + self.grades.left_out
+        return self._tallies.left_out + self.grades.left_out
 
     def about(self, tenant: str, call: Call) -> None:
         """Remember what a trace is about."""
@@ -69,22 +63,13 @@ class VoteWatch:
         told = [new or old for new, old in zip(own, known[1:], strict=True)]
         of = (tenant, service or f"model:{vote.model}", vote.name)
         self._touched[of] = max(self._touched.get(of, 0), vote.time)
-        segments = [_WHOLE, *((key, value) for key, value in zip(SEGMENTS, told, strict=True) if value)]
+        segments = [WHOLE, *((key, value) for key, value in zip(SEGMENTS, told, strict=True) if value)]
         if vote.graded:
             self.grades.take(of, segments, vote)
         for segment in segments if vote.both or not vote.graded else ():
-            self._tally(of, segment, vote)
-
-    def _tally(self, of: _Of, segment: _Segment, vote: Vote) -> None:
-        tallies = self._tallies.setdefault(of, {})
-        tally = tallies.get(segment)
-        if tally is None:
-            if self._size >= MOST_TALLIES:
-                self._left_out += 1
-                return
-            self._size += 1
-            tally = tallies[segment] = Tally()
-        tally.add(vote.time, bad=vote.bad)
+            tally = self._tallies.at(of, segment)
+            if tally is not None:
+                tally.add(vote.time, bad=vote.bad)
 
     def judge(self, received: int) -> None:
         """Judge what had votes since the last minute."""
@@ -99,28 +84,28 @@ class VoteWatch:
             elif limit < 1.0:  # somebody asks, and not for more than all
                 self._judge(of, at, self._shares(of, limit), limit)
 
-    def _shares(self, of: _Of, limit: float) -> dict[_Segment, Share]:
+    def _shares(self, of: Of, limit: float) -> dict[Segment, Share]:
         """Shares of the whole and of the segments that had votes just now."""
-        tallies = self._tallies.get(of, {})
+        tallies = self._tallies.of(of)
         last = max((tally.last for tally in tallies.values()), default=0)
         return {
             segment: share
             for segment, tally in tallies.items()
-            if tally.last == last or segment == _WHOLE
+            if tally.last == last or segment == WHOLE
             if (share := tally.share(limit)) is not None
         }
 
-    def _judge(self, of: _Of, at: int, shares: Mapping[_Segment, Share], limit: float) -> None:
+    def _judge(self, of: Of, at: int, shares: Mapping[Segment, Share], limit: float) -> None:
         labels = _labels(of)
         bad = {key: each for key, each in shares.items() if each.bad_ratio > limit and each.log10_p < LEVEL_LOG10}
-        whole = shares.get(_WHOLE)
+        whole = shares.get(WHOLE)
         if not bad:
             if whole is not None and whole.bad_ratio < CALM_RATIO * limit:
                 self._episodes.calm(of[0], BAD, labels, at)
             return
         worst = self._worst(shares, bad)
-        told = bad[_WHOLE] if _WHOLE in bad else bad[worst]
-        where = "" if worst == _WHOLE else f", most of {one_line(worst[1], 40)}"
+        told = bad[WHOLE] if WHOLE in bad else bad[worst]
+        where = "" if worst == WHOLE else f", most of {one_line(worst[1], 40)}"
         usual = "" if math.isnan(told.usual_ratio) else f", usually {100 * told.usual_ratio:.1f} %"
         evidence: dict[str, float | str] = {
             "deviation": f"{100 * told.bad_ratio:.0f} % of {told.n} say no in an hour{usual}{where}",
@@ -129,7 +114,7 @@ class VoteWatch:
         }
         if math.isfinite(told.usual_ratio):
             evidence["usual_ratio"] = round(told.usual_ratio, 4)
-        if worst != _WHOLE:
+        if worst != WHOLE:
             evidence |= {
                 "segment": f"{worst[0]}={one_line(worst[1], 80)}",
                 "segment_ratio": round(shares[worst].bad_ratio, 4),
@@ -138,28 +123,24 @@ class VoteWatch:
         self._episodes.tell(of[0], BAD, labels, at, told.bad_ratio, evidence)
 
     @staticmethod
-    def _worst(shares: Mapping[_Segment, Share], bad: Mapping[_Segment, Share]) -> _Segment:
+    def _worst(shares: Mapping[Segment, Share], bad: Mapping[Segment, Share]) -> Segment:
         """The segment to be named: clearly worse than the whole, by what is usual of the whole."""
-        whole = shares.get(_WHOLE)
-        if _WHOLE not in bad or whole is None:
+        whole = shares.get(WHOLE)
+        if WHOLE not in bad or whole is None:
             return min(bad, key=lambda key: (bad[key].log10_p, key))
         usual = min(max(whole.usual_ratio, 0.01), 0.5) if math.isfinite(whole.usual_ratio) else whole.bad_ratio
         surely = {
             key: log10_tail(round(each.bad_ratio * each.n), each.n, usual)
             for key, each in shares.items()
-            if key != _WHOLE and each.bad_ratio >= NAMED_RATIO * whole.bad_ratio
+            if key != WHOLE and each.bad_ratio >= NAMED_RATIO * whole.bad_ratio
         }
         found = [key for key, log10_p in surely.items() if log10_p < NAMED_LOG10]
-        return min(found, key=lambda key: (surely[key], key), default=_WHOLE)
+        return min(found, key=lambda key: (surely[key], key), default=WHOLE)
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as a tree."""
         return {
-            "tallies": [
-                [*of, *segment, tally.snapshot()]
-                for of, tallies in self._tallies.items()
-                for segment, tally in tallies.items()
-            ],
+            "tallies": self._tallies.snapshot(),
             "traces": [[*key, *about] for key, about in self._traces.items()],
             "touched": [[*of, at] for of, at in self._touched.items()],
             "judged": self._judged,
@@ -168,9 +149,7 @@ class VoteWatch:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take a snapshot back."""
-        self._tallies, self._size = {}, len(state["tallies"])
-        for tenant, service, name, key, value, told in state["tallies"]:
-            self._tallies.setdefault((tenant, service, name), {})[key, value] = Tally.of(told)
+        self._tallies.restore(state["tallies"], Tally.of)
         # snapshots of before knew no topic and no region
         told = ((tenant, trace, (*about, *_NOTHING)[: len(_NOTHING)]) for tenant, trace, *about in state["traces"])
         self._traces = OrderedDict(((tenant, trace), about) for tenant, trace, about in told)
@@ -180,6 +159,6 @@ class VoteWatch:
             self.grades.restore(state["grades"])
 
 
-def _labels(of: _Of) -> dict[str, str]:
+def _labels(of: Of) -> dict[str, str]:
     named = ("service.name", of[1]) if not of[1].startswith("model:") else ("model", of[1].removeprefix("model:"))
     return {named[0]: named[1], "feedback": of[2]}

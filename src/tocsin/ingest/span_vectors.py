@@ -299,7 +299,7 @@ def _numbers(text: str) -> F4 | None:
         return None
     try:
         found = np.array(json.loads(text), "f8") if text.startswith("[") else np.frombuffer(b64decode(text), "<f4")
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
     with np.errstate(over="ignore"):
         vector: F4 = found.astype("f4")
