@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from tocsin.api.access import DepsIn, Reader
 from tocsin.api.present import Document
@@ -43,12 +43,8 @@ Row = Mapping[str, Any]
 Name = Annotated[str, Query(max_length=2000)]
 
 
-@router.get("/llm", response_class=Document)
-def llm(
-    access: Reader,
-    deps: DepsIn,
+def chosen(
     *,
-    by: By = "model",
     model: Name = "",
     prompt_version: Name = "",
     customer: Annotated[str, Query(max_length=2000, description="the application's own tenant")] = "",
@@ -59,17 +55,32 @@ def llm(
         str, Query(max_length=2000, description="as it is stored: a pseudonym, if users are redacted")
     ] = "",
     session: Name = "",
+) -> Mapping[str, str]:
+    """What calls are chosen by: only those of which each value that is given is asked for."""
+    given = {
+        "model": model, "prompt_version": prompt_version, "customer": customer, "service": service,
+        "provider": provider, "region": region, "user": user, "session": session,
+    }  # fmt: skip
+    return {name: value for name, value in given.items() if value}
+
+
+Chosen = Annotated[Mapping[str, str], Depends(chosen)]
+
+
+@router.get("/llm", response_class=Document)
+def llm(
+    access: Reader,
+    deps: DepsIn,
+    *,
+    by: By = "model",
+    chosen: Chosen,
     start: From = None,
     end: To = None,
     last_s: LastSeconds = _SIX_HOURS_S,
 ) -> Document:
     """Give what calls of models took, cost and brought, by group and over time, beside the time before."""
     first, last = span_ns(start, end, deps.clock.now(), last_s)
-    chosen = {
-        "model": model, "prompt_version": prompt_version, "customer": customer, "service": service,
-        "provider": provider, "region": region, "user": user, "session": session,
-    }  # fmt: skip
-    asked = CallsAsked(first, last, by, {name: value for name, value in chosen.items() if value})
+    asked = CallsAsked(first, last, by, chosen)
     frame: Json = {"from": first / NS, "to": last / NS, "by": by}
     if deps.calls is None:
         return Document({**frame, "totals": None, "groups": [], "names": {}})

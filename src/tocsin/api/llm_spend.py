@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from tocsin.api.access import DepsIn, Reader
-from tocsin.api.llm import Name
+from tocsin.api.llm import Chosen
 from tocsin.api.present import Document
 from tocsin.api.problem import RESPONSES
 from tocsin.api.times import NS
@@ -34,27 +34,15 @@ Row = Mapping[str, Any]
 def llm_spend(
     access: Reader,
     deps: DepsIn,
-    *,
-    model: Name = "",
-    prompt_version: Name = "",
-    customer: Annotated[str, Query(max_length=2000, description="the application's own tenant")] = "",
-    service: Name = "",
-    provider: Name = "",
-    region: Name = "",
-    user: Name = "",
-    session: Name = "",
+    chosen: Chosen,
 ) -> Document:
     """Give the cost of calls by hour, day and week in UTC, the forecast of the month, and the budgets."""
     if deps.calls is None:
         return Document({"days": None, "budgets": []})
     calls, now, tenant = deps.calls, deps.clock.now(), access.tenant
-    chosen = {
-        "model": model, "prompt_version": prompt_version, "customer": customer, "service": service,
-        "provider": provider, "region": region, "user": user, "session": session,
-    }  # fmt: skip
     monday = (now - _MONDAY_NS) // _WEEK_NS * _WEEK_NS + _MONDAY_NS
     start = min(monday - (WEEKS - 1) * _WEEK_NS, now // DAY_NS * DAY_NS - (DAYS - 1) * DAY_NS)
-    asked = CallsAsked(start, now + 1, where={name: value for name, value in chosen.items() if value})
+    asked = CallsAsked(start, now + 1, where=chosen)
     rows = calls.spent(tenant, asked)
     spend = _of(rows)
     of_budgets = CallsAsked(start, now + 1)
