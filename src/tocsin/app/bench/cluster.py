@@ -68,16 +68,13 @@ def measure(setting: Setting) -> Bench:
         where = Path(folder)
         rate = 0.0
         for workers in sizes.cluster_workers:
-            found, cpu_s = throughput(address, where / f"rate{workers}", workers, sizes)
+            found, of_cpu = throughput(address, where / f"rate{workers}", workers, sizes)
             rate = rate or found
             note = (
                 f"a log that is full already, {sizes.cluster_series:,} series of 8 tenants on {PARTITIONS} partitions"
             )
             bench.add(Figure(f"{workers} worker(s)", found, "points/s", note=note))
-            each = sizes.cluster_series * sizes.cluster_seconds / cpu_s
-            bench.add(
-                Figure(f"{workers} worker(s), their own", each, "points/CPU-s", note="imports and kernels with it")
-            )
+            bench.add(Figure(f"{workers} worker(s), their own", of_cpu, "points/CPU-s", note="once they fold"))
         for how, series in (
             (signal.SIGKILL, sizes.cluster_series // 4),
             (signal.SIGTERM, sizes.cluster_series // 4),
@@ -93,7 +90,9 @@ def of_recovery(bench: Bench, how: signal.Signals, series: int, found: Recovered
     """Add the figures of a worker that ended."""
     name = f"one of two workers {_NAMES[how]}, {series:,} series"
     note = f"within {AGAIN_S:g} s; nothing is learned anew"
-    bench.add(Figure(f"partitions told again, {name}", found.partitions, "1", PARTITIONS, note=note, promised=True))
+    bench.add(
+        Figure(f"partitions told again, {name}", found.partitions, "partitions", PARTITIONS, note=note, promised=True)
+    )
     bench.add(Figure(f"all told again, {name}", found.seconds, "s", note=f"session {SESSION}"))
     bench.add(Figure(f"snapshots that move, {name}", found.snapshot_bytes / 1e6, "MB", note="two of each partition"))
 
@@ -120,21 +119,26 @@ def of_overload(bench: Bench, found: Overload) -> None:
 
 
 def throughput(address: str, where: Path, workers: int, sizes: Sizes) -> tuple[float, float]:
-    """Points a second from a log that is full already (NaN: not all were told), and CPU seconds of the workers."""
+    """Points a second and a CPU second of the workers, of a log that is full already, from when one has told something.
+
+    NaN, if not all were told in time.
+    """
     with Fleet(address, where) as fleet:
         load = Load(fleet, sizes.cluster_series)
         for waiting in [load.send() for _ in range(sizes.cluster_seconds)]:
             waiting.result()
         load.close()
         ends, told = fleet.ends(), Told(fleet)
+        all_of_it = told.behind(ends)
         fleet.start(workers)
         while max(told.causes.values()) < 0:
             told.look()
-        first = time.monotonic()
+        first, before_s, left_ratio = time.monotonic(), fleet.cpu_s(), told.behind(ends) / all_of_it
         in_time = told.until(ends)
-        took_s, cpu_s = time.monotonic() - first, fleet.cpu_s()
+        took_s, cpu_s = time.monotonic() - first, fleet.cpu_s() - before_s
         told.close()
-    return (sizes.cluster_series * sizes.cluster_seconds / took_s if in_time else float("nan")), cpu_s
+    points = left_ratio * sizes.cluster_series * sizes.cluster_seconds if in_time else float("nan")
+    return points / took_s, points / cpu_s
 
 
 def recovery(address: str, where: Path, series: int, how: signal.Signals, limit_s: float = AGAIN_S) -> Recovered:

@@ -61,7 +61,7 @@ FULL = Sizes(
     drift_repeats=400,
     drift_rows=100_000,
     cluster_series=20_000,
-    cluster_seconds=40,
+    cluster_seconds=200,
     cluster_moved=100_000,
     cluster_workers=(1, 2, 4),
 )
