@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from api import log_world
 from api.action_world import FakeActions
@@ -295,7 +296,7 @@ def _in_part(entry: Mapping[str, object], part: TrailPart) -> bool:
     return (
         part.actor in str(entry["actor"])
         and part.subject in str(entry["subject"])
-        and part.action in ("", entry["action"])
+        and fnmatchcase(str(entry["action"]), part.action or "*")
         and (part.before is None or seq < part.before)
         and (part.start is None or time >= part.start)
         and (part.end is None or time < part.end)

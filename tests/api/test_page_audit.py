@@ -82,6 +82,19 @@ def test_the_trail_is_clean_and_accessible_and_turned_page_by_page(world: World,
     found.check()
 
 
+def test_the_ledger_of_actions_is_found_below_whatever_else_was_done_since(view: Make):
+    acted = lived()
+    acted.state.trail[3]["action"], acted.state.trail[4]["action"] = "remedy.succeeded", "remediation.stop"
+    with served(acted) as world:
+        found = opened(view(), f"{world.url}/actions", "250 entries of the trail checked")
+        rows = found.page.get_by_role("region", name="Ledger of actions").get_by_role("row")
+        expect(rows).to_have_count(3)
+        found.page.get_by_role("link", name="audit trail").click()
+        expect(found.page.locator("ol.trail > li")).to_have_count(2)
+        expect(found.page.get_by_label("Did what")).to_have_value("remed*")
+        found.check()
+
+
 def test_entries_are_found_by_who_what_and_when(world: World, view: Make):
     found = opened(view(), f"{world.url}/audit?before=40", "below entry 40")
     page, rows = found.page, found.page.locator("ol.trail > li")

@@ -260,6 +260,8 @@ def test_parts_of_the_trail_are_found_by_who_what_and_when(state):
     assert found(actor="%") == [3]  # what is asked for is text, no pattern
     assert found(action="ack", subject="inc-") == [4, 3, 2]
     assert found(action="ac") == []
+    assert found(action="ac*") == [4, 3, 2]
+    assert found(action="%*") == []
     assert found(start=1, end=3) == [3, 2]
     assert found(before=3) == [2, 1]
     assert state.audit_actions("main") == ["ack", "silence"]

@@ -29,7 +29,7 @@ def audit(
     *,
     limit: Limit = 100,
     actor: Part = "",
-    action: Part = "",
+    action: Annotated[str, Query(max_length=300, description="whole, or how it begins: remed*")] = "",
     subject: Part = "",
     start: Time = None,
     end: TimeTo = None,

@@ -27,7 +27,7 @@ def list_entries(
     *,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
     who: Annotated[str, typer.Option(help="Only by those whose name holds this.")] = "",
-    action: Annotated[str, typer.Option(help="Only this action, such as silence.")] = "",
+    action: Annotated[str, typer.Option(help="Only this action, such as silence, or all that begin so: remed*.")] = "",
     what: Annotated[str, typer.Option(help="Only what was done to something whose name holds this.")] = "",
     since: Annotated[str, typer.Option("--from", metavar="TIME", help="RFC 3339, or seconds since 1970.")] = "",
     until: Annotated[str, typer.Option("--to", metavar="TIME", help="Up to here, excluded.")] = "",

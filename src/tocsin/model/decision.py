@@ -38,7 +38,7 @@ class Feedback:
 class TrailPart:
     """Which entries of the audit trail are wanted: all of what is given; times are ns, `end` excluded.
 
-    `actor` and `subject` are parts of a text, `action` is whole; `before` is the number that entries are below.
+    `actor` and `subject` are parts of a text; `action` is whole, or with `*` at its end how it begins; `before` is the number that entries are below.
     """
 
     actor: str = ""

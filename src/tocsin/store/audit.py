@@ -73,7 +73,9 @@ def _conditions(tenant: str | None, part: TrailPart) -> Iterator[sa.ColumnElemen
         yield table.tenant == tenant
     if part.actor:
         yield table.actor.contains(part.actor, autoescape=True)
-    if part.action:
+    if part.action.endswith("*"):
+        yield table.action.startswith(part.action[:-1], autoescape=True)
+    elif part.action:
         yield table.action == part.action
     if part.subject:
         yield table.subject.contains(part.subject, autoescape=True)

@@ -103,13 +103,13 @@ function Playbooks({ playbooks }: { playbooks: Playbook[] }) {
 }
 
 function Ledger() {
-  const answer = useAsk<{ entries: Entry[] }>("/api/audit?limit=500", 15);
+  const answer = useAsk<{ entries: Entry[] }>("/api/audit?limit=100&action=remed*", 15);
   const whole = useAsk<{ sound: boolean; entries: number; reason?: string }>("/api/audit/verify", 60);
-  const mine = (answer.data?.entries ?? []).filter((each) => each.action.startsWith("remed")).slice(0, 100);
+  const mine = answer.data?.entries ?? [];
   return (
     <Panel title="Ledger" id="ledger" note={whole.data && (whole.data.sound ? `${count(whole.data.entries, "entry", "entries")} of the trail checked, all sound` : whole.data.reason)}>
       {answer.error && <Fault error={answer.error} again={answer.again} />}
-      <p class="note">Part of the <A to="/audit">audit trail</A>.</p>
+      <p class="note">Part of the <A to="/audit?action=remed*">audit trail</A>.</p>
       {mine.length === 0 ? <p class="quiet">No action is written down yet.</p> : <div class="scroll" tabIndex={0} role="region" aria-label="Ledger of actions"><table>
         <thead><tr><th scope="col" class="num">Entry</th><th scope="col">Time</th><th scope="col">Who</th><th scope="col">What</th><th scope="col">Of</th><th scope="col">SHA-256</th></tr></thead>
         <tbody>{mine.map((each) => <tr key={each.seq}><td class="num">{each.seq}</td><td><Time at={each.time} seconds /></td><td><bdi>{each.actor}</bdi></td><td>{words(each.action)}</td><td><bdi>{each.subject}</bdi></td><td><code>{each.sha256.slice(0, 12)}</code></td></tr>)}</tbody>
