@@ -87,7 +87,7 @@ class FakeCalls:
 
     def retrieval(self, tenant: str, asked: CallsAsked) -> Sequence[Row]:
         row = {
-            "name": "support-bot",
+            "name": "support-bot" if asked.by == "service" else "llama-3.1-70b" if asked.by == "model" else "answer-v7",
             "calls": 900,
             "errors": 4,
             "latency": [0.1, 0.3],

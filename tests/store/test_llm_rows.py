@@ -107,11 +107,46 @@ def test_errors_retrieval_and_names_are_told(rows: LlmRows):
     assert [(row["name"], row["error_class"], row["calls"]) for row in rows.errors("main", asked())] == [
         ("large", "rate_limit", 1)
     ]
-    [found] = rows.retrieval("main", asked(where={"model": "small"}))
-    assert (found["calls"], found["counted"], found["documents"], found["empty"]) == (2, 2, 2.0, 1)
+    [found] = rows.retrieval("main", asked(by="service"))
+    assert (found["name"], found["calls"], found["counted"], found["documents"], found["empty"]) == (
+        "bot",
+        2,
+        2,
+        2.0,
+        1,
+    )
     assert found["similarity"] == 0.8
     names = rows.names("main", T0, T0 + 120 * SECOND)
     assert (names["model"], names["customer"]) == (["large", "small", "tiny"], ["acme", "beta"])
+
+
+def test_retrievals_and_evaluations_are_of_the_call_of_their_trace_that_said_most(world: World):
+    silent = {"gen_ai.operation.name": "embeddings", "gen_ai.usage.output_tokens": "0"}
+    found = {"gen_ai.operation.name": "retrieval", "gen_ai.retrieval.document_count": "5", "tenant.id": "mine"}
+    scored = {"gen_ai.evaluation.name": "faithfulness", "gen_ai.evaluation.score.value": "0.9"}
+    trace = {"trace_id": bytes([2]) * 16, "resource": BOT}
+    spans = [
+        {**trace, "attributes": found},
+        {**trace, "attributes": scored},
+        call(2, "embedder", 40, version="", attributes=silent),
+        call(2, "small", 300, version="v2", at_s=1, attributes=WHO),
+        {"trace_id": b"r" * 16, "resource": BOT, "attributes": {**found, "gen_ai.retrieval.document_count": "1"}},
+        {"trace_id": b"q" * 16, "resource": BOT, "attributes": {**found, "gen_ai.retrieval.document_count": "2"}},
+    ]
+    world.input.append([spans_frame(spans)])
+    world.writer.step()
+    rows = LlmRows(world.store.db, load_packs())
+
+    def told(**more):
+        return [(row["name"], row["calls"], row["documents"]) for row in rows.retrieval("main", asked(**more))]
+
+    assert told() == [("", 2, 1.5), ("small", 1, 5.0)]
+    assert told(by="prompt_version") == [("", 2, 1.5), ("v2", 1, 5.0)]
+    assert told(by="user", where={"model": "small"}) == [("u-2", 1, 5.0)]
+    assert told(by="customer", where={"service": "bot"}) == [("mine", 3, pytest.approx(8 / 3))]
+    assert told(where={"model": "embedder"}) == []
+    assert told(start=T0 - 120 * SECOND, end=T0) == []
+    assert [row["name"] for row in rows.judged("main", asked())] == ["small"]
 
 
 def test_calls_are_told_by_region_user_and_session(rows: LlmRows):

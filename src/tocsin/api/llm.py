@@ -159,7 +159,7 @@ def _lines(rows: Iterable[Row], names: list[str], start: int, end: int, step_ns:
 
 
 def _retrieval(rows: Iterable[Row], before: Iterable[Row]) -> list[Json]:
-    """Retrievals by service, with what they found in the time before; None where there were none then."""
+    """Retrievals by group, with what they found in the time before; None where there were none then."""
     was = {row["name"]: row for row in before}
     return [
         {

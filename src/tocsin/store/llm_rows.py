@@ -44,6 +44,11 @@ MOST_GROUPS: Final = 50
 _MOST_SAID: Final = 5_000
 _EVALUATION: Final = ("evaluation_name", "evaluation_score", "evaluation_label")
 _NONE: Final = "''"
+_SAID_MOST: Final = ", ".join(
+    f"argMaxIf(toString({column}), ifNull(output_tokens, 0), counted AND {column} != '') AS {name}"
+    for name, column in COLUMNS.items()
+)
+"""What a trace is about: of its call that said most, not of the one that made a question a vector."""
 _S: Final = "((time - start) / 1000000000)"
 _MEASURES: Final = f"""toInt64(count()) AS calls, toInt64(countIf(error_class != '')) AS errors,
     toInt64(sum(ifNull(input_tokens, 0))) AS input_tokens, toInt64(sum(ifNull(output_tokens, 0))) AS output_tokens,
@@ -125,20 +130,26 @@ class LlmRows:
         return rows_of(self._db.query(sql, {"tenant": tenant, **values}))
 
     def retrieval(self, tenant: str, asked: CallsAsked) -> list[Row]:
-        """Retrievals by service: how many, how long, how many documents came, how near the best one was.
+        """Retrievals by group: how many, how long, how many documents came, how near the best one was.
 
-        A retrieval knows no model: it is chosen by service and customer only.
+        Model, prompt and the like are those of the trace's call that said most; a retrieval's own service and customer
+        come first, and where no call is here they are all that is known.
         """
-        kept = {name: value for name, value in asked.where.items() if name in ("service", "customer")}
-        clause, values = _chosen(CallsAsked(asked.start, asked.end, "service", kept), "operation = 'retrieval'")
+        kept, values = _values(asked)
+        among = "tenant = {tenant:String} AND start >= {start:Int64} AND start < {end:Int64} AND time >= {start:Int64}"
         count, near = (self._number(name) for name in ("document_count", "top_similarity_score"))
-        sql = f"""SELECT name, toInt64(count()) AS calls, toInt64(countIf(failed)) AS errors, quantiles(0.5, 0.95)(took) AS latency,
-              toInt64(countIf(isNotNull(documents))) AS counted, avg(documents) AS documents,
-              toInt64(countIf(documents = 0)) AS empty, avg(near) AS similarity FROM
-              (SELECT toString(service) AS name, status = 'error' AS failed, {_S} AS took, {count} AS documents, {near} AS near
-                FROM {DATABASE}.spans WHERE {clause})
-            GROUP BY name ORDER BY calls DESC, name LIMIT {MOST_GROUPS}"""
-        return rows_of(self._db.query(sql, {"tenant": tenant, **values}))
+        one = f"(toString(service), toString(customer), status = 'error', {_S}, {count}, {near})"
+        own = {"service": "if(one.1 != '', one.1, service)", "customer": "if(one.2 != '', one.2, customer)"}
+        picked = ", ".join(f"{own.get(name, name)} AS of_{name}" for name in COLUMNS)
+        clauses = "".join(f" AND of_{name} = {{w_{name}:String}}" for name in kept)
+        sql = f"""SELECT of_{asked.by} AS grp, toInt64(count()) AS calls, toInt64(countIf(one.3)) AS errors,
+              quantiles(0.5, 0.95)(one.4) AS latency, toInt64(countIf(isNotNull(one.5))) AS counted, avg(one.5) AS documents,
+              toInt64(countIf(one.5 = 0)) AS empty, avg(one.6) AS similarity FROM
+              (SELECT one, {picked} FROM (SELECT {_SAID_MOST}, groupArrayIf({one}, operation = 'retrieval') AS found
+                  FROM {DATABASE}.spans WHERE {among} AND (counted OR operation = 'retrieval')
+                  GROUP BY trace_id) ARRAY JOIN found AS one)
+            WHERE true{clauses} GROUP BY grp ORDER BY calls DESC, grp LIMIT {MOST_GROUPS}"""
+        return _named(self._db.query(sql, {"tenant": tenant, "start": asked.start, "end": asked.end, **values}))
 
     def _quoted(self, name: str) -> list[str]:
         # names come from packs, never from a caller
@@ -172,7 +183,7 @@ class LlmRows:
         """Evaluations in spans, events of spans and log records: `name` (of the call's group), `feedback` (JSON), `rows`.
 
         Votes (-1, 0, 1) and labels are told one by one, other scores of a group and a name as their mean.
-        An evaluation is about the calls of its trace; where these are not here, only its service is known.
+        An evaluation is about the call of its trace that said most; where none is here, only its service is known.
         """
         kept, values = _values(asked)
         told = [", ".join(f"nullIf(attributes['{each}'], '')" for each in self._quoted(field)) for field in _EVALUATION]
@@ -187,7 +198,6 @@ class LlmRows:
         of_event, score_event, label_event = (f"coalesce({each}, '')" for each in raw)
         among = "tenant = {tenant:String} AND time >= {start:Int64} AND time < {end:Int64}"
         named = ", ".join(f"'{each}'" for field in _EVALUATION[1:] for each in self._quoted(field))
-        columns = ", ".join(f"toString(any({column})) AS {name}" for name, column in COLUMNS.items())
         picked = ", ".join(
             f"if(s.known, s.{name}, {'e.own' if name == 'service' else _NONE}) AS {name}" for name in COLUMNS
         )
@@ -202,7 +212,7 @@ class LlmRows:
                 UNION ALL SELECT trace_id, own, {of_event}, {score_event}, {label_event} FROM
                   (SELECT trace_id, toString(service) AS own, arrayJoin(JSONExtractArrayRaw(events)) AS event FROM {DATABASE}.spans
                     WHERE {among} AND position(events, 'evaluation') > 0)) AS e
-                ANY LEFT JOIN (SELECT trace_id, true AS known, {columns} FROM {DATABASE}.spans
+                ANY LEFT JOIN (SELECT trace_id, true AS known, {_SAID_MOST} FROM {DATABASE}.spans
                   WHERE {among} AND counted GROUP BY trace_id) AS s ON e.trace_id = s.trace_id)
             WHERE {" AND ".join(clauses)} GROUP BY grp, of, sort, said, vote ORDER BY rows DESC, grp, of, sort, said, vote LIMIT {_MOST_SAID}"""
         found = _named(self._db.query(sql, {"tenant": tenant, "start": asked.start, "end": asked.end, **values}))

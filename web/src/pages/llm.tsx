@@ -160,12 +160,12 @@ function Feedback({ it }: { it: Answer }) {
 
 function Retrieval({ it }: { it: Answer }) {
   return (
-    <Panel title="Retrieval" id="retrieval" note="by service; a retrieval knows no model">
+    <Panel title="Retrieval" id="retrieval" note={`by ${BY[it.by]}, of the trace's call that said most`}>
       {it.retrieval.length === 0 ? <p class="quiet">No span of a retrieval came in this time.</p> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of retrievals">
           <table>
-            <thead><tr><th scope="col">Service</th><th scope="col" class="num">Retrievals</th><th scope="col" class="num">Failed</th><th scope="col" class="num">Latency 50 %, 95 %</th><th scope="col" class="num">Documents</th><th scope="col" class="num">Found nothing</th><th scope="col" class="num">Similarity of the best</th></tr></thead>
-            <tbody>{it.retrieval.map((row) => <tr key={row.name}><th scope="row"><Said text={row.name || "(no service)"} most={60} /></th><td class="num">{whole(row.calls)}</td><td class="num">{percent(row.errors / row.calls)}</td><td class="num">{s(row.p50_s)}, {s(row.p95_s)}</td><Beside now={row.documents} before={row.before?.documents} none="not told" /><td class="num">{row.counted ? percent(row.empty / row.counted) : "–"}</td><Beside now={row.similarity} before={row.before?.similarity} none="not told" /></tr>)}</tbody>
+            <thead><tr><th scope="col">{BY[it.by]![0]!.toUpperCase() + BY[it.by]!.slice(1)}</th><th scope="col" class="num">Retrievals</th><th scope="col" class="num">Failed</th><th scope="col" class="num">Latency 50 %, 95 %</th><th scope="col" class="num">Documents</th><th scope="col" class="num">Found nothing</th><th scope="col" class="num">Similarity of the best</th></tr></thead>
+            <tbody>{it.retrieval.map((row) => <tr key={row.name}><th scope="row"><Said text={nameOf(row.name, it.by)} most={60} /></th><td class="num">{whole(row.calls)}</td><td class="num">{percent(row.errors / row.calls)}</td><td class="num">{s(row.p50_s)}, {s(row.p95_s)}</td><Beside now={row.documents} before={row.before?.documents} none="not told" /><td class="num">{row.counted ? percent(row.empty / row.counted) : "–"}</td><Beside now={row.similarity} before={row.before?.similarity} none="not told" /></tr>)}</tbody>
           </table>
         </div>
       )}
