@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from fold_world import Fold
 from serving_world import GPU, House, S, Server, gauge
+from tocsin.model.frame import FrameKind, frame_of
 from tocsin.spec.config import Config
 from tocsin.spec.packs import load_packs
 
@@ -121,6 +123,53 @@ def test_fragmentation_is_part_of_an_incident_of_latency(packs):
     box.live(900, every=30 * S)
     (incident,) = box.incidents.values()
     assert {"memory_fragmentation", "any-series"} <= {finding.monitor for finding in incident.findings}
+
+
+def requests(now, took_s, place):
+    """Spans of twelve requests within the last half minute, of a service at a place."""
+    rng = np.random.default_rng([now // S, 8])
+    took = took_s * np.exp(0.2 * rng.standard_normal(12))
+    ends = [now - each * 2 * S for each in range(12)]
+    columns = {
+        "trace_id": [end.to_bytes(16, "big") for end in ends],
+        "span_id": [end.to_bytes(8, "big") for end in ends],
+        "parent_id": [bytes(8)] * 12,
+        "name": ["POST /embed"] * 12,
+        "kind": ["server"] * 12,
+        "start": [end - round(each * S) for end, each in zip(ends, took, strict=True)],
+        "time": ends,
+        "status": ["ok"] * 12,
+        **{name: [""] * 12 for name in ("status_message", "scope")},
+        "resource": [{"service.name": "trainer"} | place] * 12,
+        "attributes": [{}] * 12,
+        "events": ["[]"] * 12,
+    }
+    return frame_of(FrameKind.SPANS, "main", "otlp/trainer", columns)
+
+
+@pytest.mark.parametrize("place", [{"k8s.pod.name": "llama-0"}, {"k8s.pod.name": "other-3", "host.name": "n7"}])
+def test_fragmentation_is_part_of_an_incident_of_requests_that_slow_down_in_traces(place):
+    """Where the service runs is told by its spans alone, which are read again from the log."""
+    fold = Fold(Config().engine_spec([pack for pack in load_packs() if pack.name in NAMES | {"service"}]))
+    rng = np.random.default_rng(4)
+
+    def live(beats, used, free, took_s):
+        for _ in range(beats):
+            fold.feed(requests(fold.now, took_s, place))
+            noisy = used + round(rng.normal())
+            rows = [("DCGM_FI_DEV_FB_USED", noisy), ("DCGM_FI_DEV_FB_FREE", free), ("DCGM_FI_DEV_GPU_UTIL", 60)]
+            fold.points([gauge(name, GPU, value) for name, value in rows], source="dcgm")
+            fold.tick(30, "dcgm", "otlp/trainer")
+
+    live(180, 66_000, 15_559, 0.2)
+    assert fold.incidents == {}
+    live(30, 81_000, 559, 1.5)
+    of_requests, fragmented = (
+        [incident for incident in fold.incidents.values() if any(each.monitor == name for each in incident.findings)]
+        for name in ("service-latency-p95", "memory_fragmentation")
+    )
+    assert len(of_requests) == len(fragmented) == 1
+    assert (of_requests == fragmented) == (place["k8s.pod.name"] == GPU["exported_pod"])
 
 
 def test_a_driver_that_answers_no_more_is_told(packs):
