@@ -85,6 +85,19 @@ def test_counts_of_events_are_zero_where_nothing_happened_once_a_group_is_known(
     ]
 
 
+def test_of_weeks_without_events_only_the_day_is_gone_through_in_which_none_is_zero(monkeypatch):
+    visited, advance = [], Lane._advance
+    monkeypatch.setattr(Lane, "_advance", lambda self, end, some: (visited.append(end), advance(self, end, some))[1])
+    one, later = lane("count", size=20, step=10, dense=True), 60 * 86_400
+    one.push(samples((0, 5, 1.0), (0, 15, 1.0), (0, later, 1.0)))
+    found = closed(one.close(T + (later + 40) * S))
+    assert [end for end, *_ in found] == [*range(20, 86_415, 10), *range(later, later + 50, 10)]
+    assert [value for _, _, (value,), _ in found if value] == [2.0, 1.0, 1.0, 1.0]
+    more = closed(one.close(T + 2 * later * S))
+    assert [end for end, *_ in more] == list(range(later + 50, later + 86_400, 10))
+    assert len(visited) < len(found) + len(more) + 10
+
+
 def test_rate_is_events_per_second_of_the_whole_window():
     one = lane("rate", size=10, step=10, dense=True)
     one.push(samples(*((0, second, 1.0) for second in range(1, 11))))

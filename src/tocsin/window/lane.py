@@ -16,7 +16,7 @@ import numpy as np
 from tocsin.model.arrays import F8, I4, I8, Array
 from tocsin.model.rows import grown
 from tocsin.model.samples import Samples
-from tocsin.window.cells import FILL, QUANTILE, advance, code_of
+from tocsin.window.cells import FILL, FORGET_NS, QUANTILE, advance, code_of
 from tocsin.window.quantile import weighted_quantile
 from tocsin.window.slices import Slices
 from tocsin.window.spread import Spread, Spreads
@@ -119,14 +119,17 @@ class Lane:
         return waiting if finite.all() else waiting.take(finite)
 
     def _ends(self, ends: I8, last: int) -> list[int]:
-        """Ends to visit, of sorted `ends`: those with samples, and for dense lanes all in between."""
-        if self.dense and self.groups:
-            return list(range(self.closed + self.step, last + 1, self.step))
-        if not len(ends):
-            return []
-        if self.dense:
-            return list(range(int(ends[0]), last + 1, self.step))
-        return [int(ends[0]), *ends[1:][ends[1:] != ends[:-1]].tolist()]
+        """Ends to visit, of sorted `ends`: those with samples, and for dense lanes those in between with a group not forgotten."""
+        found = np.unique(ends).tolist()
+        if not self.dense:
+            return found
+        visits: list[int] = []
+        # between two samples that lie years apart nothing is told once all groups are forgotten
+        at, until = self.closed + self.step, int(self._heard[: len(self.groups)].max(initial=-FORGET_NS)) + FORGET_NS
+        for end in [*found, last + self.step]:
+            visits += range(at, min(end, until), self.step)
+            at, until = end, end + FORGET_NS
+        return visits
 
     def _advance(self, end: int, samples: Samples) -> Closed | None:
         """Go on to one end: empty the slices left behind, fill the newest, give what has a value."""
