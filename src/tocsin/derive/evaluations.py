@@ -49,8 +49,7 @@ class Evaluations:
             for number, event in enumerate(_events(events[at].as_py())):
                 attributes = _texts(event.get("attributes"))
                 if not self._names.isdisjoint(attributes):
-                    time = event.get("time")
-                    yield _row(row, time if isinstance(time, int) else row["time"], attributes, number)
+                    yield _row(row, _time(event.get("time"), row), attributes, number)
 
     def _of_logs(self, frame: Frame) -> Iterator[dict[str, Any]]:
         keys = frame.batch.column("attributes").keys
@@ -62,13 +61,19 @@ class Evaluations:
                 yield _row(row, row["time"], attributes, number)
 
 
-_TAKEN: Final = ("trace_id", "span_id", "time", "resource")
+_TAKEN: Final = ("trace_id", "span_id", "start", "time", "resource")
+
+
+def _time(told: object, span: Mapping[str, Any]) -> int:
+    """When an event was; one that tells no time within its span, as nobody checks it on the way in, was at its end."""
+    end: int = span["time"]
+    return told if isinstance(told, int) and span["start"] <= told <= end else end
 
 
 def _events(text: str) -> list[Mapping[str, Any]]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [each for each in found[:MOST_EVENTS] if isinstance(each, dict)] if isinstance(found, list) else []
 
