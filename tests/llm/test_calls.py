@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from llm_world import MONDAY, folded
+from llm_world import spans_frame as llm_spans
 from store.world import SECOND, T0, spans_frame
 from tocsin.llm.calls import SPAN_COLUMNS, CallReader
 from tocsin.spec.config import Config
@@ -153,3 +155,20 @@ def test_cuts_of_a_batch_say_the_same():
     for field, values in whole.numbers.items():
         assert np.array_equal(np.concatenate([part.numbers[field] for part in parts]), values, equal_nan=True)
     assert [texts.of(k) for texts in [whole.texts["provider"]] for k in range(9)] == ["openai"] * 9
+
+
+@pytest.mark.parametrize("told", ["1e308", "1e13", "5e-324", "1e-13", "-1", "nan", "1e400", "0"])
+def test_no_call_costs_or_takes_what_none_can(told):
+    own = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "vllm", "gen_ai.request.model": "ours-7b"}
+    assert np.isnan(one({**own, "gen_ai.usage.cost": told})["cost_usd"])
+    assert np.isnan(one({**own, "gen_ai.response.time_to_first_chunk": told})["time_to_first_token_s"])
+
+
+def test_costs_of_any_size_end_no_fold():
+    own = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "vllm", "gen_ai.request.model": "ours-7b"}
+    rows = []
+    for k in range(400):
+        cost = "5e-324" if k < 200 else "1.7e308"
+        named = {"gen_ai.usage.cost": cost, "gen_ai.prompt.name": "p", "prompt.version": f"v{k // 200}"}
+        rows.append((MONDAY + k * 10**9, {**own, **named, "gen_ai.usage.input_tokens": "100"}, {"trace": k + 1}))
+    folded([llm_spans(rows[k : k + 50]) for k in range(0, 400, 50)], PACKS)

@@ -61,6 +61,8 @@ _INFERENCE = frozenset({"chat", "text_completion", "generate_content", "embeddin
 """Operations that take tokens of their own; agents and workflows repeat what their calls took."""
 _COUNTS = frozenset({*COUNT_FIELDS, *_ESTIMATES})
 _MOST_TOKENS = 10**12
+_LEAST_MEASURED, _MOST_MEASURED = 1e-12, 1e12
+"""No call costs so little or so much (USD), nor takes it (s): sums and ratios of what is between stay finite."""
 _MOST_TEXT = 500
 SPAN_COLUMNS: Final = (
     "trace_id",
@@ -365,7 +367,8 @@ def _amount(text: str) -> float | None:
 
 
 def _positive(text: str) -> float | None:
-    return _amount(text) or None
+    value = _amount(text)
+    return None if value is None or not _LEAST_MEASURED <= value <= _MOST_MEASURED else value
 
 
 def _count(text: str) -> float | None:
