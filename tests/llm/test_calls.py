@@ -172,3 +172,19 @@ def test_costs_of_any_size_end_no_fold():
         named = {"gen_ai.usage.cost": cost, "gen_ai.prompt.name": "p", "prompt.version": f"v{k // 200}"}
         rows.append((MONDAY + k * 10**9, {**own, **named, "gen_ai.usage.input_tokens": "100"}, {"trace": k + 1}))
     folded([llm_spans(rows[k : k + 50]) for k in range(0, 400, 50)], PACKS)
+
+
+def test_half_of_a_surrogate_pair_becomes_a_text_that_columns_hold():
+    found = one({**CALL, "gen_ai.response.finish_reasons": '["\\ud800x"]', "gen_ai.response.model": '["m\\udfff"]'})
+    assert (found["finish_reason"], found["response_model"]) == ("?x", "m?")
+    models = ["gpt-4o", '["gpt-\\ud800"]']
+    rows = [
+        (
+            MONDAY + k * 10**9,
+            {**CALL, "gen_ai.response.model": models[k // 30], "gen_ai.request.model": models[k // 30]},
+            {"trace": k + 1},
+        )
+        for k in range(60)
+    ]
+    _, changes = folded([llm_spans(rows)], PACKS)
+    assert any("gpt-?" in each["what"] for each in changes)

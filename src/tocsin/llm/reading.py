@@ -158,7 +158,7 @@ def _under(text: str, path: str) -> str:
     except (ValueError, RecursionError):
         return ""
     value = found.get(path) if isinstance(found, dict) else None
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    return _whole(value) if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def first_of(text: str) -> str:
@@ -172,5 +172,10 @@ def first_of(text: str) -> str:
             parsed = json.loads(text)
         except (ValueError, RecursionError):
             return text
-        return str(parsed[0]) if isinstance(parsed, list) and parsed else ""
+        return _whole(str(parsed[0])) if isinstance(parsed, list) and parsed else ""
     return text
+
+
+def _whole(text: str) -> str:
+    """A text that a column can hold: JSON can spell half of a surrogate pair, which becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
