@@ -41,6 +41,8 @@ SETTLED_NS: Final = 600 * SECOND
 GONE_NS: Final = 60 * SECOND
 CADENCES: Final = 4.0
 LIVE_ENGINE_NS: Final = 3600 * SECOND
+LARGEST: Final = 1e30
+"""No machine counts or measures more: what does is no number, and sums, squares and shares of the others stay finite."""
 _UNIT: Final = {"stalled": "s", "leak": "1/d", "missing": "{device}", "code": "1", "all_of": "1", "given": "1"}
 
 
@@ -84,13 +86,13 @@ class Joint:
             if mine.any():
                 row, value = samples.row[mine], samples.value[mine]
                 grown = value * samples.weight[mine] if counted else np.full(len(row), np.nan)
-                self._pending.append((row, samples.time[mine], value, grown))
+                self._pending.append((row, samples.time[mine], _known(value), _known(grown)))
         several = [gain for gain in gains if gain.row in self.things.of_row]
         if several:
             counts = np.array([self._gained(gain) for gain in several])
             row = np.array([gain.row for gain in several], "i4")
             none = np.full(len(row), np.nan)
-            self._pending.append((row, np.array([gain.time for gain in several], "i8"), none, counts))
+            self._pending.append((row, np.array([gain.time for gain in several], "i8"), none, _known(counts)))
 
     def _gained(self, gain: Distribution) -> float:
         """What a histogram adds to its reading: tokens, or how often."""
@@ -336,6 +338,11 @@ class Joint:
         self.usual = {(name, _key(key)): Regression.of(values) for name, key, values in state["usual"]}
         self._proof = {series: dict(proof) for series, proof in state["proof"]}
         self.codes = {(name, _key(key)): Code(code, since) for name, key, code, since in state["codes"]}
+
+
+def _known(told: F8) -> F8:
+    """Numbers that a machine can tell, NaN for all others."""
+    return np.where(np.abs(told) <= LARGEST, told, np.nan)
 
 
 def _key(values: Sequence[Any]) -> ThingKey:
