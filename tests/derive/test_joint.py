@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fold_world import Fold, S, counter, gauge
+from fold_world import Fold, counter, gauge
 from serving_world import GPU, VLLM
 from tocsin.spec.engine import EngineSpec
 from tocsin.spec.packs import load_packs

@@ -11,6 +11,7 @@ from tocsin.derive import records as module
 from tocsin.derive.records import RecordSignals
 from tocsin.derive.vocabulary import OTHER
 from tocsin.engine.pipeline import Pipeline
+from tocsin.engine.record_sample import features_of
 from tocsin.engine.snapshot import pack, unpack
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind, frame_of
 from tocsin.model.log import Tick
@@ -190,3 +191,15 @@ def test_any_split_of_records_and_any_restart_give_the_same_bits():
     assert said([*before, *fold_all(then, records(whole[201:], 201))], catalog) == expected
     assert {row[0] for row in expected} >= {"panes", "events"}
     assert any("record.version 1 -> 2" in row[2] for row in expected if row[0] == "events")
+
+
+@pytest.mark.parametrize("text", ["[" * 5000 + "]" * 5000, '{"a":' * 5000 + "1" + "}" * 5000, "[" * 5000])
+def test_what_is_nested_too_deep_says_nothing(text):
+    found = drawn({"prediction": text, "features": text, "truth": text, "feedback": text, "attributions": text, "attention": text})  # fmt: skip
+    assert found == {("predictions",): [1]}
+    assert features_of(text) == {}
+
+
+def test_features_are_read_or_not_however_deep_they_are():
+    for depth in range(850, 1000):  # one less than can be read is more than can be written
+        assert set(features_of('{"a":' + "[" * depth + "]" * depth + "}")) <= {"a"}

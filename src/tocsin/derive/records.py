@@ -258,7 +258,7 @@ def _texts(frames: Sequence[Frame], name: str) -> Any:
 def _object(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

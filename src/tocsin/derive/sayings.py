@@ -48,7 +48,7 @@ def saying(text: str) -> Saying:
         return NOTHING
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # how deep it may be depends on how deep the caller is
         return NOTHING
     return _object(value) if isinstance(value, dict) else _scalar(value)
 
@@ -121,7 +121,7 @@ def verdicts(text: str) -> dict[str, float]:
     """
     try:
         found = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     told = found if isinstance(found, dict) else {"feedback": found}
     numbers = {name: _verdict(value) for name, value in told.items()}

@@ -206,13 +206,15 @@ def features_of(text: str) -> dict[str, Any]:
     """Features as columns may hold them: numbers as floats, lists and objects as their text."""
     try:
         found = _decode(text) if text else None
+        if not isinstance(found, dict):
+            return {}
+        if _PLAIN.issuperset(map(type, found.values())) and _TAKEN.isdisjoint(found):
+            return found
+        return {
+            f"features.{k}" if k in _TAKEN else k: v if type(v) in _PLAIN else json.dumps(v) for k, v in found.items()
+        }
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict):
-        return {}
-    if _PLAIN.issuperset(map(type, found.values())) and _TAKEN.isdisjoint(found):
-        return found
-    return {f"features.{k}" if k in _TAKEN else k: v if type(v) in _PLAIN else json.dumps(v) for k, v in found.items()}
 
 
 _decode: Final = json.JSONDecoder(parse_int=float).decode
