@@ -240,6 +240,24 @@ def test_records_are_taken_line_by_line(world, app):
     assert call(app, path="/v1/records", body=b"[]", headers=JSON).status == 400
 
 
+def test_half_of_a_character_in_a_record_becomes_a_question_mark(world, app):
+    half, pair = "caf\ud83d", "\U0001f600"
+    line = {
+        "prediction_id": "1",
+        "prediction": half,
+        "features": {half: [half, pair]},
+        "truth": {half: 1},
+        "feedback": half,
+    }
+    deep = b'{"features": {"a": ' + b"[" * 5000 + b"]" * 5000 + b"}}"
+    body = json.dumps(line).encode() + b"\n" + deep
+    answer = call(app, path="/v1/records", body=body, headers={"content-type": "application/x-ndjson"})
+    assert json.loads(answer.body)["rejected"] == 1
+    [row] = world.rows(FrameKind.RECORDS)
+    assert json.loads(row["features"]) == {"caf?": ["caf?", pair]}
+    assert [row[name] for name in ("prediction", "truth", "feedback")] == ['"caf?"', '{"caf?":1}', '"caf?"']
+
+
 def test_change_events(world, app):
     event = {"kind": "deploy", "what": "v1.2", "entity": "api", "time": NOW / 1e9 - 5, "attributes": {"by": "ann"}}
     answer = call(app, path="/api/events", body=json.dumps(event).encode(), headers=JSON)

@@ -53,6 +53,12 @@ def test_a_vector_becomes_a_record_and_its_span_says_how_many_there_were():
     assert record["time"] == span["time"]
 
 
+def test_half_of_a_character_in_the_name_of_a_model_becomes_a_question_mark():
+    told = {**CALL, "embedding.invocation_parameters": '{"model": "e\\ud83d"}', VECTOR.format(0): "[1.0]"}
+    _, (record,) = taken({"attributes": told, "name": "CreateEmbeddings"})
+    assert record["version"] == "e?"
+
+
 def test_spans_without_vectors_are_left_as_they_are():
     frame = spans_frame([{"attributes": {"gen_ai.request.model": "m", "embedding.vector.size": "3"}}])
     assert SpanVectors(KeepAll()).frames([frame])[0] is frame

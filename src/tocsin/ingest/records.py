@@ -13,6 +13,7 @@ from tocsin.ingest.times import check_time, parse_time_ns
 from tocsin.model.errors import BadInput
 from tocsin.model.frame import SCHEMAS, Frame, FrameKind, frame_of
 from tocsin.model.record import FEEDBACK, PREDICTION, TRUTH
+from tocsin.model.text import whole
 
 Row: TypeAlias = dict[str, Any]
 
@@ -41,9 +42,12 @@ def _text(value: object) -> str:
 
 def _json(value: object) -> str:
     try:
-        return "" if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
-    except ValueError as bad:  # an infinity, which JSON can't keep
+        text = "" if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+        if "\\ud" in text:  # a text that was cut in the middle of a character, perhaps
+            text = json.dumps(json.loads(whole(json.dumps(value, ensure_ascii=False))), separators=(",", ":"))
+    except (ValueError, RecursionError) as bad:  # an infinity, which JSON can't keep
         raise Unusable("bad_field") from bad
+    return text
 
 
 def _constant(name: str) -> float | None:

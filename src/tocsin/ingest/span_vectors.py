@@ -26,6 +26,7 @@ from tocsin.model.arrays import F4, I8, Mask
 from tocsin.model.frame import Frame, FrameKind
 from tocsin.model.record import PREDICTION
 from tocsin.model.series import Labels
+from tocsin.model.text import whole
 from tocsin.selfmon.metrics import counter
 
 KEPT_NUMBERS: Final = 64
@@ -259,7 +260,7 @@ def _first(told: Mapping[str, str], names: Sequence[str]) -> str:
         if inner and text:
             found = _json(text)
             value = found.get(key) if isinstance(found, dict) else None
-            text = value if isinstance(value, str) else ""
+            text = whole(value) if isinstance(value, str) else ""
         if text:
             return text
     return ""

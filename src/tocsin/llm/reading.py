@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tocsin.model.arrays import F8, I4, I8, Mask
+from tocsin.model.text import whole
 
 _LATER_TABLE = 1 << 20
 
@@ -158,7 +159,7 @@ def _under(text: str, path: str) -> str:
     except (ValueError, RecursionError):
         return ""
     value = found.get(path) if isinstance(found, dict) else None
-    return _whole(value) if isinstance(value, str) else "" if value is None else json.dumps(value)
+    return whole(value) if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def first_of(text: str) -> str:
@@ -172,10 +173,5 @@ def first_of(text: str) -> str:
             parsed = json.loads(text)
         except (ValueError, RecursionError):
             return text
-        return _whole(str(parsed[0])) if isinstance(parsed, list) and parsed else ""
+        return whole(str(parsed[0])) if isinstance(parsed, list) and parsed else ""
     return text
-
-
-def _whole(text: str) -> str:
-    """A text that a column can hold: JSON can spell half of a surrogate pair, which becomes a question mark."""
-    return text.encode("utf-8", "replace").decode()

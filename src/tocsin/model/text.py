@@ -7,6 +7,15 @@ import unicodedata
 _BAD = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
+def whole(text: str) -> str:
+    r"""A text that a column holds: each half of a surrogate pair, which JSON can spell, becomes a question mark.
+
+    >>> whole("a\ud83d"), whole("\U0001f600")
+    ('a?', '😀')
+    """
+    return text.encode("utf-8", "replace").decode()
+
+
 def one_line(text: str, limit: int = 200) -> str:
     r"""Replace control, format and surrogate characters by spaces, squeeze spaces, cut at `limit` characters.
 
