@@ -24,6 +24,8 @@ BATCH: Final = 500
 POLL_S: Final = 0.1
 _LOST: Final = ("UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION", "FENCED_INSTANCE_ID", "_FENCED", "_ASSIGNMENT_LOST")
 """What the group says to who is no longer a member of it."""
+_MOST_PATIENCE_S: Final = 600.0
+"""A group that has others for all its partitions is not shared out anew again and again for one more member."""
 _HOPELESS: Final = ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED")
 _POISON = counter(
     "tocsin_journal_poison_messages_total", "Messages of the log that can't be read, kept in the dead topic"
@@ -94,7 +96,7 @@ class GroupFeed:
             "fetch.wait.max.ms": 50,
             "queued.max.messages.kbytes": 32_768,
         }
-        self._session_s = session_ms / 1000
+        self._session_s = self._patience_s = session_ms / 1000
         self._alone_since: float | None = None
         self._consumer = self._joined()
 
@@ -113,8 +115,9 @@ class GroupFeed:
             The client met what no waiting mends.
         """
         self._owner = owner
-        if self._alone_since is not None and time.monotonic() - self._alone_since > self._session_s:
-            _log.warning("lost partitions do not come back; joining the group anew")
+        if self._alone_since is not None and time.monotonic() - self._alone_since > self._patience_s:
+            _log.warning("lost partitions do not come back; joining the group anew", waited_s=round(self._patience_s))
+            self._patience_s = max(min(2 * self._patience_s, _MOST_PATIENCE_S), self._session_s)
             self.rejoin()
         found = []
         for message in self._consumer.consume(BATCH, POLL_S):
@@ -193,9 +196,9 @@ class GroupFeed:
                 wanted = self._owner.assigned(numbers)
             except Unreachable:
                 self._owner.lost(numbers)
-                self._alone_since = time.monotonic() - self._session_s  # nobody would fold them: join anew at once
+                self._alone_since = time.monotonic() - self._patience_s  # nobody would fold them: join anew at once
                 raise
-            self._alone_since = None
+            self._alone_since, self._patience_s = None, self._session_s
             for each in partitions:
                 each.offset = wanted[each.partition]
         consumer.incremental_assign(partitions)
