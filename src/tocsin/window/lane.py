@@ -120,7 +120,7 @@ class Lane:
 
     def _ends(self, ends: I8, last: int) -> list[int]:
         """Ends to visit, of sorted `ends`: those with samples, and for dense lanes those in between with a group not forgotten."""
-        found = np.unique(ends).tolist()
+        found: list[int] = np.unique(ends).tolist()
         if not self.dense:
             return found
         visits: list[int] = []
