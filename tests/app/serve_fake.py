@@ -8,9 +8,13 @@ from pathlib import Path
 from tocsin.app.serve import print_line, serve
 from tocsin.app.settings import ServeSettings
 from tocsin.app.supervise import COLD, HOT, Pace
-from tocsin.model.errors import TocsinError
+from tocsin.model.errors import TocsinError, Unreachable
 from tocsin.selfmon.clock import SystemClock
 from tocsin.selfmon.logs import set_up
+
+
+async def _too_slow(settings: ServeSettings) -> int:
+    raise Unreachable(f"nobody answers at {settings.url}")
 
 
 def main() -> int:
@@ -26,6 +30,7 @@ def main() -> int:
             SystemClock(),
             say=print_line,
             commands={name: (sys.executable, script, name) for name in (HOT, COLD)},
+            beside=_too_slow if (data / "companion.fails").exists() else None,
             pace=Pace(first_delay_s=0.02, drain_s=1.0 if (data / "hot.deaf").exists() else 30.0, attempts=2),
         )
     except TocsinError as error:

@@ -33,6 +33,17 @@ def test_ready_then_term_drains_the_hot_one_first_and_ends_with_0(start, port):
     assert not any("printed by mistake" in line for line in server.seen if line.startswith("out:"))
 
 
+def test_a_companion_that_fails_is_told_after_both_ended_in_good_order(start, port, tmp_path):
+    (tmp_path / "companion.fails").touch()
+    server = start(port)
+    pids = server.both_started()
+    assert server.pid("hot ended") == pids["hot"]
+    assert server.pid("cold ended") == pids["cold"]
+    assert server.end() == 2
+    assert [line for line in server.seen if "nobody answers" in line]
+    assert not [line for line in server.seen if "Traceback" in line or "is closed" in line]
+
+
 def test_a_killed_process_is_started_again_and_the_other_one_never_notices(start, port, tmp_path):
     server = start(port)
     pids = server.both_started()

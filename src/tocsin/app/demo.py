@@ -144,6 +144,8 @@ async def _caught_up(client: httpx2.AsyncClient) -> None:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End the world; it may be in the middle of insisting on a delivery."""
+    if process.stdin is not None:
+        process.stdin.close()
     if process.returncode is not None:
         return
     process.terminate()

@@ -102,15 +102,15 @@ async def _run_beside(supervisor: Supervisor, companion: Coroutine[object, objec
     accompanying = asyncio.create_task(companion)
     stopping = asyncio.create_task(supervisor.stopping.wait())
     await asyncio.wait({accompanying, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    code = 0
-    if accompanying.done():
-        code = accompanying.result()
+    ended = accompanying.done()
+    if ended:
         supervisor.stop()
     else:
         accompanying.cancel()
         await asyncio.gather(accompanying, return_exceptions=True)
     stopping.cancel()
-    return await serving or code
+    served = await serving  # in good order, also where the companion failed
+    return served or (accompanying.result() if ended else 0)
 
 
 def ready_key(settings: ServeSettings, clock: Clock, say: Callable[[str], None]) -> None:
