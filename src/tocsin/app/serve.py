@@ -110,7 +110,8 @@ async def _run_beside(supervisor: Supervisor, companion: Coroutine[object, objec
         await asyncio.gather(accompanying, return_exceptions=True)
     stopping.cancel()
     served = await serving  # in good order, also where the companion failed
-    return served or (accompanying.result() if ended else 0)
+    code = accompanying.result() if ended else 0
+    return served or code
 
 
 def ready_key(settings: ServeSettings, clock: Clock, say: Callable[[str], None]) -> None:
