@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
@@ -111,18 +112,20 @@ class Program:
         """
         found = {"other": 0.0}
         for process in self.tree():
-            times = process.cpu_times()
-            role = _role(process)
-            found[role] = found.get(role, 0.0) + times.user + times.system
-            found["other"] += times.children_user + times.children_system
+            with suppress(psutil.NoSuchProcess):  # it may end while it is asked
+                times = process.cpu_times()
+                role = _role(process)
+                found[role] = found.get(role, 0.0) + times.user + times.system
+                found["other"] += times.children_user + times.children_system
         return {**found, "all": sum(found.values())}
 
     def memory_bytes(self) -> dict[str, float]:
         """Resident memory by role of the process; shared pages count in each."""
         found: dict[str, float] = {}
         for process in self.tree():
-            role = _role(process)
-            found[role] = found.get(role, 0.0) + process.memory_info().rss
+            with suppress(psutil.NoSuchProcess):
+                role = _role(process)
+                found[role] = found.get(role, 0.0) + process.memory_info().rss
         return found
 
     def wait(self, found: Callable[[], bool], what: str, every_s: float = 0.02) -> None:
@@ -165,7 +168,10 @@ class Program:
 
 
 def _role(process: psutil.Process) -> str:
-    line = process.cmdline()
+    try:
+        line = process.cmdline()
+    except psutil.ZombieProcess:  # ended and not waited for: its times are there, its command is not
+        return "other"
     return next((role for module, role in _ROLES.items() if module in line), "other")
 
 
