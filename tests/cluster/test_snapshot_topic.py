@@ -55,8 +55,8 @@ def test_a_worker_that_takes_over_goes_on_from_the_topic(fleet, world, alone):
 def test_whatever_goes_wrong_findings_are_those_of_one_machine(fleet, world, alone, seed):
     fleet.start(2)
     faults = Faults(fleet, seed)
-    # as far apart as a member needs to come back: a group whose members go while it is being formed again was seen to
-    # give a fresh worker nothing for minutes (Tansu 0.6)
+    # as far apart as a member needs to come back: Tansu 0.6 keeps a member that is killed while its group is being
+    # formed again, and gives a fresh one nothing for minutes; bare confluent-kafka members are met by it as well
     fleet.send(world, per_second=4, at=[(second, faults.draw()) for second in (80, 140, 190)])
     found, _ = fleet.heard(world.seconds[-1][1].received)
     assert found == alone, faults.met
