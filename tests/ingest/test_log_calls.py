@@ -215,6 +215,12 @@ def test_the_same_lines_give_the_same_spans():
     assert one == other
 
 
+def test_half_a_surrogate_pair_that_json_spells_costs_no_line():
+    said = r'{"model": "gpt-\ud83d4o", "usage": {"prompt_tokens": 5, "completion_tokens": 6}, "user_id": "x\udfff"}'
+    (told,) = calls_in(lines("before", said, "after"))
+    assert tuple(told[name] for name in ("request_model", "input_tokens")) == ("gpt-?4o", 5)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_no_line_breaks_the_reader(before, after):

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from tocsin.model.text import whole
+
 _MOST_CHARS: Final = 64 * 1024
 _MOST_PAIRS: Final = 400
 _DEEPEST: Final = 6
@@ -93,7 +95,7 @@ def _leaves(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif isinstance(value, bool):
             yield path, "true" if value else "false"
         elif isinstance(value, str):
-            yield path, value
+            yield path, whole(value)
 
 
 @lru_cache(4096)
