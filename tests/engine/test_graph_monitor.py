@@ -47,6 +47,25 @@ def faulty(name, fault, *, minutes=7):
     return lived(world, minutes / 60, every=30, pipeline=calm(name), start=CALM)
 
 
+class Stumble(World):
+    """A system in which one request of the entry fails, after an hour."""
+
+    def second(self, second):
+        rows = super().second(second)
+        mine = [row for row in rows if row["kind"] == "server" and row["resource"] == [("service.name", self.root)]]
+        if second >= 3600 and mine and not self.stumbled:
+            self.stumbled, mine[0]["status"] = True, "error"
+        return rows
+
+    stumbled = False
+
+
+def test_one_failed_request_of_thirty_is_chance():
+    world = Stumble(chain("a", "b", fails=0.0), seed=1, rate=0.35)
+    assert opened(lived(world, 1.2, every=30)) == []
+    assert world.stumbled
+
+
 @pytest.mark.parametrize(
     ("name", "fault", "monitor"),
     [

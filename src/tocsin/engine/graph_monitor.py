@@ -105,6 +105,7 @@ class GraphMonitor(Watch):
             aggregate=aggregate,
             min_samples=1,
             dense=flavour == "event" and aggregate in ("count", "rate"),
+            events=True,  # a node says one value a request
         )
 
     def judge(self, tenant: str, closed: Closed, levels: F8, absorb_ns: int) -> tuple[PaneRows, list[Finding]]:
