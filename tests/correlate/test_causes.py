@@ -137,6 +137,19 @@ def test_the_start_is_only_known_to_a_window():
     assert first(said).kind == "prompt"
 
 
+def test_what_only_supports_and_began_before_a_change_does_not_clear_it():
+    monitor = MonitorSpec.model_validate({"name": "engine-busy", "signal": "*", "role": "support"})
+    early = finding("engine-busy", "engine.device.usual_ratio", DEMO_VLLM, start=T0 - 6 * MINUTE)
+    decoy = event("flag", "support-bot", "new-greeting on for 10 %", T0 - 7 * MINUTE)
+    rows = demo_findings((0, 1, 2, 3))
+    said = World([monitor]).tick(T0 + 3 * MINUTE, early, *rows, events=[decoy, prompt_change(T0 - 40 * SECOND)])
+    incident = said[-1].incident
+    assert len(incident.findings) == 1 + len(rows)
+    assert (first(said).kind, first(said).score > BAR) == ("prompt", True)
+    assert any("5 min 20 s before it" in text for text in first(said).refuted_by)
+    assert "40 s before the first symptom (genai input tokens, " in first(said).evidence[0]
+
+
 def test_nothing_changed_is_an_answer():
     cause = first(World().tick(T0 + MINUTE, finding()))
     assert (cause.kind, cause.entity) == ("unknown", "support-bot")

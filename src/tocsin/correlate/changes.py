@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tocsin.correlate.evidence import Event, Known, Scene
 from tocsin.correlate.statement import Symptom, clock, full_clock, span
-from tocsin.correlate.states import CLOSENESS_NS, SLACK_NS, Reach, onset, ordered, reach
+from tocsin.correlate.states import CLOSENESS_NS, SLACK_NS, Reach, leading, onset, ordered, reach
 
 LOOKBACK_NS = 6 * 3600 * 10**9
 RELATION = (1.0, 0.6, 0.35)
@@ -76,11 +76,12 @@ def _add(entity: Known, each: Judged) -> None:
 
 def _judge(scene: Scene, symptoms: Sequence[Symptom], event: Event, out_of_line: Mapping[str, float]) -> Judged | None:
     change = event.change
-    since = scene.at_ns - change.time
+    first = leading(symptoms)
+    since = (scene.at_ns if first is None else first.finding.start) - change.time
     if since > LOOKBACK_NS:
         return None
     name = _named(change.entity, out_of_line)
-    latest = onset(scene, symptoms[0]) if symptoms else scene.at_ns + SLACK_NS
+    latest = onset(scene, first) if first is not None else scene.at_ns + SLACK_NS
     relation, where = _relation(scene, symptoms, name)
     leads = reach(scene, symptoms, change.kind, near=relation > 0, time=change.time)
     if relation == 0 and leads.reached:
@@ -157,7 +158,7 @@ def _reasons(
     scene: Scene, symptoms: Sequence[Symptom], event: Event, leads: Reach, since: int
 ) -> tuple[list[str], list[str]]:
     change = event.change
-    first = symptoms[0] if symptoms else None
+    first = leading(symptoms)
     what = f"the first symptom ({first.name}, {clock(first.finding.start)} UTC)" if first is not None else "the onset"
     pro: list[str] = []
     against: list[str] = []
@@ -168,6 +169,10 @@ def _reasons(
         pro.append(f"{said}{span(since)} before {what}")
     else:
         pro.append(f"{said}with {what}, within the {span(-since)} to which its start is known")
+    sooner = [each for each in symptoms if each.support and change.time > onset(scene, each)]
+    if sooner:
+        gap = span(change.time - sooner[0].finding.start)
+        against.append(f"{sooner[0].name} was out of line {gap} before it, which may be by chance")
     if leads.path is not None:
         way = " -> ".join(leads.path.steps)
         pro.append(f"{way} is a known way; it leads to {len(leads.reached)} of {len(symptoms)} symptoms")

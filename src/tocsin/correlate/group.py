@@ -70,7 +70,7 @@ class Member:
     @property
     def symptom(self) -> Symptom:
         """The finding with its entities."""
-        return Symptom(self.finding, self.entities, self.words)
+        return Symptom(self.finding, self.entities, self.words, self.support)
 
 
 @dataclass(slots=True)

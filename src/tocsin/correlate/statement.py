@@ -39,11 +39,12 @@ _BYTES = {"By": 1, "KiBy": 2**10, "MiBy": 2**20, "GiBy": 2**30, "kBy": 10**3, "M
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """A finding with the entities it is about, most specific first."""
+    """A finding with the entities it is about, most specific first, and whether it only supports what others open."""
 
     finding: Finding
     entities: tuple[str, ...]
     words: str = ""
+    support: bool = False
 
     @property
     def name(self) -> str:

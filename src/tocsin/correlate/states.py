@@ -43,6 +43,11 @@ def ordered(scene: Scene) -> tuple[Symptom, ...]:
     return tuple(sorted(scene.symptoms, key=lambda each: (each.finding.start, each.finding.id))[:MAX_SYMPTOMS])
 
 
+def leading(symptoms: Sequence[Symptom]) -> Symptom | None:
+    """The first of ordered symptoms that opens an incident by itself; what only supports may have begun by chance."""
+    return next((each for each in symptoms if not each.support), symptoms[0] if symptoms else None)
+
+
 def onset(scene: Scene, symptom: Symptom) -> int:
     """Latest time (ns) at which the cause of a symptom can have happened."""
     return symptom.finding.start + max(SLACK_NS, scene.slack_ns.get(symptom.finding.monitor, 0))
@@ -62,7 +67,7 @@ def reach(scene: Scene, symptoms: Sequence[Symptom], cause: str, *, near: bool, 
         reached.append(symptom)
         first = first or path
     weight = got / total if total else 0.0
-    missed = symptoms and symptoms[0] not in reached
+    missed = symptoms and leading(symptoms) not in reached
     # squared: a cause that explains half of what is seen is much less than half as likely to be the one
     return Reach((weight * (MISSES_FIRST if missed else 1.0)) ** 2, tuple(reached), first)
 
