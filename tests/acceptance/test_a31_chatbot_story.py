@@ -24,7 +24,8 @@ def demo(*arguments):
 
 def story(seed, *arguments):
     (incident,) = demo("--seed", str(seed), *arguments)
-    assert incident["causes"][0]["kind"] == "prompt", [(c["kind"], c["score"]) for c in incident["causes"]]
+    told = [(each["kind"], each["score"], each["evidence"][:1], each["refuted_by"]) for each in incident["causes"]]
+    assert incident["causes"][0]["kind"] == "prompt", (told, [each["monitor"] for each in incident["findings"]])
     assert incident["causes"][0]["entity"] == "support-bot"
     signals = {finding["signal"] for finding in incident["findings"]}
     assert any("token" in signal for signal in signals), signals
