@@ -1,12 +1,13 @@
 """References of columns of every kind, and columns as bad as they come: each has a defined, explained result."""
 
 import math
+import sys
 from collections import Counter
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tocsin.assess.cells import HASHED, MOST_CATEGORIES, NumericCells
@@ -32,6 +33,8 @@ def finite(row):
 
 
 @settings(max_examples=60, deadline=None)
+@example([-sys.float_info.max], [-sys.float_info.max, 0.0, sys.float_info.max], "numeric")
+@example([-sys.float_info.max, sys.float_info.max], [-sys.float_info.max], "numeric")
 @given(COLUMNS, COLUMNS, st.sampled_from(["numeric", "categorical", "text", None]))
 def test_any_columns_have_a_result_without_nan_and_with_a_reason(then, now, kind):
     _, row = judged(then, now, kind)

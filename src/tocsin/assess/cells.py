@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -82,7 +83,7 @@ class NumericCells:
             levels = [distinct] * 3
         else:
             levels = [_quantiles(ordered, min(cut, max(len(ordered) // 5, 1))) for cut in (BUCKETS, BINS, FINE)]
-        ends = np.array([np.nextafter(low, -np.inf), high])
+        ends = np.array([math.nextafter(low, -math.inf), high])
         edges = np.unique(np.concatenate([*levels, ends]))
         inner = edges[1:]  # upper edge of each cell but the open ones
         bucket, bins = (
